@@ -1,0 +1,7 @@
+"""The embedded default: a small drawn world, data sets made of it, and a CLIP trained on it.
+
+The modules in reading order: `vocabulary` (what there is), `shapes` and `styles` (how it looks),
+`world` (scenes to pixels), `captions` (scenes to sentences), `datasets` (class names, splits,
+PNG files), `pretrain` (a CLIP from nothing but the world), `weights` (the file it made).
+It is a test bench: its numbers say nothing about real images.
+"""

@@ -1,0 +1,195 @@
+"""The pocket data sets: which classes, which reading, which styles; and how they reach the disk.
+
+A data set is a folder `<root>/<folder>/` with `images/<class>/<split>_<n>.png` and
+`split_pocket.json` in CoOp's format. Drawing takes seconds and happens on first use.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pocket.vocabulary import COLOR_NAMES, SHAPES, SIZE_NAMES, STYLES, TEXTURES
+from pocket.world import IMAGE_SIZE, Scenes, draw_scenes, render
+
+SPLIT_FILE = "split_pocket.json"
+VERSION = 1  # raise it when a change of the world or of a set below changes a pixel
+PER_CLASS = {"train": 32, "val": 8, "test": 20}
+
+Attributes = dict[str, int]
+
+
+def _pairs(first: str, second: str, values: tuple[tuple[str, ...], tuple[str, ...]]):
+    """Class names "<first word> <second word>" with the attribute values they stand for."""
+    return {
+        f"{a} {b}": {first: i, second: j}
+        for i, a in enumerate(values[0])
+        for j, b in enumerate(values[1])
+    }
+
+
+@dataclass(frozen=True)
+class PocketSet:
+    """One data set: its words, what they mean, and how it is drawn."""
+
+    name: str
+    folder: str
+    about: str
+    classes: dict[str, Attributes]
+    styles: dict[str, float]  # style name -> share of the images
+    template: str = "a photo of a {}."
+    neighbour_rate: float = 0.3
+    seed: int = field(default=0)
+
+    @property
+    def classnames(self) -> list[str]:
+        """Sorted names: labels follow this order."""
+        return sorted(self.classes)
+
+    def scenes(self, classname: str, count: int, rng: np.random.Generator) -> Scenes:
+        """`count` scenes of one class."""
+        names, shares = zip(*self.styles.items(), strict=True)
+        style = rng.choice([STYLES.index(name) for name in names], count, p=shares)
+        fixed = self.classes[classname]
+        return draw_scenes(count, rng, neighbour_rate=self.neighbour_rate, style=style, **fixed)
+
+
+_COLOR_SHAPE = (COLOR_NAMES, SHAPES)
+_OBJECTS = _pairs("color", "shape", _COLOR_SHAPE)
+_MIXED = {"photo": 0.4, "murky": 0.15, "tinted": 0.15, "faded": 0.15, "neon": 0.15}
+
+SETS = {
+    item.name: item
+    for item in (
+        PocketSet(
+            "PocketShapes", "pocket_shapes", "colour x shape of the object; the source",
+            _OBJECTS, _MIXED, seed=1,
+        ),
+        PocketSet(
+            "PocketTextures", "pocket_textures", "texture x shape of the object",
+            _pairs("texture", "shape", (TEXTURES, SHAPES)), {"photo": 0.5, "tinted": 0.5}, seed=2,
+        ),
+        PocketSet(
+            "PocketSizes", "pocket_sizes", "size x shape of an object that stands alone",
+            _pairs("size", "shape", (SIZE_NAMES, SHAPES)), {"photo": 0.5, "pixelated": 0.5},
+            neighbour_rate=0.0, seed=3,
+        ),
+        PocketSet(
+            "PocketGrounds", "pocket_grounds",
+            "colour of the background x shape of the object: 'red circle' is a circle on red, "
+            "which the template misreads",
+            _pairs("ground", "shape", _COLOR_SHAPE), _MIXED, neighbour_rate=0.0, seed=4,
+        ),
+        PocketSet(
+            "PocketNeighbours", "pocket_neighbours",
+            "colour x shape of the smaller second object, which the template misreads",
+            _pairs("neighbour_color", "neighbour_shape", _COLOR_SHAPE), _MIXED, seed=5,
+        ),
+        PocketSet(
+            "PocketShapesMurky", "pocket_shapes_murky", "the source's classes, blurred and hazy",
+            _OBJECTS, {"murky": 1.0}, seed=6,
+        ),
+        PocketSet(
+            "PocketShapesSketch", "pocket_shapes_sketch", "the source's classes, as sketches",
+            _OBJECTS, {"sketch": 1.0}, seed=7,
+        ),
+        PocketSet(
+            "PocketShapesNoisy", "pocket_shapes_noisy", "the source's classes, under strong noise",
+            _OBJECTS, {"noisy": 1.0}, seed=8,
+        ),
+    )
+}  # fmt: skip
+
+
+def draw_class(dataset: PocketSet, classname: str, split: str) -> np.ndarray:
+    """The images of one class and split, uint8 [N, S, S, 3]; a function of its arguments alone."""
+    key = [VERSION, dataset.seed, dataset.classnames.index(classname), list(PER_CLASS).index(split)]
+    rng = np.random.default_rng(key)
+    return render(dataset.scenes(classname, PER_CLASS[split], rng), rng)
+
+
+def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = print) -> Path:
+    """Draws the data set under `root` unless it is there already; returns its folder.
+
+    The folder appears under its name only when it is whole, so a killed run leaves nothing that
+    looks finished, and two runs that draw at the same time do not disturb each other.
+
+    Raises:
+        ValueError: the folder exists but holds something else, or another version's images.
+    """
+    folder = root / dataset.folder
+    if folder.exists():
+        _check_version(folder)
+        return folder
+    root.mkdir(parents=True, exist_ok=True)
+    progress(f"Drawing {dataset.name} ({dataset.about}) into {folder}")
+    partial = Path(tempfile.mkdtemp(prefix=f".{dataset.folder}-", dir=root))
+    try:
+        with ThreadPoolExecutor() as pool:
+            tasks = [(name, split) for name in dataset.classnames for split in PER_CLASS]
+            parts = pool.map(lambda task: _write_class(dataset, *task, partial), tasks)
+            split_lists: dict[str, list] = {split: [] for split in PER_CLASS}
+            for (_, split), part in zip(tasks, parts, strict=True):
+                split_lists[split] += part
+        content = json.dumps({"version": VERSION} | split_lists, indent=0)
+        (partial / SPLIT_FILE).write_text(content)
+        partial.chmod(0o755)
+        try:
+            os.rename(partial, folder)
+        except OSError:
+            if not folder.exists():  # otherwise another run was faster, and drew the same
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _check_version(folder: Path) -> None:
+    path = folder / SPLIT_FILE
+    found = json.loads(path.read_text()).get("version") if path.is_file() else None
+    if found != VERSION:
+        raise ValueError(
+            f"{folder} does not hold this version's pocket images (version {found}, expected "
+            f"{VERSION}). Delete the folder, or choose another DATASET.ROOT; it is drawn afresh."
+        )
+
+
+def _write_class(dataset: PocketSet, classname: str, split: str, folder: Path) -> list[list]:
+    entries = []
+    subfolder = classname.replace(" ", "_")
+    (folder / "images" / subfolder).mkdir(parents=True, exist_ok=True)
+    for index, pixels in enumerate(draw_class(dataset, classname, split)):
+        path = f"{subfolder}/{split}_{index:02d}.png"
+        Image.fromarray(pixels).save(folder / "images" / path, compress_level=1)
+        entries.append([path, dataset.classnames.index(classname), classname])
+    return entries
+
+
+def contact_sheet(*, columns: int = 12, rows: int = 2, scale: int = 2) -> Image.Image:
+    """A picture with `rows` x `columns` test images of each data set, its name above them."""
+    from PIL import ImageDraw
+
+    size, header = IMAGE_SIZE * scale, 18
+    height = header + rows * size
+    sheet = Image.new("RGB", (columns * size, height * len(SETS)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, dataset in enumerate(SETS.values()):
+        names = dataset.classnames
+        picks = np.linspace(0, len(names) - 1, columns * rows).astype(int)
+        pen.text((4, number * height + 3), f"{dataset.name}: {dataset.about}", fill="black")
+        for place, pick in enumerate(picks):
+            tile = Image.fromarray(draw_class(dataset, names[pick], "test")[place % 20])
+            tile = tile.resize((size, size), Image.Resampling.NEAREST)
+            ImageDraw.Draw(tile).text(
+                (2, size - 13), names[pick], fill="white", stroke_fill="black", stroke_width=1
+            )
+            x, y = place % columns * size, number * height + header + place // columns * size
+            sheet.paste(tile, (x, y))
+    return sheet

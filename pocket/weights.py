@@ -1,0 +1,40 @@
+"""The shipped weights: where they are, whether they are whole, how they are written."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from clip.model import CLIP
+
+WEIGHTS = Path(__file__).with_name("pocket_clip.pt")
+SHA256 = "66642cba3936b9cec29f5083216827633bfca754424c6726b4bd2e56a6004c45"
+COMMAND = "python -m pocket.pretrain"
+
+
+def weights_path() -> str:
+    """Path of the checked weights file.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: its checksum is not the one in this module.
+    """
+    if not WEIGHTS.is_file():
+        raise FileNotFoundError(f"The pocket weights {WEIGHTS} are missing. Make them: {COMMAND}")
+    received = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    if received != SHA256:
+        raise ValueError(
+            f"The pocket weights {WEIGHTS} are not the ones this version was made with: sha256 "
+            f"{received}, expected {SHA256}. Restore the file (git checkout), or make your own "
+            f"({COMMAND}) and put the checksum it prints into pocket/weights.py."
+        )
+    return str(WEIGHTS)
+
+
+def save_weights(model: CLIP, path: Path) -> str:
+    """Writes fp16 tensors in OpenAI's state-dict format, atomically; returns the sha256."""
+    state = {name: tensor.detach().half().cpu() for name, tensor in model.state_dict().items()}
+    state["logit_scale"] = state["logit_scale"].float()
+    partial = path.with_suffix(".tmp")
+    torch.save(state, partial)
+    partial.replace(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

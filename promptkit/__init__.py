@@ -1,0 +1,6 @@
+"""What prompt-tuning methods on CLIP share: loading, prompts, encoders, losses, the base trainer.
+
+Letters for shapes: B images, C classes, V virtual classes, L text tokens, P prefix tokens,
+S suffix tokens, M context tokens, D encoder width, E joint space, K templates or views,
+N pairs in a mutual-information estimate.
+"""

@@ -1,0 +1,149 @@
+"""What a run folder says of itself: `run.json` at the start, `result.json` at the end.
+
+Standard library only, so that `train.py` can recognise a finished run without importing torch.
+`run.json` holds the plan (merged config, what is evaluated); `result.json` holds the plan, the
+metrics and where they come from. Both are written atomically: a file that is there is whole.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+RUN, RESULT = "run.json", "result.json"
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "numpy", "pillow", "yacs")
+# Settings that say where and how fast, not what: they may differ between two calls of one run.
+INCIDENTAL = ("OUTPUT_DIR", "RESUME", "VERBOSE", "DATALOADER.NUM_WORKERS", "TRAIN.PRINT_FREQ")
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Writes a json file that is either whole or absent; makes its folder.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(content, file, indent=1, allow_nan=False)
+            file.write("\n")
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def read_json(path: str | Path) -> dict[str, Any] | None:
+    """The object in a json file; None where the file is absent or not whole."""
+    try:
+        content = json.loads(Path(path).read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
+    """The command line and the checksums of all files that decide the merged config."""
+    sources = [PROJECT / "train.py", PROJECT / "promptkit/config.py"]
+    sources += sorted((PROJECT / "trainers").glob("*.py"))
+    paths = [Path(file).resolve() for file in files if file] + sources
+    return {"argv": argv, "files": {os.path.relpath(p, PROJECT): _checksum(p) for p in paths}}
+
+
+def _checksum(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def is_finished(directory: str, argv: list[str]) -> bool:
+    """Whether the folder's result is whole and came from this very command and these files.
+
+    False does not mean that the result is another's: `check_plan` compares the merged configs.
+    """
+    result = read_json(Path(directory, RESULT))
+    if result is None or result.get("schema") != SCHEMA:
+        return False
+    recorded = result.get("inputs", {})
+    files = recorded.get("files", {})
+    unchanged = all(_checksum(PROJECT / path) == value for path, value in files.items())
+    return bool(files) and unchanged and recorded.get("argv") == argv
+
+
+def check_plan(directory: str, plan: dict[str, Any]) -> bool:
+    """Compares a plan with the one that the folder holds; whether it has been carried out.
+
+    Raises:
+        ValueError: the folder holds a run with another plan; the message names the differences.
+    """
+    plan = json.loads(json.dumps(plan))  # tuples are lists in json
+    previous = read_json(Path(directory, RUN))
+    if previous is None:
+        return False
+    old, new = (_flatten(value) for value in (previous, plan))
+    keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in INCIDENTAL]
+    differences = [
+        f"{key.removeprefix('config.')}: {old.get(key, 'absent')!r} there, "
+        f"{new.get(key, 'absent')!r} now"
+        for key in keys
+        if old.get(key, "absent") != new.get(key, "absent")
+    ]
+    if differences:
+        more = f" and {len(differences) - 4} more" if len(differences) > 4 else ""
+        raise ValueError(
+            f"The output folder {directory} holds a run with other settings "
+            f"({'; '.join(differences[:4])}{more}). Choose another --output-dir, or delete that "
+            "folder if the run in it is no longer wanted."
+        )
+    result = read_json(Path(directory, RESULT))
+    return result is not None and result.get("schema") == SCHEMA
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def trainer_of(directory: str) -> str | None:
+    """Name of the trainer whose run a folder holds; None where it does not say."""
+    run = read_json(Path(directory, RUN)) or {}
+    return run.get("config", {}).get("TRAINER", {}).get("NAME")
+
+
+def environment() -> dict[str, Any]:
+    """Git state of the project and versions of what a result depends on."""
+    return {
+        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "versions": {"python": platform.python_version()}
+        | {name: _version(name) for name in PACKAGES},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        command = ["git", "-C", str(PROJECT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

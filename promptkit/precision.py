@@ -1,0 +1,53 @@
+"""Numeric precision, decided once per run from `PREC` and the device."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from clip.model import CLIP, convert_weights
+
+MODES = ("auto", "fp32", "fp16", "bf16", "amp")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How a run computes. Learned tensors are fp32 in every mode.
+
+    Attributes:
+        mode: the resolved mode, never "auto".
+        device_type: "cuda" or "cpu".
+    """
+
+    mode: str
+    device_type: str
+
+    def cast(self, model: CLIP) -> CLIP:
+        """CLIP's frozen weights: half in fp16, as in the published code; fp32 otherwise."""
+        if self.mode == "fp16":
+            convert_weights(model)
+        return model
+
+    def autocast(self) -> AbstractContextManager:
+        """The context of a forward pass."""
+        dtype = {"bf16": torch.bfloat16, "amp": torch.float16}.get(self.mode)
+        return torch.autocast(self.device_type, dtype) if dtype else nullcontext()
+
+    def scaler(self) -> torch.amp.GradScaler | None:
+        """Scales the loss of mode amp, whose gradients would underflow in half precision."""
+        return torch.amp.GradScaler(self.device_type) if self.mode == "amp" else None
+
+
+def resolve(mode: str, device_type: str) -> Precision:
+    """The precision of `PREC` on a device: auto is fp16 on CUDA, as in the papers, else fp32.
+
+    Raises:
+        ValueError: fp16 or amp on a CPU.
+    """
+    if mode == "auto":
+        mode = "fp16" if device_type == "cuda" else "fp32"
+    if mode in ("fp16", "amp") and device_type == "cpu":
+        raise ValueError(
+            f"PREC {mode} needs a CUDA device; this run is on a CPU. Set TRAINER.<NAME>.PREC to "
+            "auto, fp32 or bf16."
+        )
+    return Precision(mode, device_type)

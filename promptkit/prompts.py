@@ -1,0 +1,127 @@
+"""Prompts: sentences with a class name, fixed or with learnable context tokens."""
+
+import torch
+from clip.model import CLIP
+from torch import Tensor, nn
+
+from promptkit.templates import fill, readable
+from promptkit.text_encoder import Prompts, encode_prompts, group_by_length
+from promptkit.tokens import count_tokens, end_of_text, tokenize
+
+POSITIONS = ("end", "middle", "front")
+INIT_STD = 0.02  # of random context vectors, CoOp's value
+
+
+def fixed_prompts(model: CLIP, sentences: list[str], *, classnames: list[str]) -> Prompts:
+    """Prompts of whole sentences, one per class; words that all begin with are the prefix."""
+    tokens = tokenize(sentences, classnames=classnames)
+    ends = end_of_text(tokens)
+    same = (tokens == tokens[:1]).all(dim=0)[: int(ends.min())]  # an end of text is never shared
+    start = len(same) if same.all() else int(same.logical_not().nonzero()[0])
+    device = model.token_embedding.weight.device
+    embedded = model.token_embedding(tokens[:, : int(ends.max()) + 1].to(device))
+    return Prompts(embedded[0, :start], embedded[:, start:], group_by_length(ends - start + 1))
+
+
+@torch.no_grad()
+def template_features(model: CLIP, classnames: list[str], templates: tuple[str, ...]) -> Tensor:
+    """Hand-crafted text features [C, E] in unit norm: the normalised mean over templates."""
+    total = 0
+    for template in templates:
+        sentences = [fill(template, name) for name in classnames]
+        features = encode_prompts(model, fixed_prompts(model, sentences, classnames=classnames))
+        total = total + features / features.norm(dim=-1, keepdim=True)
+    return total / total.norm(dim=-1, keepdim=True)
+
+
+class ContextPrompts(nn.Module):
+    """CoOp's learnable context: "[v_1] ... [v_M] <class>." (arXiv:2109.01134, section 3.2).
+
+    The only parameter is `ctx`, [M, D], or [C, M, D] when class-specific, always fp32. Nothing
+    that depends on the class list is in the state dict, so a shared context loads for any classes.
+
+    Args:
+        model: the CLIP whose embeddings are used.
+        classnames: C names; underscores are read as spaces.
+        num_context: M, ignored when `init` gives words.
+        init: words that the context starts from; "" draws from N(0, 0.02).
+        class_specific: one context per class (with `init`: each starts from the same words).
+        position: where the class name stands: after ("end"), amid ("middle") or before ("front")
+            the context.
+    """
+
+    def __init__(
+        self,
+        model: CLIP,
+        classnames: list[str],
+        *,
+        num_context: int,
+        init: str = "",
+        class_specific: bool = False,
+        position: str = "end",
+    ) -> None:
+        super().__init__()
+        init = readable(init)
+        width = model.token_embedding.weight.shape[1]
+        if init:
+            num_context = count_tokens(init)
+            words = tokenize([init])[0, 1 : 1 + num_context]
+            vectors = model.token_embedding.weight[words].detach().float().clone()
+        else:
+            vectors = None
+        self.initial_words = init or " ".join(["X"] * num_context)
+        self.position, self.class_specific = position, class_specific
+        shape = (len(classnames), num_context, width) if class_specific else (num_context, width)
+        context = torch.empty(shape, dtype=torch.float32)
+        if vectors is None:
+            nn.init.normal_(context, std=INIT_STD)
+        else:
+            context.copy_(vectors.expand(shape))
+        self.ctx = nn.Parameter(context)
+        print(
+            f"Initializing {'class-specific contexts' if class_specific else 'a generic context'}"
+        )
+        print(f'Initial context: "{self.initial_words}"')
+        print(f"Number of context words (tokens): {num_context}")
+        self._embed_classes(model, [readable(name) for name in classnames])
+
+    def _embed_classes(self, model: CLIP, names: list[str]) -> None:
+        placeholder = " ".join(["X"] * self.num_context)
+        sentences = [f"{placeholder} {name}." for name in names]
+        tokens = tokenize(sentences, classnames=names)
+        ends = end_of_text(tokens)
+        with torch.no_grad():
+            embedded = model.token_embedding(tokens[:, : int(ends.max()) + 1]).float()
+        # Not persistent: they belong to a class list, a checkpoint fits every class list.
+        self.register_buffer("start", embedded[0, :1], persistent=False)
+        self.register_buffer("names", embedded[:, 1 + self.num_context :], persistent=False)
+        self.name_lengths = [count_tokens(name) for name in names]
+        shared = 0 if self.class_specific else self._num_shared_context
+        self.groups = group_by_length(ends - shared)
+
+    @property
+    def num_context(self) -> int:
+        """M, the number of context tokens."""
+        return self.ctx.shape[-2]
+
+    @property
+    def _num_shared_context(self) -> int:
+        """How many context tokens stand before the class name, and so are the same for all."""
+        return {"end": self.num_context, "middle": self.num_context // 2, "front": 0}[self.position]
+
+    def forward(self) -> Prompts:
+        """The prompts of all classes."""
+        before = self._num_shared_context
+        context = self.ctx if self.class_specific else self.ctx.expand(len(self.names), -1, -1)
+        if self.class_specific:
+            prefix, head = self.start, context[:, :before]
+        else:
+            prefix, head = torch.cat([self.start, self.ctx[:before]]), context[:, :0]
+        tail = context[:, before:]
+        if not tail.shape[1]:
+            return Prompts(prefix, torch.cat([head, self.names], dim=1), self.groups)
+        rows = [  # the rest of the context goes between the name and the full stop
+            torch.cat([head[i], self.names[i, :n], tail[i], self.names[i, n:]])
+            for i, n in enumerate(self.name_lengths)
+        ]
+        return Prompts(prefix, torch.stack(rows), self.groups)

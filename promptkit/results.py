@@ -1,0 +1,95 @@
+"""What a run found, as data: metrics in full precision, per-class counts, cost, provenance."""
+
+import hashlib
+import os
+import resource
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+from dassl.engine import TrainerX
+from promptkit import manifest
+
+
+def metrics_of(labels: list[int], predictions: list[int], num_classes: int) -> dict[str, float]:
+    """Accuracy, error rate and macro F1 in percent; F1 averages over labels that occur."""
+    confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(confusion, (labels, predictions), 1)
+    hits = confusion.diagonal()
+    present = confusion.sum(axis=1) > 0
+    f1 = 2 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
+    accuracy = 100 * hits.sum() / confusion.sum()
+    return {
+        "accuracy": float(accuracy),
+        "error_rate": float(100 - accuracy),
+        "macro_f1": float(100 * f1[present].mean()),
+    }
+
+
+def per_class(
+    labels: list[int], predictions: list[int], names: dict[int, str]
+) -> list[dict[str, Any]]:
+    """Total and correct images of each class."""
+    labels, hits = np.array(labels), np.array(labels) == np.array(predictions)
+    return [
+        {
+            "label": label,
+            "name": name,
+            "total": int((labels == label).sum()),
+            "correct": int(hits[labels == label].sum()),
+        }
+        for label, name in sorted(names.items())
+    ]
+
+
+def shot_list_hash(trainer: TrainerX) -> str:
+    """sha256 of the training images (paths relative to DATASET.ROOT) and labels, in order."""
+    root = os.path.abspath(os.path.expanduser(trainer.cfg.DATASET.ROOT or "."))
+    lines = [f"{os.path.relpath(x.impath, root)} {x.label}" for x in trainer.dm.dataset.train_x]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Highest memory use so far: allocated on the GPU, or resident on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def build_result(
+    trainer: TrainerX, plan: dict[str, Any], *, recipe: str, seconds: dict[str, float]
+) -> dict[str, Any]:
+    """The content of result.json after an evaluation, in the schema that `reports` reads."""
+    cfg, evaluator = trainer.cfg, trainer.evaluator
+    labels, predictions = evaluator._y_true, evaluator._y_pred
+    trained = [p for m in trainer._models.values() for p in m.parameters() if p.requires_grad]
+    return {
+        "schema": manifest.SCHEMA,
+        "trainer": cfg.TRAINER.NAME,
+        "dataset": cfg.DATASET.NAME,
+        "recipe": recipe,
+        "backbone": cfg.MODEL.BACKBONE.NAME,
+        "shots": cfg.DATASET.NUM_SHOTS,
+        "seed": cfg.SEED,
+        "subset": cfg.DATASET.SUBSAMPLE_CLASSES,
+        "split": cfg.TEST.SPLIT,
+        "metrics": metrics_of(labels, predictions, trainer.num_classes),
+        "per_class": per_class(labels, predictions, trainer.lab2cname),
+        "trained_parameters": sum(parameter.numel() for parameter in trained),
+        "seconds": seconds,
+        "peak_memory_bytes": peak_memory_bytes(trainer.device),
+        "device": _device_name(trainer.device),
+        "shot_list_sha256": shot_list_hash(trainer),
+        "weights_sha256": getattr(trainer, "weights_sha256", None),
+        **plan,
+        **manifest.environment(),
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,120 @@
+"""Hand-crafted sentences around a class name, `{}` in a template.
+
+A data set of ours owns its sentence, as the class attribute `template`. Here are the generic ones
+for ImageNet and, for data-set classes of other code bases, CoOp's table by registered name.
+"""
+
+DEFAULT_TEMPLATE = "a photo of a {}."
+
+# From CoOp's trainers/zsclip.py; ImageNet and its variants take the default there.
+CUSTOM_TEMPLATES = {
+    "OxfordPets": "a photo of a {}, a type of pet.",
+    "OxfordFlowers": "a photo of a {}, a type of flower.",
+    "FGVCAircraft": "a photo of a {}, a type of aircraft.",
+    "DescribableTextures": "{} texture.",
+    "EuroSAT": "a centered satellite photo of {}.",
+    "StanfordCars": "a photo of a {}.",
+    "Food101": "a photo of {}, a type of food.",
+    "SUN397": "a photo of a {}.",
+    "Caltech101": "a photo of a {}.",
+    "UCF101": "a photo of a person doing {}.",
+    "ImageNet": "a photo of a {}.",
+    "ImageNetSketch": "a photo of a {}.",
+    "ImageNetV2": "a photo of a {}.",
+    "ImageNetA": "a photo of a {}.",
+    "ImageNetR": "a photo of a {}.",
+}
+
+# The seven that OpenAI picked out of the eighty below.
+IMAGENET_TEMPLATES_SELECT = (
+    "itap of a {}.",
+    "a bad photo of the {}.",
+    "a origami {}.",
+    "a photo of the large {}.",
+    "a {} in a video game.",
+    "art of the {}.",
+    "a photo of the small {}.",
+)
+
+_PICTURES = (
+    "photo",
+    "bad photo",
+    "low resolution photo",
+    "cropped photo",
+    "bright photo",
+    "dark photo",
+    "close-up photo",
+    "black and white photo",
+    "pixelated photo",
+    "jpeg corrupted photo",
+    "blurry photo",
+    "good photo",
+    "sculpture",
+    "rendering",
+    "tattoo",
+    "drawing",
+    "painting",
+    "doodle",
+    "sketch",
+    "rendition",
+)
+_QUALITIES = ("hard to see", "clean", "dirty", "cool", "large", "nice", "weird", "small")
+_MATERIALS = ("embroidered", "plastic", "origami", "toy", "cartoon", "plushie")
+_STYLES = ("graffiti", "art", "itap")
+
+# The eighty of OpenAI's notebook Prompt_Engineering_for_ImageNet, "a origami" included.
+IMAGENET_TEMPLATES = (
+    *(f"a {picture} of {article} {{}}." for picture in _PICTURES for article in ("a", "the")),
+    *(f"a photo of {article} {how} {{}}." for how in _QUALITIES for article in ("a", "the")),
+    *(f"{article} {material} {{}}." for material in _MATERIALS for article in ("a", "the")),
+    *(f"{style} of {article} {{}}." for style in _STYLES for article in ("a", "the")),
+    "itap of my {}.",
+    "a photo of my {}.",
+    "a photo of one {}.",
+    "a photo of many {}.",
+    "a {} in a video game.",
+    "the {} in a video game.",
+)
+
+
+def dataset_template(dataset: object, override: str = "") -> str:
+    """Find the one sentence for a data set.
+
+    The first of these counts: `override`, the attribute `template` of the data set, CoOp's custom
+    template for the name of its class, `DEFAULT_TEMPLATE`.
+
+    Args:
+        dataset: an instance of a registered data set.
+        override: the config key `DATASET.TEMPLATE`; empty for none.
+
+    Raises:
+        ValueError: if the template does not hold `{}` exactly once.
+    """
+    name = type(dataset).__name__
+    fallback = CUSTOM_TEMPLATES.get(name, DEFAULT_TEMPLATE)
+    template = override or getattr(dataset, "template", fallback)
+    if template.count("{}") != 1:
+        raise ValueError(f"The template of {name} must hold '{{}}' just once; got {template!r}.")
+    return template
+
+
+def readable(classname: str) -> str:
+    """A class name as it is put into a sentence: underscores are spaces."""
+    return classname.replace("_", " ")
+
+
+def fill(template: str, classname: str) -> str:
+    """Put a class name into a template."""
+    return template.replace("{}", readable(classname))
+
+
+def ensemble_templates(template: str, dataset_name: str) -> tuple[str, ...]:
+    """List CoOp's ensemble (ZeroshotCLIP2): the seven and, but for ImageNet, the data set's own.
+
+    Args:
+        template: of the data set.
+        dataset_name: as registered; only "ImageNet" itself is ImageNet here, no variant of it.
+    """
+    if dataset_name == "ImageNet":
+        return IMAGENET_TEMPLATES_SELECT
+    return (*IMAGENET_TEMPLATES_SELECT, template)

@@ -1,0 +1,170 @@
+"""The base trainer: the step, precision, freezing, optimiser, checkpoints, cached class features.
+
+A method says how its prompts are made (`build_learner`, `prompts`) and what is minimised (`loss`).
+Only names of upstream Dassl's interface are used, so trainers run there too.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from dassl.engine import TrainerX
+from dassl.metrics import compute_accuracy
+from dassl.optim import build_lr_scheduler, build_optimizer
+from promptkit import checkpoint
+from promptkit.clip_loader import check_input_size, load_clip, weights_hash
+from promptkit.config import PromptConfig, read_options
+from promptkit.precision import resolve
+from promptkit.text_encoder import ENCODERS, Prompts
+
+
+class PromptTrainer(TrainerX):
+    """Tunes prompts on a frozen CLIP.
+
+    Attributes:
+        Config: frozen dataclass of the options under `TRAINER.<NAME>`.
+        options: an instance of it, checked.
+        learner: the module that holds what is trained, registered as "prompt_learner".
+        clip_model: the frozen CLIP.
+    """
+
+    Config: type[PromptConfig] = PromptConfig
+
+    # What a method defines ------------------------------------------------------------------------
+
+    def build_learner(self, classnames: list[str]) -> nn.Module:
+        """The module that holds what is trained; called with a seeded global generator."""
+        raise NotImplementedError
+
+    def prompts(self) -> Prompts:
+        """The prompts of all classes; by default what calling the learner gives."""
+        return self.learner()
+
+    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Images [B, 3, H, W] and labels [B] to named scalars; "loss" is minimised, all logged."""
+        raise NotImplementedError
+
+    # Building -------------------------------------------------------------------------------------
+
+    def check_cfg(self, cfg) -> None:
+        """Reads and checks `TRAINER.<NAME>`."""
+        name = type(self).__name__
+        path = f"TRAINER.{name.upper()}"
+        self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
+
+    def build_model(self) -> None:
+        """Loads CLIP, freezes it, builds and registers the learner."""
+        self.load_frozen_clip()
+        print("Building custom CLIP")
+        print("Turning off gradients in both the image and the text encoder")
+        learner = self.build_learner(self.dm.dataset.classnames)
+        self.learner = self.model = learner.to(self.device)
+        self.optim = build_optimizer(self.learner, self.cfg.OPTIM)
+        self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
+        self.register_model("prompt_learner", self.learner, self.optim, self.sched)
+
+    def load_frozen_clip(self) -> None:
+        """Sets `clip_model`, `precision` and `weights_sha256`."""
+        backbone = self.cfg.MODEL.BACKBONE.NAME
+        print(f"Loading CLIP (backbone: {backbone})")
+        self.precision = resolve(self.options.prec, self.device.type)
+        clip_model = load_clip(backbone)
+        check_input_size(clip_model, self.cfg.INPUT.SIZE)
+        self.weights_sha256 = weights_hash(clip_model)
+        self.clip_model = self.precision.cast(clip_model).to(self.device)
+        self.logit_scale = clip_model.logit_scale.detach().float().exp()
+        self.scaler = self.precision.scaler()
+        self._class_features: Tensor | None = None
+
+    # One step -------------------------------------------------------------------------------------
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Frozen image features in unit norm: [B, 3, H, W] to [B, E]."""
+        with torch.no_grad():
+            return unit(self.clip_model.encode_image(images))
+
+    def text_features(self) -> Tensor:
+        """Text features of all classes in unit norm [C, E]; gradients flow to the learner."""
+        return unit(ENCODERS[self.options.text_encoder](self.clip_model, self.prompts()))
+
+    def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
+        """CLIP's classifier: cosine over temperature, [B, C], fp32."""
+        return (self.logit_scale * image_features @ text_features.t()).float()
+
+    def forward_backward(self, batch) -> dict[str, float]:
+        """One optimisation step; returns the figures of the log line."""
+        images, labels = self.parse_batch_train(batch)
+        with self.precision.autocast():
+            parts = self.loss(images, labels)
+        self._update(parts["loss"])
+        if (self.batch_idx + 1) == self.num_batches:
+            self.update_lr()
+        figures = {name: value.item() for name, value in parts.items()}
+        for name, figure in figures.items():
+            self._epoch_figures.setdefault(name, []).append(figure)
+        return figures
+
+    def _update(self, loss: Tensor) -> None:
+        if self.scaler is None:
+            self.model_backward_and_update(loss)
+            return
+        self.detect_anomaly(loss)
+        optimizers = [optim for optim in self._optims.values() if optim is not None]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        for optimizer in optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+
+    def parse_batch_train(self, batch) -> tuple[Tensor, Tensor]:
+        """Images [B, 3, H, W] and labels [B] on the device."""
+        return batch["img"].to(self.device), batch["label"].to(self.device)
+
+    @staticmethod
+    def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+        """Share of right answers, in percent."""
+        return compute_accuracy(logits, labels)[0]
+
+    # Epochs and evaluation ------------------------------------------------------------------------
+
+    def before_epoch(self) -> None:
+        """Starts the epoch's means."""
+        self._epoch_figures: dict[str, list[float]] = {}
+
+    def after_epoch(self) -> None:
+        """Prints and writes the epoch's mean of every logged figure."""
+        means = {name: sum(values) / len(values) for name, values in self._epoch_figures.items()}
+        line = " ".join(f"{name} {mean:.4f}" for name, mean in means.items())
+        print(f"epoch [{self.epoch + 1}/{self.max_epoch}] mean {line}")
+        for name, mean in means.items():
+            self.write_scalar(f"epoch/{name}", mean, self.epoch + 1)
+        super().after_epoch()
+
+    def set_model_mode(self, mode: str = "train", names=None) -> None:
+        """As Dassl's; also forgets the cached class features, which a step makes stale."""
+        super().set_model_mode(mode, names)
+        self._class_features = None
+
+    def class_features(self) -> Tensor:
+        """The classifier [C, E] that evaluation uses, in unit norm; computed once, then kept."""
+        return self.text_features()
+
+    def model_inference(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] to logits [B, C]; classes are encoded once per evaluation."""
+        with torch.no_grad(), self.precision.autocast():
+            if self._class_features is None:
+                self._class_features = self.class_features()
+            return self.logits(self.image_features(images), self._class_features)
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Loads what was trained from a run folder, see `promptkit.checkpoint.load_models`."""
+        if not directory:
+            print("Note that load_model() is skipped as no pretrained model is given")
+            return
+        checkpoint.load_models(self._models, directory, epoch, trainer=type(self).__name__)
+        self._class_features = None
+
+
+def unit(features: Tensor) -> Tensor:
+    """Features [..., E] divided by their norm."""
+    return features / features.norm(dim=-1, keepdim=True)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Base-to-new: train on the first half of the classes, test on it and on the second half.
+#
+#   bash scripts/base2new.sh <Trainer> <dataset> [recipe]
+#
+# <dataset> is a name in configs/datasets/, <recipe> one in configs/trainers/<Trainer>/; without it
+# the trainer's only recipe, or "pocket" for pocket data sets. Environment:
+#   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
+#   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)
+#   DRY_RUN=1 prints the commands. Further KEY VALUE pairs for the config may follow the recipe.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+
+if (($# < 2)); then
+  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
+trainer=$1 dataset=$2 recipe=${3:-}
+shift $(($# < 3 ? $# : 3))
+data=${DATA:-data} output=${OUTPUT:-output} shots=${SHOTS:-16}
+
+choose_recipe() {
+  local recipes=("configs/trainers/$trainer"/*.yaml)
+  if [[ ! -e ${recipes[0]} ]]; then
+    echo "error: no recipe in configs/trainers/$trainer/; trainers with recipes:" >&2
+    ls configs/trainers >&2
+    return 1
+  elif [[ $dataset == pocket_* ]]; then
+    echo pocket
+  elif ((${#recipes[@]} == 1)); then
+    basename "${recipes[0]}" .yaml
+  else
+    echo "error: name a recipe of $trainer: $(basename -as .yaml "${recipes[@]}" | xargs)" >&2
+    return 1
+  fi
+}
+[[ -n $recipe ]] || recipe=$(choose_recipe)
+
+if [[ -z ${DRY_RUN:-} ]]; then
+  setup_environment
+fi
+
+run() {
+  if [[ -n ${DRY_RUN:-} ]]; then
+    echo "python train.py $*"
+  else
+    python train.py "$@"
+  fi
+}
+
+for seed in ${SEEDS:-1 2 3}; do
+  tail=$dataset/shots_$shots/$trainer/$recipe/seed$seed
+  common=(--root "$data" --seed "$seed" --trainer "$trainer"
+    --dataset-config-file "configs/datasets/$dataset.yaml"
+    --config-file "configs/trainers/$trainer/$recipe.yaml")
+  opts=(DATASET.NUM_SHOTS "$shots" "$@")
+  if [[ $trainer == Zeroshot* ]]; then # nothing to train, so two evaluations
+    for subset in base new; do
+      run "${common[@]}" --eval-only --output-dir "$output/base2new/test_$subset/$tail" \
+        "${opts[@]}" DATASET.SUBSAMPLE_CLASSES "$subset"
+    done
+    continue
+  fi
+  trained=$output/base2new/train_base/$tail
+  run "${common[@]}" --output-dir "$trained" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base
+  epoch=$(cat "$trained"/*/checkpoint 2>/dev/null | sed -n '1s/.*tar-//p' || true)
+  run "${common[@]}" --eval-only --model-dir "$trained" --load-epoch "${epoch:-LAST}" \
+    --output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new
+done

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# From clone to a base-to-new table: zero-shot CLIP, CoOp and E2MIM on drawn images, on a CPU.
+#
+#   bash scripts/quickstart.sh
+#
+# Everything it makes is under output/quickstart; a second call finds the runs finished.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+setup_environment
+
+export OUTPUT=output/quickstart DATA=output/data
+mkdir -p "$OUTPUT"
+for trainer in ZeroshotCLIP CoOp E2MIM; do
+  log=$OUTPUT/$trainer.log
+  echo "$trainer on PocketShapes, seeds 1 2 3 (log: $log)"
+  if ! bash scripts/base2new.sh "$trainer" pocket_shapes pocket >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "error: $trainer failed; the whole log is in $log" >&2
+    exit 1
+  fi
+done
+python -m reports base2new "$OUTPUT" --title "PocketShapes, 16 shots"

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Sourced by the other scripts: makes sure that a Python with all needs is on the PATH.
+# Uses the active virtual or conda environment, else .venv, which it makes if it is missing.
+
+PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+setup_environment() {
+  if [[ -z "${VIRTUAL_ENV:-}" && -z "${CONDA_PREFIX:-}" ]]; then
+    if [[ ! -x "$PROJECT/.venv/bin/python" ]]; then
+      local base
+      base="$(find_python)" || return 1
+      echo "Making a virtual environment in .venv ($("$base" --version))"
+      "$base" -m venv "$PROJECT/.venv"
+    fi
+    # shellcheck disable=SC1091
+    source "$PROJECT/.venv/bin/activate"
+  fi
+  # The stamp holds the needs as they were last installed; it stands in the environment itself.
+  local stamp
+  stamp="$(python -c 'import sys; print(sys.prefix)')/.promptkit-requirements"
+  if ! cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" <(echo "$PROJECT") |
+    cmp -s - "$stamp"; then
+    echo "Installing requirements (PyTorch is large: a few minutes the first time)"
+    (cd "$PROJECT" && python -m pip install --quiet --requirement requirements.txt) || return 1
+    cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" <(echo "$PROJECT") >"$stamp"
+  fi
+}
+
+find_python() {
+  local candidate
+  for candidate in python3 python python3.13 python3.12 python3.11 python3.10; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "error: Python 3.10 or newer is needed; $(python3 --version 2>&1 || echo none) was found." >&2
+  return 1
+}

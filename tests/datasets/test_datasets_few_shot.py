@@ -1,0 +1,259 @@
+import json
+import os
+import pickle
+import random
+import shutil
+
+import pytest
+
+from dassl.data.datasets import DatasetBase, Datum
+from datasets.coop import CoOpDataset, read_split
+from datasets.few_shot import sample_few_shot, subsample_classes
+
+
+class Tiny(CoOpDataset):
+    dataset_dir = "tiny"
+    image_dir = "images"
+    split_file = "split.json"
+
+
+# Made by Dassl 0.6.3: seed -> first picks of train and of val, 4 shots of 5 x 12 images.
+GOLDEN = {
+    1: ("0_2 0_9 0_1 0_4 1_1 1_7 1_10 1_9", "0_10 0_2 0_0 0_8"),
+    2: ("0_0 0_1 0_10 0_5 1_2 1_10 1_4 1_9", "0_8 0_6 0_4 0_0"),
+    3: ("0_3 0_9 0_8 0_2 1_5 1_9 1_7 1_1", "0_10 0_2 0_8 0_4"),
+}
+
+
+def names(items):
+    return [os.path.basename(item.impath).removesuffix(".png") for item in items]
+
+
+def kept(root, *, num_shots=4, seed=1, suffix="pkl"):
+    return root / "tiny" / "split_fewshot" / f"shot_{num_shots}-seed_{seed}.{suffix}"
+
+
+@pytest.mark.parametrize("seed", GOLDEN)
+def test_picks_are_those_of_dassl(make_cfg, seed):
+    for _ in range(2):  # drawn, then read
+        data = Tiny(make_cfg(num_shots=4, seed=seed))
+        train, val = (golden.split() for golden in GOLDEN[seed])
+        assert names(data.train_x)[:8] == train
+        assert names(data.val)[:4] == val
+        assert (len(data.train_x), len(data.val)) == (20, 20)
+
+
+def test_sampling_itself_uses_the_random_state(root):
+    train, val, _ = read_split(str(root / "tiny/split.json"), str(root / "tiny/images"))
+    dataset = DatasetBase(train_x=train, val=val, test=val)
+    random.seed(2)
+    picked, picked_val = sample_few_shot(dataset, train, val, num_shots=4)
+    assert (names(picked)[:8], names(picked_val)[:4]) == tuple(g.split() for g in GOLDEN[2])
+    assert len(sample_few_shot(dataset, train, val, num_shots=8)[1]) == 20
+
+
+def test_random_state_is_the_same_whether_drawn_or_read(make_cfg):
+    states = []
+    for _ in range(2):
+        random.seed(99)
+        random.random()
+        Tiny(make_cfg(num_shots=4))
+        states.append(random.getstate())
+    assert states[0] == states[1]
+
+
+def test_seed_zero_is_a_seed(make_cfg, root):
+    Tiny(make_cfg(num_shots=4, seed=0))
+    assert kept(root, seed=0).exists()
+
+
+def test_no_seed_is_never_kept(make_cfg, root):
+    random.seed(1)
+    first = names(Tiny(make_cfg(num_shots=4, seed=-1)).train_x)
+    assert first[:8] == GOLDEN[1][0].split()
+    assert names(Tiny(make_cfg(num_shots=4, seed=-1)).train_x) != first
+    assert not kept(root).parent.exists()
+
+
+def test_no_shots_give_the_whole_split(make_cfg, root):
+    data = Tiny(make_cfg(num_shots=-1))
+    assert (len(data.train_x), len(data.val), len(data.test)) == (60, 30, 60)
+    assert not kept(root).parent.exists()
+
+
+def test_messages(make_cfg, root, capsys):
+    Tiny(make_cfg(num_shots=4))
+    assert f"Saving preprocessed few-shot data to {kept(root)}\n" in capsys.readouterr().out
+    Tiny(make_cfg(num_shots=4))
+    out = capsys.readouterr().out
+    assert f"Loading preprocessed few-shot data from {kept(root)}\n" in out
+    assert "Creating" not in out
+
+
+def test_files_are_in_upstreams_form_and_in_json(make_cfg, root):
+    data = Tiny(make_cfg(num_shots=4))
+    assert sorted(os.listdir(kept(root).parent)) == ["shot_4-seed_1.json", "shot_4-seed_1.pkl"]
+    content = kept(root).read_bytes()
+    assert content[:2] == b"\x80" + bytes([pickle.HIGHEST_PROTOCOL])
+    stored = pickle.loads(content)
+    assert list(stored) == ["train", "val"]
+    assert all(type(item) is Datum for item in stored["train"] + stored["val"])
+    assert Datum.__module__ == "dassl.data.datasets.base_dataset"
+    first = vars(stored["train"][0])
+    assert first["_impath"] == str(root / "tiny/images/0/0_2.png") == data.train_x[0].impath
+    assert (first["_label"], first["_domain"], first["_classname"]) == (0, 0, "c0")
+    twin = json.loads(kept(root, suffix="json").read_text())
+    assert twin["train"][0] == ["images/0/0_2.png", 0, "c0"]
+    assert (len(twin["train"]), len(twin["val"])) == (20, 20)
+
+
+@pytest.mark.parametrize("suffix", ["pkl", "json"])
+def test_either_file_is_enough(make_cfg, root, suffix, capsys):
+    first = names(Tiny(make_cfg(num_shots=4)).train_x)
+    kept(root, suffix=suffix).unlink()
+    random.seed(1234)
+    capsys.readouterr()
+    assert names(Tiny(make_cfg(num_shots=4)).train_x) == first
+    assert "Loading preprocessed few-shot data from" in capsys.readouterr().out
+
+
+def test_a_moved_data_folder_is_found_again(make_cfg, root, tmp_path):
+    first = names(Tiny(make_cfg(num_shots=4)).train_x)
+    moved = tmp_path / "elsewhere"
+    shutil.move(root, moved)
+    kept(moved, suffix="json").unlink()
+    data = Tiny(make_cfg(num_shots=4, root=moved))
+    assert names(data.train_x) == first
+    assert all(os.path.isfile(item.impath) for item in data.train_x + data.val)
+    assert data.train_x[0].impath.startswith(str(moved))
+
+
+def write_pickle(root, prefix, *, name="0/0_3.png", label=0):
+    """A file of one pick, as another machine would have written it."""
+    item = Datum(impath=str(root / "tiny/images/0/0_3.png"), label=label, classname="c0")
+    item._impath = f"{prefix}/{name}"
+    path = kept(root)
+    path.parent.mkdir()
+    path.write_bytes(pickle.dumps({"train": [item], "val": []}, pickle.HIGHEST_PROTOCOL))
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["/home/someone/data/tiny/images", "D:\\data\\tiny\\images"])
+def test_stale_absolute_paths_are_rebased(make_cfg, root, prefix):
+    write_pickle(root, prefix)
+    data = Tiny(make_cfg(num_shots=4))
+    assert [item.impath for item in data.train_x] == [str(root / "tiny/images/0/0_3.png")]
+
+
+@pytest.mark.parametrize("pick", [{"name": "0/0_99.png"}, {"label": 1}])
+def test_a_pick_that_the_split_lacks_is_an_error(make_cfg, root, pick):
+    path = write_pickle(root, "/data/tiny/images", **pick)
+    with pytest.raises(ValueError, match="/data/.*made from another split.*Delete it") as error:
+        Tiny(make_cfg(num_shots=4))
+    assert str(error.value).startswith(str(path))
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def test_a_malicious_pickle_is_refused_and_not_executed(make_cfg, root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept(root).parent.mkdir()
+    kept(root).write_bytes(pickle.dumps({"train": [Malicious()], "val": []}))
+    with pytest.raises(ValueError, match=r"refers to \w+\.mkdir, and only dassl") as error:
+        Tiny(make_cfg(num_shots=4))
+    assert str(kept(root)) in str(error.value)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps([1, 2]),
+        pickle.dumps({"train": []}),
+        pickle.dumps({"train": [1], "val": []}),
+        pickle.dumps({"train": 1, "val": []}),
+    ],
+)
+def test_a_damaged_pickle_is_named(make_cfg, root, content):
+    kept(root).parent.mkdir()
+    kept(root).write_bytes(content)
+    with pytest.raises(ValueError, match="shot_4-seed_1.pkl is no list of few-shot picks"):
+        Tiny(make_cfg(num_shots=4))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"train": []}', '{"train": [["a", "0", "c"]], "val": []}', '{"train": [3]}'],
+)
+def test_a_damaged_json_is_named(make_cfg, root, content):
+    kept(root).parent.mkdir()
+    kept(root, suffix="json").write_text(content)
+    with pytest.raises(ValueError, match="shot_4-seed_1.json is no list of few-shot picks"):
+        Tiny(make_cfg(num_shots=4))
+
+
+def test_disagreement_names_both_files(make_cfg, root):
+    Tiny(make_cfg(num_shots=4))
+    twin = json.loads(kept(root, suffix="json").read_text())
+    twin["val"].reverse()
+    kept(root, suffix="json").write_text(json.dumps(twin))
+    with pytest.raises(ValueError, match="Delete the one that you do not trust") as error:
+        Tiny(make_cfg(num_shots=4))
+    assert str(kept(root)) in str(error.value)
+    assert str(kept(root, suffix="json")) in str(error.value)
+
+
+def test_a_failed_write_leaves_no_file(make_cfg, root, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Tiny(make_cfg(num_shots=4))
+    assert os.listdir(kept(root).parent) == []
+
+
+@pytest.mark.parametrize(
+    ("subset", "sizes", "classes"),
+    [
+        ("all", (60, 30, 60), ["c0", "c1", "c2", "c3", "c4"]),
+        ("base", (36, 18, 36), ["c0", "c1", "c2"]),
+        ("new", (24, 12, 24), ["c3", "c4"]),
+    ],
+)
+def test_subsets(make_cfg, subset, sizes, classes, capsys):
+    data = Tiny(make_cfg(subset=subset))
+    assert (len(data.train_x), len(data.val), len(data.test)) == sizes
+    assert data.lab2cname == dict(enumerate(classes))
+    assert {item.label: item.classname for item in data.test} == data.lab2cname
+    out = capsys.readouterr().out
+    message = f"SUBSAMPLE {subset.upper()} CLASSES!\n"
+    assert (message in out) == (subset != "all")
+
+
+def test_shots_of_a_subset_are_among_those_of_all_classes(make_cfg):
+    def picks(subset):
+        data = Tiny(make_cfg(num_shots=4, subset=subset))
+        return names(data.train_x), names(data.val)
+
+    everything, base, new = picks("all"), picks("base"), picks("new")
+    assert base[0] + new[0] == everything[0]
+    assert base[1] + new[1] == everything[1]
+
+
+def test_subset_is_that_of_the_first_data_set(root):
+    train, val, _ = read_split(str(root / "tiny/split.json"), str(root / "tiny/images"))
+    first = [item for item in train if item.label in (1, 3, 4)]
+    base = subsample_classes(first, val, subsample="base")
+    assert [{i.classname: i.label for i in items} for items in base] == [{"c1": 0, "c3": 1}] * 2
+
+
+def test_unknown_subset_is_an_error(make_cfg):
+    message = r"DATASET.SUBSAMPLE_CLASSES must be one of all, base, new; got 'old'"
+    with pytest.raises(ValueError, match=message):
+        Tiny(make_cfg(subset="old"))

@@ -1,0 +1,138 @@
+"""The fast text encoder equals 77 tokens per class, in features and in gradients."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptkit.clip_loader import clip
+from promptkit.prompts import ContextPrompts, fixed_prompts, template_features
+from promptkit.text_encoder import encode_prompts, encode_prompts_reference, group_by_length
+from promptkit.tokens import tokenize
+
+MIXED = ["cat", "annual crop land", "Boeing_737-800", "a" + " very" * 35 + " long name", "dog"]
+
+
+def features_and_gradient(encode, model, learner):
+    learner.zero_grad()
+    features = encode(model, learner())
+    (features * torch.linspace(-1, 1, features.numel()).view_as(features)).sum().backward()
+    return features.detach(), learner.ctx.grad.clone()
+
+
+@pytest.mark.parametrize("names", [["cat"], ["cat", "dog"], MIXED], ids=["one", "two", "mixed"])
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+@pytest.mark.parametrize("class_specific", [False, True], ids=["shared", "specific"])
+def test_fast_equals_reference_in_features_and_gradient(tiny_clip, names, position, class_specific):
+    torch.manual_seed(0)
+    learner = ContextPrompts(
+        tiny_clip, names, num_context=5, class_specific=class_specific, position=position
+    )
+    torch.nn.init.normal_(learner.ctx, std=0.5)
+    slow, slow_gradient = features_and_gradient(encode_prompts_reference, tiny_clip, learner)
+    fast, fast_gradient = features_and_gradient(encode_prompts, tiny_clip, learner)
+    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
+    scale = slow_gradient.abs().max()
+    torch.testing.assert_close(fast_gradient / scale, slow_gradient / scale, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("encode", [encode_prompts, encode_prompts_reference])
+def test_fixed_prompts_equal_clips_own_encode_text(tiny_clip, encode):
+    sentences = [f"a photo of a {name}." for name in MIXED]
+    expected = tiny_clip.encode_text(clip.tokenize(sentences))
+    actual = encode(tiny_clip, fixed_prompts(tiny_clip, sentences, classnames=MIXED))
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_sentences_with_nothing_in_common_or_all_alike(tiny_clip):
+    for sentences in (["cat texture.", "dog"], ["same.", "same."]):
+        expected = tiny_clip.encode_text(clip.tokenize(sentences))
+        actual = encode_prompts(
+            tiny_clip, fixed_prompts(tiny_clip, sentences, classnames=sentences)
+        )
+        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("position", "sentence"),
+    [("end", "a photo of a {}."), ("middle", "a photo {} of a."), ("front", "{} a photo of a.")],
+)
+def test_worded_context_is_the_sentence_itself(tiny_clip, position, sentence):
+    learner = ContextPrompts(
+        tiny_clip, MIXED, num_context=99, init="a photo of a", position=position
+    )
+    expected = tiny_clip.encode_text(
+        clip.tokenize([sentence.format(n.replace("_", " ")) for n in MIXED])
+    )
+    torch.testing.assert_close(encode_prompts(tiny_clip, learner()), expected, rtol=1e-5, atol=1e-5)
+    assert learner.num_context == 4
+
+
+def test_class_specific_worded_context_starts_every_class_alike(tiny_clip):
+    shared = ContextPrompts(tiny_clip, MIXED, num_context=4, init="a photo of a")
+    specific = ContextPrompts(
+        tiny_clip, MIXED, num_context=4, init="a photo of a", class_specific=True
+    )
+    assert specific.ctx.shape == (len(MIXED), 4, 64)
+    torch.testing.assert_close(
+        encode_prompts(tiny_clip, specific()), encode_prompts(tiny_clip, shared())
+    )
+
+
+def test_checkpoint_of_a_shared_context_fits_any_class_list(tiny_clip):
+    trained = ContextPrompts(tiny_clip, MIXED, num_context=4)
+    assert set(trained.state_dict()) == {"ctx"}
+    other = ContextPrompts(tiny_clip, ["a new one"], num_context=4)
+    other.load_state_dict(trained.state_dict())
+    assert torch.equal(other.ctx, trained.ctx)
+
+
+def test_random_context_has_coops_spread_and_follows_the_seed(tiny_clip):
+    torch.manual_seed(3)
+    first = ContextPrompts(tiny_clip, ["cat"], num_context=64).ctx.detach()
+    torch.manual_seed(3)
+    again = ContextPrompts(tiny_clip, ["cat"], num_context=64).ctx.detach()
+    assert torch.equal(first, again)
+    assert first.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_template_features_are_the_normalised_mean_over_templates(tiny_clip):
+    templates = ("a photo of a {}.", "{} texture.")
+    parts = [
+        tiny_clip.encode_text(clip.tokenize([t.format(n.replace("_", " ")) for n in MIXED]))
+        for t in templates
+    ]
+    mean = sum(part / part.norm(dim=-1, keepdim=True) for part in parts)
+    expected = mean / mean.norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(
+        template_features(tiny_clip, MIXED, templates), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+def test_too_long_a_class_name_is_named():
+    name = "word " * 80
+    with pytest.raises(ValueError, match=r"Class name 'word .*at most 77"):
+        tokenize([f"a photo of a {name}."], classnames=[name])
+
+
+def test_golden_tokens():
+    tokens = tokenize(["a photo of a dog."])[0].tolist()
+    assert tokens == [49406, 320, 1125, 539, 320, 1929, 269, 49407] + [0] * 69
+
+
+@given(st.lists(st.integers(1, 70), min_size=1, max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_groups_cover_every_class_once_and_never_pad_more_than_one_group(lengths):
+    tensor = torch.tensor(lengths)
+    groups = group_by_length(tensor)
+    rows = torch.cat([group.rows for group in groups])
+    assert sorted(rows.tolist()) == list(range(len(lengths)))
+    for group in groups:
+        assert torch.equal(group.ends + 1, tensor[group.rows])
+    cost = sum(len(group.rows) * group.length + 64 for group in groups)
+    assert cost <= len(lengths) * max(lengths) + 64
+
+
+def test_one_long_name_gets_a_group_of_its_own():
+    groups = group_by_length(torch.tensor([3] * 100 + [40]))
+    assert [group.length for group in groups] == [3, 40]

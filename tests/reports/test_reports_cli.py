@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.__main__ import main, write_atomically
+
+FILES = ["base2new.csv", "base2new.md", "base2new.png", "base2new.svg"]
+
+
+def test_writes_what_it_prints(tmp_path, write_pair, capsys):
+    write_pair("a", 70, 50)
+    out = tmp_path / "out" / "deeper"
+    assert main(["base2new", str(tmp_path / "runs"), "--out", str(out), "--title", "Ours"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == FILES
+    assert (out / "base2new.md").read_text(encoding="utf-8") == capsys.readouterr().out
+    assert (out / "base2new.md").read_text(encoding="utf-8").startswith("# Ours\n")
+    assert (out / "base2new.png").stat().st_size > 1000
+
+
+def test_writes_beside_the_runs_and_gives_the_same_bytes_again(tmp_path, write_pair):
+    write_pair("a", 70, 50)
+    write_pair("b", 60, 65, trainer="KgCoOp", dataset="Other")
+    runs = tmp_path / "runs"
+    contents = []
+    for _ in range(2):
+        assert main(["base2new", str(runs)]) == 0
+        contents.append([(runs / name).read_bytes() for name in FILES])
+    assert contents[0] == contents[1]
+
+
+def test_strict_fails_if_something_was_left_out(tmp_path, write_pair, write_result, capsys):
+    write_pair("a", 70, 50)
+    assert main(["base2new", str(tmp_path / "runs"), "--strict"]) == 0
+    write_result("b", accuracy=float("nan"))
+    assert main(["base2new", str(tmp_path / "runs")]) == 0
+    assert main(["base2new", str(tmp_path / "runs"), "--strict"]) == 1
+    assert "- `b/result.json`: metrics.accuracy must be" in capsys.readouterr().out
+
+
+def test_no_results_is_an_error(tmp_path, capsys):
+    assert main(["base2new", str(tmp_path)]) == 2
+    assert f"No result.json in {tmp_path}" in capsys.readouterr().err
+
+
+def test_no_pair_is_an_error_that_names_the_files(tmp_path, write_result, capsys):
+    write_result("a")
+    assert main(["base2new", str(tmp_path / "runs")]) == 2
+    captured = capsys.readouterr()
+    assert "No pair of base and new results" in captured.err
+    assert "- `a/result.json`: base without new" in captured.out
+    assert not list((tmp_path / "runs").glob("base2new*"))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "table.md"
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["table.md"]
+    assert path.read_text() == "old"
+
+
+def test_imports_nothing_else_of_ours():
+    root = Path(__file__).parents[2]
+    code = (
+        "import sys, reports.__main__; ours = {'dassl', 'promptkit', 'datasets', 'trainers', "
+        "'pocket', 'benchmarks', 'torch'}; print(sorted(ours & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_help_of_the_module():
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "reports", "base2new", "--help"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0 and "--strict" in done.stdout

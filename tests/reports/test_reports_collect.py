@@ -1,0 +1,84 @@
+import pytest
+
+from reports.collect import LeftOut, collect_runs, read_run
+
+
+def test_reads_the_fields_of_a_run(tmp_path, write_result):
+    write_result("a/b", accuracy=71.23456, seed=3, subset="new")
+    (run,), left_out = collect_runs(tmp_path / "runs")
+    assert left_out == []
+    assert run.path == "a/b/result.json"
+    assert (run.trainer, run.recipe, run.dataset) == ("CoOp", "pocket", "PocketShapes")
+    assert (run.backbone, run.weights) == ("Pocket", "a" * 64)
+    assert (run.shots, run.seed, run.subset, run.split) == (16, 3, "new", "test")
+    assert (run.accuracy, run.trained_parameters) == (71.23456, 2048)
+
+
+def test_order_is_that_of_the_paths(tmp_path, write_result):
+    for folder in ("c", "a", "b/x"):
+        write_result(folder)
+    runs, _ = collect_runs(tmp_path / "runs")
+    assert [run.path for run in runs] == [f"{name}/result.json" for name in ("a", "b/x", "c")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"schema": 2}, "schema must be 1; got 2"),
+        ({"schema": None}, "schema must be 1; got None"),
+        ({"trainer": None}, "trainer is missing"),
+        ({"trainer": 7}, "trainer must be of type str; got 7"),
+        ({"seed": "1"}, "seed must be of type int; got '1'"),
+        ({"seed": True}, "seed must be of type int; got True"),
+        ({"subset": "old"}, "subset must be one of base, new, all; got 'old'"),
+        ({"metrics": None}, "metrics is missing"),
+        ({"metrics": {}}, "metrics.accuracy must be a number from 0 to 100; got None"),
+        ({"accuracy": float("nan")}, "metrics.accuracy must be a number from 0 to 100; got nan"),
+        ({"accuracy": float("inf")}, "metrics.accuracy must be a number from 0 to 100; got inf"),
+        ({"accuracy": 100.5}, "metrics.accuracy must be a number from 0 to 100; got 100.5"),
+        ({"accuracy": True}, "metrics.accuracy must be a number from 0 to 100; got True"),
+        ({"weights_sha256": None}, "weights_sha256 is missing"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path, write_result, fields, reason):
+    write_result("bad", **fields)
+    write_result("good")
+    runs, left_out = collect_runs(tmp_path / "runs")
+    assert [run.path for run in runs] == ["good/result.json"]
+    assert left_out == [LeftOut("bad/result.json", reason)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not a JSON file"),
+        (b'{"schema": 1', "not a JSON file"),
+        (b"\xff\xfe\x00", "not a JSON file"),
+        (b"[" * 100_000, "not a JSON file"),
+        (b"[1, 2]", "must hold a JSON object; got list"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path, content, reason):
+    (tmp_path / "result.json").write_bytes(content)
+    runs, (left_out,) = collect_runs(tmp_path)
+    assert runs == []
+    assert left_out.path == "result.json"
+    assert reason in left_out.reason
+
+
+def test_a_folder_in_place_of_a_file_is_left_out(tmp_path):
+    (tmp_path / "result.json").mkdir()
+    _, (left_out,) = collect_runs(tmp_path)
+    assert "directory" in left_out.reason
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No result.json in"):
+        collect_runs(tmp_path)
+    with pytest.raises(FileNotFoundError, match="No folder .*elsewhere"):
+        collect_runs(tmp_path / "elsewhere")
+
+
+def test_a_single_file_is_called_by_its_path(write_result):
+    path = write_result("a")
+    assert read_run(path).path == str(path)

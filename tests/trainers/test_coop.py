@@ -1,0 +1,171 @@
+"""CoOp against its formula, and everything that every trainer inherits."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import train
+from promptkit.clip_loader import clip
+from promptkit.text_encoder import encode_prompts_reference
+
+
+def batch_of(trainer):
+    return next(iter(trainer.train_loader_x))
+
+
+def test_loss_is_cross_entropy_of_scaled_cosines_from_clips_own_encoders(tiny_trainer):
+    trainer = tiny_trainer("CoOp", "TRAINER.COOP.CTX_INIT", "a photo of a")
+    images, labels = trainer.parse_batch_train(batch_of(trainer))
+    model = trainer.clip_model
+    names = [name.replace("_", " ") for name in trainer.dm.dataset.classnames]
+    text = model.encode_text(clip.tokenize([f"a photo of a {name}." for name in names]))
+    logits = model.logit_scale.exp() * F.cosine_similarity(
+        model.encode_image(images)[:, None], text[None], dim=-1
+    )
+    parts = trainer.loss(images, labels)
+    torch.testing.assert_close(parts["loss"], F.cross_entropy(logits, labels), rtol=1e-5, atol=0)
+    right = (logits.argmax(1) == labels).float().mean() * 100
+    assert parts["acc"].item() == pytest.approx(right.item())
+
+
+def test_a_step_changes_the_context_only(tiny_trainer):
+    trainer = tiny_trainer("CoOp")
+    before = {name: p.clone() for name, p in trainer.clip_model.named_parameters()}
+    context = trainer.learner.ctx.detach().clone()
+    trainer.batch_idx, trainer.num_batches, trainer.epoch, trainer.max_epoch = 0, 2, 0, 2
+    trainer.before_epoch()
+    trainer.forward_backward(batch_of(trainer))
+    assert not torch.equal(trainer.learner.ctx, context)
+    assert all(torch.equal(p, before[n]) for n, p in trainer.clip_model.named_parameters())
+    assert [n for n, p in trainer.learner.named_parameters() if p.requires_grad] == ["ctx"]
+
+
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+@pytest.mark.parametrize("csc", [True, False])
+def test_reference_encoder_key_gives_the_same_training(tiny_trainer, position, csc):
+    contexts = []
+    for encoder in ("fast", "reference"):
+        trainer = tiny_trainer(
+            "CoOp", "TRAINER.COOP.TEXT_ENCODER", encoder, "TRAINER.COOP.CSC", csc,
+            "TRAINER.COOP.CLASS_TOKEN_POSITION", position, "TRAINER.COOP.N_CTX", 4,
+            output=encoder,
+        )  # fmt: skip
+        trainer.train()
+        contexts.append(trainer.learner.ctx.detach())
+    assert contexts[0].shape == ((6, 4, 64) if csc else (4, 64))
+    torch.testing.assert_close(contexts[0], contexts[1], rtol=1e-4, atol=1e-5)
+
+
+def test_classes_are_encoded_once_per_evaluation_and_again_after_a_step(tiny_trainer, monkeypatch):
+    trainer = tiny_trainer("CoOp", "DATALOADER.TEST.BATCH_SIZE", 5)
+    calls = []
+    original = type(trainer).text_features
+    monkeypatch.setattr(
+        type(trainer), "text_features", lambda self: calls.append(1) or original(self)
+    )
+    first = trainer.test()
+    assert len(trainer.test_loader) == 8 and len(calls) == 1
+    with torch.no_grad():
+        trainer.learner.ctx += 1
+    expected = encode_prompts_reference(trainer.clip_model, trainer.learner())
+    trainer.test()
+    assert len(calls) == 2
+    torch.testing.assert_close(
+        trainer._class_features, F.normalize(expected, dim=-1), rtol=1e-4, atol=1e-5
+    )
+    assert 0 <= first <= 100
+
+
+def test_save_then_load_gives_the_same_logits_also_for_other_classes(tiny_trainer):
+    base = ("DATASET.SUBSAMPLE_CLASSES", "base")
+    trained = tiny_trainer("CoOp", *base)
+    trained.train()
+    directory = trained.output_dir
+    again = tiny_trainer("CoOp", *base, output="again")
+    again.load_model(directory, epoch=2)
+    images = batch_of(trained)["img"]
+    trained.set_model_mode("eval")
+    assert torch.equal(again.model_inference(images), trained.model_inference(images))
+    new = tiny_trainer("CoOp", "DATASET.SUBSAMPLE_CLASSES", "new", output="new")
+    new.load_model(directory, epoch=2)
+    assert torch.equal(new.learner.ctx, trained.learner.ctx)
+    assert new.dm.dataset.classnames == ["heart", "ring", "star"]
+
+
+def test_authors_checkpoint_with_class_buffers_loads(tiny_trainer, tmp_path, capsys):
+    trainer = tiny_trainer("CoOp", "TRAINER.COOP.N_CTX", 4)
+    folder = tmp_path / "old/prompt_learner"
+    folder.mkdir(parents=True)
+    context = torch.randn(4, 64)
+    state = {"ctx": context, "token_prefix": torch.zeros(9, 1, 64)}
+    state["token_suffix"] = torch.zeros(9, 72, 64)
+    torch.save({"state_dict": state, "epoch": 200}, folder / "model.pth.tar-200")
+    trainer.load_model(str(tmp_path / "old"), epoch=200)
+    assert torch.equal(trainer.learner.ctx, context)
+    assert "Ignoring token_prefix, token_suffix" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"ctx": torch.zeros(16, 64)}, r"'ctx' has shape \(16, 64\), expected \(4, 64\)"),
+        ({"ctx": torch.zeros(4, 64), "extra": torch.zeros(1)}, "'extra' is unknown"),
+        ({"context": torch.zeros(4, 64)}, "'ctx' is missing; 'context' is unknown"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(tiny_trainer, tmp_path, state, message):
+    trainer = tiny_trainer("CoOp", "TRAINER.COOP.N_CTX", 4)
+    folder = tmp_path / "old/prompt_learner"
+    folder.mkdir(parents=True)
+    torch.save({"state_dict": state, "epoch": 1}, folder / "model.pth.tar-1")
+    with pytest.raises(ValueError, match=message):
+        trainer.load_model(str(tmp_path / "old"), epoch=1)
+    with pytest.raises(FileNotFoundError, match=r"model\.pth\.tar-1\b.*--load-epoch"):
+        trainer.load_model(str(tmp_path / "old"), epoch=7)
+
+
+def test_bf16_trains_close_to_fp32(tiny_trainer):
+    losses = {}
+    for prec in ("fp32", "bf16"):
+        trainer = tiny_trainer("CoOp", "TRAINER.COOP.PREC", prec)
+        images, labels = trainer.parse_batch_train(batch_of(trainer))
+        with trainer.precision.autocast():
+            parts = trainer.loss(images, labels)
+        parts["loss"].backward()
+        assert trainer.learner.ctx.dtype == trainer.learner.ctx.grad.dtype == torch.float32
+        losses[prec] = parts["loss"].item()
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_killed_and_resumed_run_ends_with_the_same_context(tiny_trainer, monkeypatch):
+    options = ("OPTIM.MAX_EPOCH", 4, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.WARMUP_EPOCH", 1)
+    whole = tiny_trainer("CoOp", *options, output="whole")
+    whole.train()
+    killed = tiny_trainer("CoOp", *options, output="killed")
+
+    def stop_after_two_epochs(self=killed):
+        if self.epoch == 2:
+            raise KeyboardInterrupt
+
+    before_epoch = killed.before_epoch
+    killed.before_epoch = lambda: (before_epoch(), stop_after_two_epochs())
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    killed.close_writer()
+    resumed = tiny_trainer("CoOp", *options, output="killed")
+    resumed.train()
+    assert resumed.start_epoch == 2
+    assert torch.equal(resumed.learner.ctx, whole.learner.ctx)
+
+
+def test_first_losses_of_a_run(tiny_argv, capsys):
+    """Golden: a change of these figures is a change of the method or of its randomness."""
+    argv = tiny_argv("CoOp", "TRAINER.COOP.CTX_INIT", "a photo of a", "TRAIN.PRINT_FREQ", 1)
+    assert train.main(argv) == 0
+    lines = [x for x in capsys.readouterr().out.splitlines() if " batch [" in x]
+    losses = [float(line.split("loss ")[1].split()[0]) for line in lines]
+    assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
+
+
+GOLDEN_LOSSES = [2.1357, 2.0185, 2.4667, 1.5658]

@@ -1,0 +1,189 @@
+"""E2MIM: CoOp when its weights are zero, its terms against their formulas, every key of it."""
+
+import itertools
+import re
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import train
+from promptkit.clip_loader import clip
+from promptkit.mixup import Pairs
+
+
+def batch_of(trainer):
+    return trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
+
+
+def loss_lines(capsys) -> list[list[str]]:
+    lines = [x for x in capsys.readouterr().out.splitlines() if " batch [" in x]
+    return [re.findall(r"(?<= )(?:loss|acc|lr) [-\d.e+]+", line) for line in lines]
+
+
+def test_without_its_terms_it_is_coop_to_the_last_bit(tiny_trainer, capsys):
+    common = ("OPTIM.MAX_EPOCH", 3, "TRAIN.PRINT_FREQ", 1)
+    coop = tiny_trainer("CoOp", *common, "TRAINER.COOP.N_CTX", 4, output="coop")
+    coop.train()
+    coop_lines = loss_lines(capsys)
+    e2mim = tiny_trainer(
+        "E2MIM", *common, "TRAINER.E2MIM.ALPHA", 0.0, "TRAINER.E2MIM.BETA", 0.0,
+        "TRAINER.E2MIM.N_CTX", 4, "TRAINER.E2MIM.CTX_INIT", "", "TRAINER.E2MIM.MI.CRITIC", "mlp",
+        output="e2mim",
+    )  # fmt: skip
+    e2mim.train()
+    assert loss_lines(capsys) == coop_lines and len(coop_lines) == 6
+    assert torch.equal(coop.learner.ctx, e2mim.learner.ctx)
+    assert coop.evaluator._y_pred == e2mim.evaluator._y_pred
+
+
+def test_its_terms_do_change_the_run_and_the_critic(tiny_trainer):
+    coop = tiny_trainer("CoOp", "TRAINER.COOP.CTX_INIT", "a photo of a", output="coop")
+    coop.train()
+    e2mim = tiny_trainer("E2MIM", "TRAINER.E2MIM.MI.CRITIC_LR", 0.01, output="e2mim")
+    e2mim.train()
+    assert not torch.equal(coop.learner.ctx, e2mim.learner.ctx)
+    for estimator in e2mim.estimators.values():
+        assert not torch.equal(estimator.critic.x_projection, torch.eye(32))
+
+
+def test_ensemble_term_is_minus_infonce_between_soft_and_hand_crafted_text(tiny_trainer):
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.BETA", 0.0, "TRAINER.E2MIM.ALPHA", 2.5)
+    torch.nn.init.normal_(trainer.learner.ctx, std=0.5)
+    parts = trainer.loss(*batch_of(trainer))
+    names = [n.replace("_", " ") for n in trainer.dm.dataset.classnames]
+    hand = trainer.clip_model.encode_text(clip.tokenize([f"a drawing of a {n}." for n in names]))
+    scores = trainer.text_features() @ F.normalize(hand, dim=-1).T / 0.07
+    target = torch.arange(len(names))
+    lasp = F.cross_entropy(scores, target)  # the text-to-text loss of LASP, one direction
+    other = F.cross_entropy(scores.T, target)
+    expected = torch.log(torch.tensor(6.0)) - (lasp + other) / 2
+    torch.testing.assert_close(parts["mi_ensemble_nats"], expected.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts["loss"], parts["ce"] - 2.5 * expected, rtol=1e-5, atol=1e-5)
+    assert "exploration" not in parts
+
+
+@pytest.mark.parametrize("negatives", ["virtual", "virtual+real"])
+def test_exploration_term_by_hand(tiny_trainer, monkeypatch, negatives):
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.MIX.NEGATIVES", negatives)
+    pairs = Pairs(torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5]), torch.tensor([0.2, 0.5, 0.9]))
+    monkeypatch.setattr("trainers.e2mim.draw_pairs", lambda labels, **_: pairs)
+    images, labels = batch_of(trainer)
+    z, s = trainer.image_features(images), trainer.text_features()
+    mixed_z, mixed_s = [], []
+    for i, j, weight in zip(*(x.tolist() for x in pairs), strict=True):
+        mixed_z.append(F.normalize(weight * z[i] + (1 - weight) * z[j], dim=0))
+        pair = weight * s[labels[i]] + (1 - weight) * s[labels[j]]
+        mixed_s.append(F.normalize(pair, dim=0))
+    columns = torch.stack(mixed_s + (list(s) if negatives == "virtual+real" else []))
+    scores = torch.stack(mixed_z) @ columns.T / 0.07
+    target = torch.arange(3)
+    forward = torch.log(torch.tensor(float(len(columns)))) - F.cross_entropy(scores, target)
+    backward = torch.log(torch.tensor(3.0)) - F.cross_entropy(scores[:, :3].T, target)
+    estimate = trainer.explore(images, z, s, labels)
+    torch.testing.assert_close(estimate.nats, ((forward + backward) / 2).detach(), rtol=1e-4, atol=1e-5)
+
+
+KEYS = {
+    "MI.BOUND": ("infonce", "jsd", "nwj", "dv"),
+    "MI.CRITIC": ("bilinear", "cosine", "mlp"),
+    "MIX.PAIRS": ("inter", "intra", "both"),
+    "MIX.LEVEL": ("feature", "pixel"),
+    "MIX.NEGATIVES": ("virtual", "virtual+real"),
+    "TEMPLATES": ("single", "ensemble", "ensemble80"),
+    "ENSEMBLE": (0.0, 0.5),
+}
+VALUES = [(key, value) for key, values in KEYS.items() for value in values[1:]]
+VALUES.remove(("MI.CRITIC", "cosine"))  # which the bilinear critic equals at the start
+
+
+@pytest.mark.parametrize(("key", "value"), VALUES, ids=[f"{k}={v}" for k, v in VALUES])
+def test_every_key_has_an_effect_on_loss_or_logits(tiny_trainer, key, value):
+    def figures(*extra):
+        trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.ENSEMBLE", 0.25, *extra)
+        torch.manual_seed(5)
+        torch.nn.init.normal_(trainer.learner.ctx, std=0.5)
+        trainer.epoch = 0
+        trainer.before_epoch()
+        images, labels = batch_of(trainer)
+        parts = trainer.loss(images, labels % 2)  # two classes: partners of every kind exist
+        parts["loss"].backward()
+        assert trainer.learner.ctx.grad.isfinite().all()
+        trainer.set_model_mode("eval")
+        logits = trainer.model_inference(images)
+        assert logits.isfinite().all() and parts["loss"].isfinite()
+        return parts["loss"].item(), logits
+
+    loss, logits = figures()
+    other_loss, other_logits = figures(f"TRAINER.E2MIM.{key}", value)
+    assert other_loss != loss or not torch.equal(other_logits, logits)
+
+
+@pytest.mark.parametrize(("bound", "critic"), [*itertools.product(KEYS["MI.BOUND"], KEYS["MI.CRITIC"])])
+def test_every_bound_and_critic_trains_saves_and_resumes(tiny_trainer, bound, critic):
+    options = ("TRAINER.E2MIM.MI.BOUND", bound, "TRAINER.E2MIM.MI.CRITIC", critic,
+               "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.002)  # fmt: skip
+    whole = tiny_trainer("E2MIM", *options, output="whole")
+    whole.train()
+    killed = tiny_trainer("E2MIM", *options, output="killed")
+    run_epoch = killed.run_epoch
+
+    def die_in_second_epoch():
+        if killed.epoch == 1:
+            raise KeyboardInterrupt
+        run_epoch()
+
+    killed.run_epoch = die_in_second_epoch
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    killed.close_writer()
+    resumed = tiny_trainer("E2MIM", *options, output="killed")
+    resumed.train()
+    assert resumed.start_epoch == 1
+    assert torch.equal(resumed.learner.ctx, whole.learner.ctx)
+    for name, value in whole.estimators.state_dict().items():
+        assert torch.equal(resumed.estimators.state_dict()[name], value), name
+
+
+def test_full_blend_is_the_zero_shot_classifier(tiny_trainer):
+    blend = tiny_trainer("E2MIM", "TRAINER.E2MIM.ENSEMBLE", 1.0)
+    zero_shot = tiny_trainer("ZeroshotCLIP", output="zs")
+    images = batch_of(blend)[0]
+    torch.testing.assert_close(blend.model_inference(images), zero_shot.model_inference(images))
+
+
+def test_a_batch_of_one_class_skips_the_exploration_term(tiny_trainer):
+    trainer = tiny_trainer("E2MIM")
+    images, labels = batch_of(trainer)
+    parts = trainer.loss(images, torch.zeros_like(labels))
+    assert "exploration" not in parts and "ensemble" in parts
+
+
+def test_losses_are_logged_per_epoch_in_log_and_tensorboard(tiny_argv, tmp_path):
+    assert train.main(tiny_argv("E2MIM")) == 0
+    names = ("ce", "ensemble", "exploration", "mi_ensemble_nats", "mi_exploration_nats")
+    log = (tmp_path / "run/log.txt").read_text()
+    means = [line for line in log.splitlines() if "] mean " in line]
+    assert len(means) == 2 and all(f" {name} " in line for line in means for name in names)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    for name in names:
+        steps = [event.step for event in events.Scalars(f"epoch/{name}")]
+        assert steps == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("MI.BOUND", "infonse", "TRAINER.E2MIM.MI.BOUND must be one of infonce, jsd, nwj, dv"),
+        ("MIX.PAIRS", "all", "TRAINER.E2MIM.MIX.PAIRS must be one of inter, intra, both"),
+        ("ENSEMBLE", 1.5, "TRAINER.E2MIM.ENSEMBLE must be at least 0 and at most 1; got 1.5"),
+        ("MI.TEMPERATURE", 0.0, "TRAINER.E2MIM.MI.TEMPERATURE must be above 0; got 0.0"),
+        ("N_CTX", 0, "TRAINER.E2MIM.N_CTX must be at least 1; got 0"),
+    ],
+)
+def test_a_wrong_option_is_named(tiny_trainer, key, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tiny_trainer("E2MIM", f"TRAINER.E2MIM.{key}", value)

@@ -1,0 +1,202 @@
+"""One run: merge the config, seed, build the trainer, train or evaluate, write result.json.
+
+Takes the arguments of CoOp's train.py. Precedence: defaults < data set yaml < method yaml < flags
+< trailing KEY VALUE pairs. A folder whose run is finished is left as it is; one with an unfinished
+run is resumed.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from promptkit import manifest
+
+
+def parse_args(argv: list[str]) -> argparse.Namespace:
+    """The command line, upstream's names and defaults."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--root", default="", help="DATASET.ROOT: folder that holds the data sets")
+    add("--output-dir", default="", help="OUTPUT_DIR: folder of this run")
+    add("--resume", default="", help="RESUME: run folder to go on from")
+    add("--seed", type=int, default=-1, help="SEED: 0 or more fixes it, negative is random")
+    add("--source-domains", nargs="+", help="DATASET.SOURCE_DOMAINS")
+    add("--target-domains", nargs="+", help="DATASET.TARGET_DOMAINS")
+    add("--transforms", nargs="+", help="INPUT.TRANSFORMS")
+    add("--config-file", default="", help="yaml of the method: configs/trainers/...")
+    add("--dataset-config-file", default="", help="yaml of the data set: configs/datasets/...")
+    add("--trainer", default="", help="TRAINER.NAME")
+    add("--backbone", default="", help="MODEL.BACKBONE.NAME")
+    add("--head", default="", help="MODEL.HEAD.NAME")
+    add("--eval-only", action="store_true", help="load --model-dir and test, do not train")
+    add("--model-dir", default="", help="run folder to load for --eval-only")
+    add("--load-epoch", type=int, help="epoch to load; without it the best on validation")
+    add("--no-train", action="store_true", help="build everything, then stop")
+    add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config pairs, merged last")
+    return parser.parse_args(argv)
+
+
+def extend_cfg(cfg) -> None:
+    """Adds the keys that are not Dassl's: the data set's and one node per trainer."""
+    from dassl.engine import TRAINER_REGISTRY
+    from promptkit.config import default_node
+
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
+    cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
+    for name in TRAINER_REGISTRY.registered_names():
+        config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
+        if config_class:
+            cfg.TRAINER[name.upper()] = default_node(config_class)
+
+
+def setup_cfg(args: argparse.Namespace):
+    """The merged and frozen config of a command line."""
+    import datasets  # noqa: F401  (registers the data sets)
+    import trainers  # noqa: F401  (registers the trainers)
+    from dassl.config import get_cfg_default
+
+    merge_file, merge_opts = _merge_functions()
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    for path in (args.dataset_config_file, args.config_file):
+        if path:
+            merge_file(cfg, path)
+    flags = {
+        "DATASET.ROOT": args.root,
+        "OUTPUT_DIR": args.output_dir,
+        "RESUME": args.resume,
+        "DATASET.SOURCE_DOMAINS": args.source_domains,
+        "DATASET.TARGET_DOMAINS": args.target_domains,
+        "INPUT.TRANSFORMS": args.transforms,
+        "TRAINER.NAME": args.trainer,
+        "MODEL.BACKBONE.NAME": args.backbone,
+        "MODEL.HEAD.NAME": args.head,
+    }
+    merge_opts(cfg, [x for key, value in flags.items() if value for x in (key, value)])
+    if args.seed >= 0:  # seed 0 is a seed
+        merge_opts(cfg, ["SEED", args.seed])
+    merge_opts(cfg, args.opts)
+    cfg.freeze()
+    return cfg
+
+
+def _merge_functions() -> tuple[Callable, Callable]:
+    try:
+        from dassl.config import merge_file, merge_opts
+    except ImportError:  # upstream Dassl has yacs's own, with yacs's own messages
+        return (lambda cfg, path: cfg.merge_from_file(path)), (
+            lambda cfg, opts: cfg.merge_from_list(opts)
+        )
+    return merge_file, merge_opts
+
+
+def print_args(args: argparse.Namespace, cfg) -> None:
+    """Arguments and config in upstream's boxes."""
+    stars = "*" * 15
+    print(f"{stars}\n** Arguments **\n{stars}")
+    for key, value in sorted(vars(args).items()):
+        print(f"{key}: {value}")
+    print(f"{stars}\n** Config **\n{stars}\n{cfg}")
+
+
+def plan_of(args: argparse.Namespace, cfg) -> dict:
+    """What decides the result, as plain data: it is compared before a folder is used again."""
+    checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch}
+    return {
+        "config": json.loads(json.dumps(cfg)),
+        "eval_only": args.eval_only,
+        "checkpoint": checkpoint if args.eval_only and args.model_dir else None,
+    }
+
+
+def run(args: argparse.Namespace, argv: list[str]) -> None:
+    """Carries out one run, unless its folder holds the result already."""
+    import torch
+
+    from dassl.engine import build_trainer
+    from dassl.utils import collect_env_info, set_random_seed, setup_logger
+
+    cfg = setup_cfg(args)
+    plan = plan_of(args, cfg)
+    if manifest.check_plan(cfg.OUTPUT_DIR, plan):
+        announce_finished(cfg.OUTPUT_DIR)
+        return
+    if cfg.SEED >= 0:
+        print(f"Setting fixed seed: {cfg.SEED}")
+        set_random_seed(cfg.SEED)
+    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), plan)
+    setup_logger(cfg.OUTPUT_DIR)
+    if torch.cuda.is_available() and cfg.USE_CUDA:
+        torch.backends.cudnn.benchmark = True
+    print_args(args, cfg)
+    print("Collecting env info ...")
+    print(f"** System info **\n{collect_env_info()}\n")
+
+    trainer = build_trainer(cfg)
+    if args.no_train and not args.eval_only:
+        return
+    stopwatch = Stopwatch(trainer)
+    if args.eval_only:
+        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        trainer.test()
+    else:
+        trainer.train()
+    if cfg.TEST.NO_TEST and not args.eval_only:
+        return
+    from promptkit.results import build_result
+
+    recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
+    result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
+    result["inputs"] = manifest.inputs(argv, [args.config_file, args.dataset_config_file])
+    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RESULT), result)
+
+
+class Stopwatch:
+    """Times a trainer's work: all of it, and its tests apart."""
+
+    def __init__(self, trainer) -> None:
+        self.start, self.test_sec, test = time.perf_counter(), 0.0, trainer.test
+
+        def timed_test(*args, **kwargs):
+            begin = time.perf_counter()
+            result = test(*args, **kwargs)
+            self.test_sec += time.perf_counter() - begin
+            return result
+
+        trainer.test = timed_test
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of training (0 or so for an evaluation) and of testing."""
+        total = time.perf_counter() - self.start
+        return {"train": total - self.test_sec, "test": self.test_sec}
+
+
+def announce_finished(directory: str) -> None:
+    """Says that there is nothing to do."""
+    result = manifest.read_json(os.path.join(directory, manifest.RESULT))
+    print(f"Finished before, left as it is: {directory} ({result['metrics']['accuracy']:.2f} %)")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs; errors that a user can mend are one message, all others keep their traceback."""
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse_args(argv)
+    if manifest.is_finished(args.output_dir, argv):
+        announce_finished(args.output_dir)
+        return 0
+    try:
+        run(args, argv)
+    except (ValueError, KeyError, OSError, FloatingPointError) as error:
+        if os.environ.get("TRACEBACK"):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {text}\n(TRACEBACK=1 shows where it was raised)", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
