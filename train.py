@@ -152,6 +152,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     result["inputs"] = manifest.inputs(argv, [args.config_file, args.dataset_config_file])
     manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RESULT), result)
+    print(summary(result, cfg.OUTPUT_DIR))
 
 
 class Stopwatch:
@@ -174,10 +175,17 @@ class Stopwatch:
         return {"train": total - self.test_sec, "test": self.test_sec}
 
 
+def summary(result: dict, directory: str) -> str:
+    """The line that scripts look for."""
+    run = "{trainer} on {dataset}, {subset} classes, seed {seed}".format(**result)
+    return f"Result: {run}: {result['metrics']['accuracy']:.2f} % ({directory})"
+
+
 def announce_finished(directory: str) -> None:
     """Says that there is nothing to do."""
     result = manifest.read_json(os.path.join(directory, manifest.RESULT))
-    print(f"Finished before, left as it is: {directory} ({result['metrics']['accuracy']:.2f} %)")
+    print("Finished before, left as it is.")
+    print(summary(result, directory))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -192,10 +200,18 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, KeyError, OSError, FloatingPointError) as error:
         if os.environ.get("TRACEBACK"):
             raise
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {text}\n(TRACEBACK=1 shows where it was raised)", file=sys.stderr)
+        print(f"error: {message_of(error)}", file=sys.stderr)
+        print("(TRACEBACK=1 shows where it was raised)", file=sys.stderr)
         return 1
     return 0
+
+
+def message_of(error: Exception) -> str:
+    """What an error says, without the quotes of KeyError and a loading process's traceback."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
+    if "Original Traceback" in text:
+        text = text.splitlines()[-1].split(": ", 1)[-1]
+    return text
 
 
 if __name__ == "__main__":

@@ -64,14 +64,10 @@ def draw_scenes(
     alone = rng.random(count) >= neighbour_rate
     drawn["neighbour_shape"] = np.where(alone, NO_NEIGHBOUR, drawn["neighbour_shape"])
     drawn |= {name: np.broadcast_to(np.asarray(value), count) for name, value in fixed.items()}
-    # Colours must differ within a scene: shift the attribute that nobody asked for.
-    free, other = ("color", "ground") if "ground" in fixed else ("ground", "color")
-    drawn[free] = _differ(drawn[free], [drawn[other]])
-    if "neighbour_color" in fixed:
-        drawn[free] = _differ(drawn[free], [drawn[other], drawn["neighbour_color"]])
-    else:
-        taken = [drawn["color"], drawn["ground"]]
-        drawn["neighbour_color"] = _differ(drawn["neighbour_color"], taken)
+    # Colours must differ within a scene: those that nobody asked for give way.
+    colors = sorted(("color", "ground", "neighbour_color"), key=lambda name: name not in fixed)
+    for place, name in enumerate(colors):
+        drawn[name] = _differ(drawn[name], [drawn[other] for other in colors[:place]])
     return Scenes(**drawn)
 
 

@@ -5,7 +5,8 @@ Each maps `x [N, D]` and `y [M, D]` to all scores `[N, M]`, in fp32 or better un
 CLIP's own temperature, 0.01, saturates `infonce`: the frozen text features of different classes
 are so alike that a matching pair wins by far even when the views have drifted apart. 0.07 keeps a
 gradient. The cosine and bilinear critics have no offset; `infonce` and `dv` do not see one, while
-`nwj` and `jsd` are tight only at a certain level of scores, which the MLP can learn.
+`nwj` and `jsd` are tight only at a certain level of scores, which the MLP can learn: for the others
+see `mutual_information.levelled`.
 """
 
 import math
@@ -18,7 +19,13 @@ CRITICS = ("cosine", "bilinear", "mlp")
 
 
 class CosineCritic(nn.Module):
-    """`T(x, y) = <unit(x), unit(y)> / temperature`, without parameters."""
+    """`T(x, y) = <unit(x), unit(y)> / temperature`, without parameters.
+
+    Attributes:
+        learns_level: whether a constant can be added to all scores by training.
+    """
+
+    learns_level = False
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
@@ -60,6 +67,8 @@ class MLPCritic(nn.Module):
         hidden: W, the size of the hidden layer.
         generator: draws the initial weights, so that the global random state stays untouched.
     """
+
+    learns_level = True
 
     def __init__(self, width: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()

@@ -156,6 +156,24 @@ def estimate(name: str, scores: Tensor, *, average: MovingAverage | None = None)
     return Estimate(nats, objective)
 
 
+def levelled(name: str, scores: Tensor) -> Tensor:
+    """Shift the scores of a critic without an offset to where the bound called `name` is tight.
+
+    `nwj` and `jsd` depend on the level of the scores, which the cosine and bilinear critics cannot
+    learn: far from it their exponentials explode. The best level for given scores is known: the
+    one at which `E_marginal[exp T]` is 1 (`jsd`) or e (`nwj`, whose value is then that of `dv`).
+    It is taken from the batch and carries no gradient. Other bounds do not see a level.
+
+    Args:
+        name: a key of `BOUNDS`.
+        scores: `[N, N + R]`, N at least 2.
+    """
+    if name not in ("nwj", "jsd"):
+        return scores
+    scores = _checked(scores)
+    return scores - _log_mean_exp_marginal(scores.detach()) + (1 if name == "nwj" else 0)
+
+
 def _checked(scores: Tensor) -> Tensor:
     """Check the shape of scores and raise half precision to fp32."""
     if scores.ndim != 2 or scores.shape[1] < scores.shape[0]:

@@ -37,8 +37,13 @@ class Precision:
         return torch.amp.GradScaler(self.device_type) if self.mode == "amp" else None
 
 
-def resolve(mode: str, device_type: str) -> Precision:
-    """The precision of `PREC` on a device: auto is fp16 on CUDA, as in the papers, else fp32.
+def resolve(mode: str, device_type: str, *, key: str = "PREC") -> Precision:
+    """The precision of a mode on a device: auto is fp16 on CUDA, as in the papers, else fp32.
+
+    Args:
+        mode: one of `MODES`.
+        device_type: "cuda" or "cpu".
+        key: the config key that holds the mode, for the message.
 
     Raises:
         ValueError: fp16 or amp on a CPU.
@@ -47,7 +52,6 @@ def resolve(mode: str, device_type: str) -> Precision:
         mode = "fp16" if device_type == "cuda" else "fp32"
     if mode in ("fp16", "amp") and device_type == "cpu":
         raise ValueError(
-            f"PREC {mode} needs a CUDA device; this run is on a CPU. Set TRAINER.<NAME>.PREC to "
-            "auto, fp32 or bf16."
+            f"{key} {mode} needs a CUDA device; this run is on a CPU. Set it to auto, fp32 or bf16."
         )
     return Precision(mode, device_type)

@@ -66,7 +66,8 @@ class PromptTrainer(TrainerX):
         """Sets `clip_model`, `precision` and `weights_sha256`."""
         backbone = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {backbone})")
-        self.precision = resolve(self.options.prec, self.device.type)
+        key = f"TRAINER.{type(self).__name__.upper()}.PREC"
+        self.precision = resolve(self.options.prec, self.device.type, key=key)
         clip_model = load_clip(backbone)
         check_input_size(clip_model, self.cfg.INPUT.SIZE)
         self.weights_sha256 = weights_hash(clip_model)

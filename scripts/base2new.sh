@@ -4,7 +4,7 @@
 #   bash scripts/base2new.sh <Trainer> <dataset> [recipe]
 #
 # <dataset> is a name in configs/datasets/, <recipe> one in configs/trainers/<Trainer>/; without it
-# the trainer's only recipe, or "pocket" for pocket data sets. Environment:
+# "pocket" for pocket data sets, else the published base-to-new recipe on ViT-B/16. Environment:
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
 #   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)
 #   DRY_RUN=1 prints the commands. Further KEY VALUE pairs for the config may follow the recipe.
@@ -22,19 +22,26 @@ shift $(($# < 3 ? $# : 3))
 data=${DATA:-data} output=${OUTPUT:-output} shots=${SHOTS:-16}
 
 choose_recipe() {
-  local recipes=("configs/trainers/$trainer"/*.yaml)
-  if [[ ! -e ${recipes[0]} ]]; then
-    echo "error: no recipe in configs/trainers/$trainer/; trainers with recipes:" >&2
-    ls configs/trainers >&2
-    return 1
-  elif [[ $dataset == pocket_* ]]; then
-    echo pocket
-  elif ((${#recipes[@]} == 1)); then
-    basename "${recipes[0]}" .yaml
-  else
-    echo "error: name a recipe of $trainer: $(basename -as .yaml "${recipes[@]}" | xargs)" >&2
+  local candidate
+  if [[ ! -d configs/trainers/$trainer ]]; then
+    echo "error: no recipes in configs/trainers/$trainer/; there are some for:" \
+      "$(basename -a configs/trainers/* | xargs)" >&2
     return 1
   fi
+  case $dataset in
+    pocket_*) set -- pocket ;;
+    imagenet) set -- vit_b16_ep50_ctxv1 vit_b16_ctxv1 vit_b16 ;;
+    *) set -- vit_b16_ctxv1 vit_b16 ;;
+  esac
+  for candidate; do
+    if [[ -f configs/trainers/$trainer/$candidate.yaml ]]; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "error: name a recipe of $trainer:" \
+    "$(basename -as .yaml "configs/trainers/$trainer"/*.yaml | xargs)" >&2
+  return 1
 }
 [[ -n $recipe ]] || recipe=$(choose_recipe)
 

@@ -15,7 +15,8 @@ mkdir -p "$OUTPUT"
 for trainer in ZeroshotCLIP CoOp E2MIM; do
   log=$OUTPUT/$trainer.log
   echo "$trainer on PocketShapes, seeds 1 2 3 (log: $log)"
-  if ! bash scripts/base2new.sh "$trainer" pocket_shapes pocket >"$log" 2>&1; then
+  if ! bash scripts/base2new.sh "$trainer" pocket_shapes pocket 2>&1 | tee "$log" |
+    awk '/^Result: / { sub("Result:", " "); print; fflush() }'; then
     tail -n 20 "$log" >&2
     echo "error: $trainer failed; the whole log is in $log" >&2
     exit 1

@@ -31,7 +31,7 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
 from promptkit.critics import CRITICS, build_critic
 from promptkit.mixup import MODES, draw_pairs, mix_features, mix_images, mix_text
-from promptkit.mutual_information import BOUNDS, Estimate, MovingAverage, estimate
+from promptkit.mutual_information import BOUNDS, Estimate, MovingAverage, estimate, levelled
 from promptkit.prompts import ContextPrompts, template_features
 from promptkit.templates import IMAGENET_TEMPLATES, dataset_template, ensemble_templates
 from promptkit.trainer import PromptTrainer, unit
@@ -100,8 +100,12 @@ class MIEstimator(nn.Module):
         self.average = MovingAverage()
 
     def forward(self, x: Tensor, y: Tensor) -> Estimate:
-        """MI in nats, and the objective to maximise."""
-        return estimate(self.bound, self.critic(x, y), average=self.average)
+        """MI in nats, and the objective to maximise; in fp32 also where the step is not."""
+        with torch.autocast(x.device.type, enabled=False):
+            scores = self.critic(x.float(), y.float())
+            if not self.critic.learns_level:
+                scores = levelled(self.bound, scores)
+            return estimate(self.bound, scores, average=self.average)
 
 
 @TRAINER_REGISTRY.register()

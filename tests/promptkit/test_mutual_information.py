@@ -17,6 +17,7 @@ from promptkit.mutual_information import (
     infonce,
     jsd,
     jsd_nats,
+    levelled,
     nwj,
 )
 
@@ -260,3 +261,20 @@ def test_bounds_refuse_scores_without_negatives(name):
 def test_unknown_bound_names_the_known():
     with pytest.raises(ValueError, match="infonce, jsd, nwj, dv; got 'mine'"):
         estimate("mine", torch.zeros(2, 2))
+
+
+@given(seed=st.integers(0, 99), shift=st.floats(-50, 50), extra=st.integers(0, 3))
+@settings(max_examples=25, deadline=None)
+def test_levelled_nwj_and_jsd_read_as_dv_whatever_the_level(seed, shift, extra):
+    scores = 3 * draw_scores(6, 6 + extra, seed=seed) + shift
+    assert nwj(levelled("nwj", scores)).item() == pytest.approx(dv(scores).item(), abs=1e-9)
+    assert jsd_nats(levelled("jsd", scores)).item() == pytest.approx(dv(scores).item(), abs=1e-9)
+    assert levelled("infonce", scores) is scores and levelled("dv", scores) is scores
+
+
+def test_levelled_nwj_has_the_gradient_of_dv():
+    scores = (5 * draw_scores(5, 7)).requires_grad_()
+    nwj(levelled("nwj", scores)).backward()
+    expected, scores.grad = scores.grad, None
+    dv(scores).backward()
+    torch.testing.assert_close(scores.grad, expected)

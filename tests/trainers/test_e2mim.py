@@ -81,7 +81,9 @@ def test_exploration_term_by_hand(tiny_trainer, monkeypatch, negatives):
     forward = torch.log(torch.tensor(float(len(columns)))) - F.cross_entropy(scores, target)
     backward = torch.log(torch.tensor(3.0)) - F.cross_entropy(scores[:, :3].T, target)
     estimate = trainer.explore(images, z, s, labels)
-    torch.testing.assert_close(estimate.nats, ((forward + backward) / 2).detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        estimate.nats, ((forward + backward) / 2).detach(), rtol=1e-4, atol=1e-5
+    )
 
 
 KEYS = {
@@ -119,7 +121,9 @@ def test_every_key_has_an_effect_on_loss_or_logits(tiny_trainer, key, value):
     assert other_loss != loss or not torch.equal(other_logits, logits)
 
 
-@pytest.mark.parametrize(("bound", "critic"), [*itertools.product(KEYS["MI.BOUND"], KEYS["MI.CRITIC"])])
+@pytest.mark.parametrize(
+    ("bound", "critic"), [*itertools.product(KEYS["MI.BOUND"], KEYS["MI.CRITIC"])]
+)
 def test_every_bound_and_critic_trains_saves_and_resumes(tiny_trainer, bound, critic):
     options = ("TRAINER.E2MIM.MI.BOUND", bound, "TRAINER.E2MIM.MI.CRITIC", critic,
                "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.002)  # fmt: skip

@@ -1,0 +1,146 @@
+"""Small helpers: files, seeds, images, the environment."""
+
+import json
+import os
+import random
+import urllib.request
+import warnings
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+
+__all__ = [
+    "mkdir_if_missing",
+    "check_isfile",
+    "read_json",
+    "write_json",
+    "set_random_seed",
+    "download_url",
+    "read_image",
+    "collect_env_info",
+    "listdir_nohidden",
+    "get_most_similar_str_to_a_from_b",
+    "check_availability",
+    "tolist_if_not",
+]
+
+
+def mkdir_if_missing(dirname: str) -> None:
+    """Create a folder and its parents unless it exists."""
+    os.makedirs(dirname, exist_ok=True)
+
+
+def check_isfile(fpath: str) -> bool:
+    """Tell whether a file exists; warn if not."""
+    isfile = os.path.isfile(fpath)
+    if not isfile:
+        warnings.warn(f'No file found at "{fpath}"', stacklevel=2)
+    return isfile
+
+
+def read_json(fpath: str) -> Any:
+    """Return the content of a JSON file."""
+    with open(fpath, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write_json(obj: Any, fpath: str) -> None:
+    """Write `obj` as JSON (indent 4); create the folder if needed."""
+    folder = os.path.dirname(fpath)
+    if folder:
+        mkdir_if_missing(folder)
+    with open(fpath, "w", encoding="utf-8") as file:
+        json.dump(obj, file, indent=4, separators=(",", ": "))
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed python, numpy and torch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.cuda.manual_seed_all(seed)
+
+
+def download_url(url: str, dst: str) -> None:
+    """Download `url` to the file `dst`; an interrupted download leaves no file behind."""
+    print(f"* url: {url}\n* destination: {dst}")
+    partial = f"{dst}.part"
+    try:
+        urllib.request.urlretrieve(url, partial)
+        os.replace(partial, dst)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def read_image(path: str) -> Image.Image:
+    """Read an image as RGB.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: the file is not a whole image that PIL can decode.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise FileNotFoundError(f'Cannot read image "{path}": there is no such file') from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        # PIL reports damaged files with several classes; callers need one.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if isinstance(error, PIL.UnidentifiedImageError):
+            reason = "not an image, or of a format unknown to PIL"
+        raise OSError(f'Cannot read image "{path}": {reason}') from error
+
+
+def collect_env_info() -> str:
+    """Return torch's description of the environment and Pillow's version."""
+    from torch.utils.collect_env import get_pretty_env_info
+
+    return f"{get_pretty_env_info()}\n        Pillow ({PIL.__version__})"
+
+
+def listdir_nohidden(path: str, sort: bool = False) -> list[str]:
+    """List a folder without entries that start with a dot; in the system's order unless `sort`."""
+    names = [name for name in os.listdir(path) if not name.startswith(".")]
+    return sorted(names) if sort else names
+
+
+def get_most_similar_str_to_a_from_b(a: str, b: Sequence[str]) -> str | None:
+    """Return the string of `b` most like `a`; the later one of two equally like."""
+    best, best_ratio = None, -1.0
+    for candidate in b:
+        ratio = SequenceMatcher(None, a, candidate).ratio()
+        if ratio >= best_ratio:
+            best, best_ratio = candidate, ratio
+    return best
+
+
+def check_availability(requested: str, available: Sequence[str]) -> None:
+    """Check that `requested` is one of `available`.
+
+    Raises:
+        ValueError: it is not; the text names the most similar one.
+    """
+    if requested in available:
+        return
+    if not available:
+        raise ValueError(
+            f"[{requested}] was requested, but nothing is registered yet: "
+            "import the module that defines it first."
+        )
+    nearest = get_most_similar_str_to_a_from_b(requested, available)
+    raise ValueError(
+        f"The requested one is expected to belong to {list(available)}, "
+        f"but got [{requested}] (do you mean [{nearest}]?)"
+    )
+
+
+def tolist_if_not(x: Any) -> list:
+    """Return `x` if it is a list, else `[x]`."""
+    return x if isinstance(x, list) else [x]

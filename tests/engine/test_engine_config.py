@@ -1,0 +1,121 @@
+"""The configuration tree and the errors of filling it."""
+
+import pytest
+
+from dassl.config import clean_cfg, get_cfg_default, merge_file, merge_opts
+
+
+def test_defaults_are_a_copy_with_upstream_values():
+    cfg = get_cfg_default()
+    cfg.SEED = 5
+    cfg.OPTIM.LR = 1.0
+    again = get_cfg_default()
+    assert (again.SEED, again.OPTIM.LR, again.VERSION, again.USE_CUDA) == (-1, 0.0003, 1, True)
+    assert again.OPTIM.SGD_DAMPNING == 0 and again.INPUT.RRCROP_SCALE == (0.08, 1.0)
+    assert again.DATALOADER.TRAIN_U.SAME_AS_X is True and again.TEST.FINAL_MODEL == "last_step"
+    assert dict(again.TRAINER) == {"NAME": ""}
+    groups = {"INPUT": 21, "DATASET": 11, "DATALOADER": 6, "MODEL": 3, "OPTIM": 21}
+    groups |= {"TRAIN": 3, "TEST": 6}
+    assert {name: len(again[name]) for name in groups} == groups
+
+
+def test_clean_cfg_keeps_one_trainer():
+    cfg = get_cfg_default()
+    for name in ("COOP", "COCOOP"):
+        cfg.TRAINER[name] = get_cfg_default().TRAIN
+    clean_cfg(cfg, "CoOp")
+    assert set(cfg.TRAINER) == {"NAME", "COOP"}
+
+
+def write(tmp_path, text):
+    path = tmp_path / "trainer.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_merge_file_reads_numbers_and_tuples_as_yacs_does(tmp_path):
+    text = "OPTIM:\n  LR: 1e-5\n  STEPSIZE: [3, 4]\nINPUT:\n  SIZE: (32, 16)\n"
+    merged, plain = get_cfg_default(), get_cfg_default()
+    merge_file(merged, write(tmp_path, text))
+    plain.merge_from_file(write(tmp_path, text))
+    assert merged == plain
+    assert (merged.OPTIM.LR, merged.INPUT.SIZE) == (1e-5, (32, 16))
+    assert merged.OPTIM.STEPSIZE == (3, 4)
+    merge_file(merged, write(tmp_path, ""))  # an empty file changes nothing
+    assert merged.OPTIM.LR == 1e-5
+
+
+def test_unknown_key_in_a_file(tmp_path):
+    cfg = get_cfg_default()
+    path = write(tmp_path, "OPTIM:\n  LR: 0.5\n  MAX_EPOCHS: 3\n")
+    with pytest.raises(KeyError) as error:
+        merge_file(cfg, path)
+    text = str(error.value)
+    assert text.startswith(f'Unknown config key "OPTIM.MAX_EPOCHS" in the file "{path}".')
+    assert 'Did you mean "OPTIM.MAX_EPOCH"?' in text and "OPTIM.WARMUP_EPOCH" in text
+    assert cfg == get_cfg_default()  # nothing half merged
+
+
+def test_nearest_key_is_sought_in_the_whole_tree():
+    with pytest.raises(KeyError, match='Did you mean "DATALOADER.TRAIN_X.BATCH_SIZE"'):
+        merge_opts(get_cfg_default(), ["TRAIN_X.BATCH_SIZE", "3"])
+    with pytest.raises(KeyError, match='Did you mean "DATASET.ROOT"'):
+        merge_opts(get_cfg_default(), ["dataset.root", "x"])
+
+
+def test_keys_of_an_unknown_trainer(tmp_path):
+    with pytest.raises(KeyError, match='"TRAINER.COOP".*Known here: TRAINER.NAME'):
+        merge_file(get_cfg_default(), write(tmp_path, "TRAINER:\n  COOP:\n    N_CTX: 4\n"))
+    with pytest.raises(KeyError, match="once that trainer's file is imported"):
+        merge_opts(get_cfg_default(), ["TRAINER.COOP.N_CTX", 4])
+
+
+@pytest.mark.parametrize(
+    ("opts", "text"),
+    [
+        (["OPTIM.LR", "1"], "OPTIM.LR must be float (now 0.0003); got 1 (int) in the command"),
+        (["OPTIM.LR", "1"], "Write 1.0."),
+        (["OPTIM.MAX_EPOCH", 1.5], "OPTIM.MAX_EPOCH must be int (now 10); got 1.5 (float)"),
+        (["MODEL.INIT_WEIGHTS", True], "must be str (now ''); got True (bool)"),
+        (["MODEL.INIT_WEIGHTS", True], "put it in quotes: 'True'"),
+        (["USE_CUDA", "no"], "USE_CUDA must be bool (now True); got 'no' (str)"),
+        (["OPTIM", "sgd"], "OPTIM must be a group of keys; got 'sgd' (str)"),
+        (["SEED.X", 1], 'There is no key "SEED.X": SEED must be int (now -1)'),
+    ],
+)
+def test_wrong_type(opts, text):
+    cfg = get_cfg_default()
+    with pytest.raises(ValueError) as error:
+        merge_opts(cfg, opts)
+    assert text in str(error.value)
+    assert cfg == get_cfg_default()
+
+
+def test_wrong_type_in_a_file_names_the_file(tmp_path):
+    path = write(tmp_path, "INPUT:\n  SIZE: 224\n")
+    with pytest.raises(ValueError) as error:
+        merge_file(get_cfg_default(), path)
+    assert f'INPUT.SIZE must be tuple (now (224, 224)); got 224 (int) in the file "{path}"' in str(
+        error.value
+    )
+
+
+def test_merge_opts():
+    cfg = get_cfg_default()
+    merge_opts(cfg, ["OPTIM.LR", "1e-2", "INPUT.SIZE", "[8, 8]", "DATASET.NAME", "DTD", "SEED", 0])
+    assert (cfg.OPTIM.LR, cfg.INPUT.SIZE, cfg.DATASET.NAME, cfg.SEED) == (0.01, (8, 8), "DTD", 0)
+    merge_opts(cfg, [])
+    with pytest.raises(ValueError, match='pairs KEY VALUE; got 3 items.*"OPTIM.LR", has no value'):
+        merge_opts(cfg, ["SEED", "3", "OPTIM.LR"])
+    assert cfg.SEED == 0
+
+
+def test_files_that_are_no_configuration(tmp_path):
+    with pytest.raises(FileNotFoundError, match='Config file ".*gone.yaml" not found'):
+        merge_file(get_cfg_default(), str(tmp_path / "gone.yaml"))
+    with pytest.raises(ValueError, match="trainer.yaml. is not valid YAML"):
+        merge_file(get_cfg_default(), write(tmp_path, "OPTIM: [1,\n"))
+    with pytest.raises(ValueError, match="must hold KEY: VALUE pairs; got a list"):
+        merge_file(get_cfg_default(), write(tmp_path, "- 1\n"))
+    with pytest.raises(ValueError, match="of no known type"):
+        merge_file(get_cfg_default(), write(tmp_path, "SEED: 2020-01-01\n"))

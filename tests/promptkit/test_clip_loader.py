@@ -1,0 +1,127 @@
+"""Opening CLIP files in both of OpenAI's formats, both architectures; and refusing others."""
+
+import pytest
+import torch
+
+from promptkit.clip_loader import CLIP, check_input_size, clip, load_clip, weights_hash
+from promptkit.prompts import fixed_prompts
+from promptkit.text_encoder import encode_prompts
+from promptkit.trainer import PromptTrainer
+
+ARCHITECTURES = {
+    "vit": {"image_resolution": 32, "vision_layers": 2, "vision_width": 64, "vision_patch_size": 8},
+    "resnet": {
+        "image_resolution": 64, "vision_layers": (1, 1, 1, 1), "vision_width": 64,
+        "vision_patch_size": None,
+    },
+}  # fmt: skip
+
+
+def random_clip(architecture: str) -> CLIP:
+    torch.manual_seed(1)
+    return CLIP(
+        embed_dim=64, context_length=77, vocab_size=49408, transformer_width=64,
+        transformer_heads=1, transformer_layers=2, **ARCHITECTURES[architecture],
+    ).eval()  # fmt: skip
+
+
+def save(model: CLIP, path, kind: str) -> str:
+    if kind == "state dict":
+        torch.save(model.state_dict(), path)
+        return str(path)
+
+    class WithSizes(torch.nn.Module):
+        """OpenAI's archives also hold three sizes as tensors."""
+
+        def __init__(self):
+            super().__init__()
+            for name, value in model.named_children():
+                setattr(self, name, value)
+            for name, value in model.named_parameters(recurse=False):
+                self.register_parameter(name, value)
+            for name in ("input_resolution", "context_length", "vocab_size"):
+                self.register_buffer(name, torch.tensor(77))
+
+        def forward(self, images):
+            return self.visual(images)
+
+    size = model.visual.input_resolution
+    torch.jit.save(torch.jit.trace(WithSizes(), torch.zeros(1, 3, size, size)), str(path))
+    return str(path)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("kind", ["state dict", "jit archive"])
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_local_files_open_and_our_encoders_equal_clips_own(tmp_path, architecture, kind):
+    path = save(random_clip(architecture), tmp_path / "model.pt", kind)
+    model = load_clip(path)
+    theirs, _ = clip.load(path, device="cpu")
+    assert not any(p.requires_grad for p in model.parameters()) and not model.training
+    assert model.dtype == torch.float32
+    size = model.visual.input_resolution
+    images = torch.randn(2, 3, size, size)
+    sentences = ["a photo of a cat.", "a much longer photo of an annual crop land."]
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.encode_image(images), theirs.encode_image(images), rtol=1e-5, atol=1e-5
+        )
+        ours = encode_prompts(model, fixed_prompts(model, sentences, classnames=["a", "b"]))
+        expected = theirs.encode_text(clip.tokenize(sentences))
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_base_trainers_image_features_are_clips_in_unit_norm(tiny_clip):
+    trainer = PromptTrainer.__new__(PromptTrainer)
+    trainer.clip_model = tiny_clip
+    images = torch.randn(3, 3, 32, 32)
+    expected = tiny_clip.encode_image(images)
+    expected = expected / expected.norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(PromptTrainer.image_features(trainer, images), expected)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
+def test_hash_is_of_the_weights_not_of_the_file(tmp_path):
+    model = random_clip("vit")
+    first = load_clip(save(model, tmp_path / "a.pt", "state dict"))
+    second = load_clip(save(model, tmp_path / "b.pt", "jit archive"))
+    assert weights_hash(first) == weights_hash(second)
+    with torch.no_grad():
+        second.logit_scale += 1
+    assert weights_hash(first) != weights_hash(second)
+
+
+def test_unknown_backbone_names_the_nearest():
+    with pytest.raises(ValueError, match=r"got 'ViT-B16'\. Did you mean 'ViT-B/16'\?"):
+        load_clip("ViT-B16")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 cut short"])
+def test_broken_file_is_named(tmp_path, content):
+    path = tmp_path / "broken.pt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"broken\.pt cannot be read .*TorchScript archive or a"):
+        load_clip(str(path))
+
+
+def test_a_file_that_runs_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    torch.save({"logit_scale": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_clip(str(tmp_path / "evil.pt"))
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_file_of_something_else_says_what_it_lacks(tmp_path):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match="lacks logit_scale, text_projection, token_embedding"):
+        load_clip(str(tmp_path / "other.pt"))
+
+
+def test_input_size_must_be_the_backbones(tiny_clip):
+    check_input_size(tiny_clip, (32, 32))
+    with pytest.raises(ValueError, match=r"\(32, 32\); got \(224, 224\)"):
+        check_input_size(tiny_clip, (224, 224))

@@ -1,0 +1,166 @@
+"""The house rules that a machine can check; a failure names the file and the number."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import datasets  # noqa: F401  (registers the data sets)
+import train
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import TRAINER_REGISTRY
+
+PROJECT = Path(train.__file__).parent
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES = 350, 60, 150
+OURS = {"benchmarks", "dassl", "datasets", "pocket", "promptkit", "reports", "trainers", "train"}
+# What each package may import of ours, besides itself.
+ARROWS = {
+    "engine": set(),
+    "pocket": set(),
+    "reports": set(),
+    "promptkit": {"dassl", "pocket"},
+    "datasets": {"dassl", "pocket"},
+    "trainers": {"dassl", "promptkit"},
+}
+# Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
+UPSTREAM_NAMES = {
+    "dassl.engine": {"TRAINER_REGISTRY", "TrainerX", "build_trainer"},
+    "dassl.config": {"get_cfg_default"},
+    "dassl.optim": {"build_optimizer", "build_lr_scheduler"},
+    "dassl.metrics": {"compute_accuracy"},
+    "dassl.utils": {
+        "setup_logger", "set_random_seed", "collect_env_info", "load_checkpoint",
+        "load_pretrained_weights", "read_json", "write_json", "mkdir_if_missing",
+        "listdir_nohidden", "check_isfile",
+    },
+    "dassl.data.datasets": {"DATASET_REGISTRY", "Datum", "DatasetBase"},
+}  # fmt: skip
+
+
+def tracked(pattern: str) -> list[Path]:
+    """Files of the project by suffix or name, without what git ignores."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern]
+    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    paths = [PROJECT / line for line in listed.stdout.splitlines()]
+    return [path for path in paths if path.is_file()]
+
+
+FILES = {path: ast.parse(path.read_text()) for path in tracked("*.py")}
+
+
+def package(path: Path) -> str:
+    return path.relative_to(PROJECT).parts[0]
+
+
+def imports(tree: ast.AST) -> list[tuple[str, str]]:
+    """(module, name) of every import in a file; the name is "" for `import module`."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative import"
+            found += [(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def test_the_files_are_found():
+    packages = {package(path) for path in FILES}
+    assert packages >= set(ARROWS) | {"train.py", "tests"} and len(FILES) > 60
+
+
+@pytest.mark.parametrize("name", sorted(ARROWS))
+def test_arrows_go_one_way(name):
+    own = "dassl" if name == "engine" else name
+    wrong = [
+        f"{path.relative_to(PROJECT)} imports {module}"
+        for path, tree in FILES.items()
+        if package(path) == name
+        for module, _ in imports(tree)
+        if (root := module.split(".")[0]) in OURS and root != own and root not in ARROWS[name]
+    ]
+    assert not wrong
+
+
+def test_no_trainer_imports_a_trainer():
+    for path, tree in FILES.items():
+        if package(path) == "trainers":
+            assert not [m for m, _ in imports(tree) if m.startswith("trainers")], path
+
+
+def test_only_upstream_names_of_dassl_are_used():
+    """So that trainers and data sets also run on upstream Dassl."""
+    wrong = [
+        f"{path.relative_to(PROJECT)}: from {module} import {name}"
+        for path, tree in FILES.items()
+        if package(path) in ("trainers", "promptkit", "datasets")
+        for module, name in imports(tree)
+        if module.split(".")[0] == "dassl" and name not in UPSTREAM_NAMES.get(module, ())
+    ]
+    assert not wrong
+
+
+def test_lengths():
+    long = []
+    for path, tree in FILES.items():
+        lines = len(path.read_text().splitlines())
+        if lines > MAX_FILE_LINES and package(path) != "tests":
+            long.append(f"{path.relative_to(PROJECT)}: {lines} lines")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    long.append(f"{path.relative_to(PROJECT)}: {node.name}: {length} lines")
+    assert not long
+
+
+def test_public_names_have_docstrings():
+    bare = [
+        f"{path.relative_to(PROJECT)}: {node.name}"
+        for path, tree in FILES.items()
+        if package(path) != "tests"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert not bare
+
+
+def test_code_is_ascii_and_names_no_machine():
+    for path in FILES:
+        if package(path) != "tests":
+            text = path.read_text()
+            assert text.isascii(), path
+            assert not re.search(r"(?<![\w.])/(home|root|work|mnt|Users)/", text), path
+
+
+def test_readme_is_short_and_its_paths_exist():
+    text = (PROJECT / "README.md").read_text()
+    assert len(text.splitlines()) <= MAX_README_LINES
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert links and not [link for link in links if not (PROJECT / link).exists()]
+    scripts = set(re.findall(r"scripts/\w+\.sh", text))
+    assert len(scripts) >= 3 and all((PROJECT / script).is_file() for script in scripts)
+
+
+def test_every_recipe_merges_and_names_its_trainer():
+    recipes = tracked("configs/trainers/**/*.yaml") + tracked("configs/trainers/*.yaml")
+    recipes = sorted(set(recipes))
+    assert len(recipes) >= 8
+    for path in recipes:
+        assert path.parent.name in TRAINER_REGISTRY.registered_names(), path
+        argv = ["--trainer", path.parent.name, "--config-file", str(path)]
+        train.setup_cfg(train.parse_args(argv))
+        assert path.read_text().startswith("# "), f"{path} does not say what it reproduces"
+
+
+def test_every_data_set_has_its_yaml():
+    named = set()
+    for path in sorted(tracked("configs/datasets/*.yaml")):
+        argv = ["--dataset-config-file", str(path)]
+        named.add(train.setup_cfg(train.parse_args(argv)).DATASET.NAME)
+    registered = set(DATASET_REGISTRY.registered_names()) - {"TinyShapes"}
+    assert named == {name for name in registered if not name.startswith("Test")} and len(named) >= 8

@@ -1,0 +1,225 @@
+"""The command line: one whole run, finished and resumed runs, and errors that a person can mend."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from promptkit import manifest
+
+PROJECT = Path(train.__file__).parent
+
+
+def result_of(folder) -> dict:
+    return json.loads((Path(folder) / "result.json").read_text())
+
+
+def state_of(folder: Path) -> list[tuple]:
+    """All files but the log, which this process still holds open, with their times."""
+    files = [path for path in folder.rglob("*") if path.name != "log.txt"]
+    return sorted((path, path.stat().st_mtime_ns) for path in files)
+
+
+@pytest.fixture
+def copied_root(tiny_root, tmp_path) -> Path:
+    """A copy of the data that a test may damage."""
+    ignore = shutil.ignore_patterns("split_fewshot")
+    return Path(shutil.copytree(tiny_root, tmp_path / "copy", ignore=ignore))
+
+
+def fail(capsys, argv: list[str]) -> str:
+    """Runs a command line that must fail with one message and no traceback; returns it."""
+    assert train.main(argv) == 1
+    message = capsys.readouterr().err
+    message = message[message.index("error: ") :]
+    assert "Traceback" not in message and message.count("error:") == 1
+    return message
+
+
+def test_a_run_writes_its_result_and_is_recognised_as_finished(tiny_argv, tmp_path, capsys):
+    argv = tiny_argv("CoOp", "DATASET.SUBSAMPLE_CLASSES", "base")
+    assert train.main(argv) == 0
+    printed = capsys.readouterr().out
+    result = result_of(tmp_path / "run")
+    assert result["schema"] == 1
+    assert (result["trainer"], result["dataset"], result["subset"]) == (
+        "CoOp",
+        "TinyShapes",
+        "base",
+    )
+    assert (result["shots"], result["seed"], result["split"]) == (4, 1, "test")
+    assert result["trained_parameters"] == 16 * 64
+    assert sum(row["total"] for row in result["per_class"]) == 18
+    correct = sum(row["correct"] for row in result["per_class"])
+    assert result["metrics"]["accuracy"] == pytest.approx(100 * correct / 18)
+    assert f"* accuracy: {result['metrics']['accuracy']:.1f}%" in printed
+    assert result["config"]["TRAINER"]["COOP"]["N_CTX"] == 16
+    assert len(result["weights_sha256"]) == len(result["shot_list_sha256"]) == 64
+    assert result["seconds"]["train"] > 0 and result["peak_memory_bytes"] > 10**8
+    before = state_of(tmp_path / "run")
+    assert train.main(argv) == 0
+    assert "Finished before, left as it is" in capsys.readouterr().out
+    assert train.main([*argv, "TRAIN.PRINT_FREQ", "7"]) == 0  # another command, the same run
+    assert "Finished before, left as it is" in capsys.readouterr().out
+    assert state_of(tmp_path / "run") == before
+    message = fail(capsys, [*argv, "OPTIM.LR", "0.5"])
+    assert "holds a run with other settings (OPTIM.LR: 0.05 there, 0.5 now)" in message
+
+
+def test_base_to_new_through_the_command_line(tiny_argv, tmp_path):
+    assert train.main(tiny_argv("CoOp", "DATASET.SUBSAMPLE_CLASSES", "base")) == 0
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "run"), "--load-epoch", "2")
+    argv = tiny_argv("CoOp", "DATASET.SUBSAMPLE_CLASSES", "new", output="new", flags=flags)
+    assert train.main(argv) == 0
+    result = result_of(tmp_path / "new")
+    assert [row["name"] for row in result["per_class"]] == ["heart", "ring", "star"]
+    assert result["checkpoint"] == {"model_dir": str(tmp_path / "run"), "epoch": 2}
+    assert sorted(os.listdir(tmp_path / "new")) == ["log.txt", "result.json", "run.json"]
+
+
+def test_seed_zero_is_a_seed(tiny_argv, tmp_path, capsys):
+    for output in ("one", "two"):
+        argv = tiny_argv("CoOp", output=output)
+        argv[argv.index("--seed") + 1] = "0"
+        assert train.main(argv) == 0
+        assert "Setting fixed seed: 0" in capsys.readouterr().out
+    contexts = [
+        torch.load(tmp_path / output / "prompt_learner/model.pth.tar-2")["state_dict"]["ctx"]
+        for output in ("one", "two")
+    ]
+    assert torch.equal(*contexts)
+    assert result_of(tmp_path / "one")["seed"] == 0
+
+
+def test_precedence_defaults_files_flags_pairs(tmp_path):
+    dataset, method = tmp_path / "d.yaml", tmp_path / "m.yaml"
+    dataset.write_text("DATASET:\n  NAME: A\n  NUM_SHOTS: 1\nOPTIM:\n  LR: 0.1\n")
+    method.write_text("OPTIM:\n  LR: 0.2\n  MAX_EPOCH: 3\nMODEL:\n  BACKBONE:\n    NAME: B\n")
+    argv = ["--dataset-config-file", str(dataset), "--config-file", str(method)]
+    argv += ["--backbone", "C", "OPTIM.MAX_EPOCH", "4"]
+    cfg = train.setup_cfg(train.parse_args(argv))
+    assert (cfg.DATASET.NAME, cfg.DATASET.NUM_SHOTS) == ("A", 1)
+    assert (cfg.OPTIM.LR, cfg.OPTIM.MAX_EPOCH, cfg.MODEL.BACKBONE.NAME) == (0.2, 4, "C")
+    assert cfg.SEED == -1 and cfg.is_frozen()
+
+
+def test_unknown_trainer_names_the_nearest(tiny_argv, capsys):
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--trainer") + 1] = "Coop"
+    message = fail(capsys, argv)
+    assert "Coop" in message and "do you mean [CoOp]" in message
+
+
+def test_unknown_key_names_the_nearest(tiny_argv, capsys):
+    message = fail(capsys, tiny_argv("CoOp", "OPTIM.MAX_EPOCHS", 3))
+    assert "OPTIM.MAX_EPOCHS" in message and "OPTIM.MAX_EPOCH" in message.split("?")[0]
+
+
+def test_missing_config_file(tiny_argv, capsys):
+    argv = tiny_argv("CoOp", flags=("--config-file", "configs/trainers/CoOp/no.yaml"))
+    assert 'configs/trainers/CoOp/no.yaml" not found' in fail(capsys, argv)
+
+
+def test_missing_data_folder(tiny_argv, tmp_path, capsys):
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--root") + 1] = str(tmp_path / "nowhere")
+    message = fail(capsys, argv)
+    assert "nowhere/tiny" in message and "DATASET.ROOT" in message
+
+
+def test_missing_image(tiny_argv, copied_root, capsys):
+    (copied_root / "tiny/images/ring_3.png").unlink()
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--root") + 1] = str(copied_root)
+    message = fail(capsys, argv)
+    assert "1 of the 108 images" in message and "ring_3.png" in message
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_unreadable_image(tiny_argv, copied_root, tmp_path, capsys, workers):
+    (copied_root / "tiny/images/star_15.png").write_bytes(b"not a picture")
+    argv = tiny_argv("ZeroshotCLIP", "DATALOADER.NUM_WORKERS", workers, flags=("--eval-only",))
+    argv[argv.index("--root") + 1] = str(copied_root)
+    assert "star_15.png" in fail(capsys, argv)
+    assert not (tmp_path / "run/result.json").exists()
+
+
+def test_broken_weights_file(tiny_argv, tmp_path, capsys):
+    (tmp_path / "broken.pt").write_bytes(b"PK\x03\x04 cut short")
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--backbone") + 1] = str(tmp_path / "broken.pt")
+    assert "broken.pt cannot be read" in fail(capsys, argv)
+
+
+def test_pocket_weights_with_a_wrong_checksum_say_what_makes_them(tmp_path, monkeypatch):
+    from pocket import weights
+
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "w.pt")
+    with pytest.raises(FileNotFoundError, match=r"missing\. Make them: python -m pocket\.pretrain"):
+        weights.weights_path()
+    (tmp_path / "w.pt").write_bytes(b"other")
+    with pytest.raises(ValueError, match=r"expected .*python -m pocket\.pretrain"):
+        weights.weights_path()
+
+
+def test_too_long_class_name(tiny_argv, copied_root, capsys):
+    path = copied_root / "tiny/split.json"
+    path.write_text(path.read_text().replace('"ring"', f'"{"ring " * 80}"'))
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--root") + 1] = str(copied_root)
+    message = fail(capsys, argv)
+    assert "Class name 'ring ring" in message and "at most 77" in message
+
+
+def test_fp16_on_a_cpu(tiny_argv, capsys):
+    message = fail(capsys, tiny_argv("CoOp", "TRAINER.COOP.PREC", "fp16"))
+    assert "needs a CUDA device" in message and "TRAINER.COOP.PREC" in message
+
+
+def test_model_dir_of_another_trainer(tiny_argv, tmp_path, capsys):
+    assert train.main(tiny_argv("E2MIM")) == 0
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "run"), "--load-epoch", "2")
+    message = fail(capsys, tiny_argv("CoOp", output="other", flags=flags))
+    assert "holds a run of E2MIM; this is CoOp" in message
+
+
+def test_output_folder_that_cannot_be_made(tiny_argv, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in fail(capsys, tiny_argv("CoOp", output="file/run"))
+
+
+def test_full_disk_leaves_no_half_written_file(tiny_argv, tmp_path, capsys):
+    """A limit on the size of a file stands for a full disk: writing past it is an OSError."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    argv = tiny_argv("CoOp", "TRAINER.COOP.CSC", True, "TRAINER.COOP.N_CTX", 40)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
+    try:
+        message = fail(capsys, argv)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "model.pth.tar-2" in message
+    assert not [p for p in (tmp_path / "run/prompt_learner").rglob("*") if p.is_file()]
+    assert not (tmp_path / "run/result.json").exists()
+    assert train.main(argv) == 0  # and with space again it succeeds
+
+
+def test_a_finished_run_is_recognised_without_importing_torch(tmp_path):
+    argv = ["--output-dir", str(tmp_path)]
+    result = {"schema": 1, "inputs": manifest.inputs(argv, []), "metrics": {"accuracy": 50.0}}
+    result |= {"trainer": "CoOp", "dataset": "D", "subset": "base", "seed": 1}
+    manifest.write_json(tmp_path / "result.json", result)
+    code = (
+        "import sys, train; code = train.main(sys.argv[1:]); "
+        "assert 'torch' not in sys.modules and 'dassl' not in sys.modules; sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, *argv]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Result: CoOp on D, base classes, seed 1: 50.00 %" in done.stdout
