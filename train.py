@@ -6,6 +6,8 @@ run is resumed.
 """
 
 import argparse
+import difflib
+import glob
 import json
 import os
 import sys
@@ -83,6 +85,25 @@ def setup_cfg(args: argparse.Namespace):
     return cfg
 
 
+def check_names(cfg) -> None:
+    """Raises ValueError unless trainer and data set are registered."""
+    from dassl.data.datasets import DATASET_REGISTRY
+    from dassl.engine import TRAINER_REGISTRY
+
+    for key, name, registry, flag in (
+        ("TRAINER.NAME", cfg.TRAINER.NAME, TRAINER_REGISTRY, "--trainer"),
+        ("DATASET.NAME", cfg.DATASET.NAME, DATASET_REGISTRY, "--dataset-config-file"),
+    ):
+        known = registry.registered_names()
+        if name in known:
+            continue
+        lower = {candidate.lower(): candidate for candidate in known}
+        close = difflib.get_close_matches(name.lower(), lower, n=1)
+        hint = f" Did you mean '{lower[close[0]]}'?" if close else ""
+        given = f"got '{name}'.{hint}" if name else f"it is not set. Give {flag}."
+        raise ValueError(f"{key} must be one of {', '.join(known)}; {given}")
+
+
 def _merge_functions() -> tuple[Callable, Callable]:
     try:
         from dassl.config import merge_file, merge_opts
@@ -104,12 +125,24 @@ def print_args(args: argparse.Namespace, cfg) -> None:
 
 def plan_of(args: argparse.Namespace, cfg) -> dict:
     """What decides the result, as plain data: it is compared before a folder is used again."""
-    checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch}
+    checkpoint = None
+    if args.eval_only and args.model_dir:
+        # The checksums tell a run that was trained again from the one that was evaluated.
+        sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
+        checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
     return {
         "config": json.loads(json.dumps(cfg)),
         "eval_only": args.eval_only,
-        "checkpoint": checkpoint if args.eval_only and args.model_dir else None,
+        "checkpoint": checkpoint,
     }
+
+
+def model_files(args: argparse.Namespace) -> list[str]:
+    """The checkpoint files that --model-dir and --load-epoch mean."""
+    if not args.model_dir:
+        return []
+    name = "model-best.pth.tar" if args.load_epoch is None else f"model.pth.tar-{args.load_epoch}"
+    return sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*", name)))
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
@@ -120,6 +153,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
 
     cfg = setup_cfg(args)
+    check_names(cfg)
     plan = plan_of(args, cfg)
     if manifest.check_plan(cfg.OUTPUT_DIR, plan):
         announce_finished(cfg.OUTPUT_DIR)
@@ -127,7 +161,6 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
-    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), plan)
     setup_logger(cfg.OUTPUT_DIR)
     if torch.cuda.is_available() and cfg.USE_CUDA:
         torch.backends.cudnn.benchmark = True
@@ -136,6 +169,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     print(f"** System info **\n{collect_env_info()}\n")
 
     trainer = build_trainer(cfg)
+    # Not earlier: a command with a mistake in it must not lay claim to the folder.
+    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), plan)
     if args.no_train and not args.eval_only:
         return
     stopwatch = Stopwatch(trainer)
@@ -150,7 +185,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
 
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
-    result["inputs"] = manifest.inputs(argv, [args.config_file, args.dataset_config_file])
+    files = [args.config_file, args.dataset_config_file, *model_files(args)]
+    result["inputs"] = manifest.inputs(argv, files)
     manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RESULT), result)
     print(summary(result, cfg.OUTPUT_DIR))
 

@@ -5,3 +5,8 @@ The modules in reading order: `vocabulary` (what there is), `shapes` and `styles
 PNG files), `pretrain` (a CLIP from nothing but the world), `weights` (the file it made).
 It is a test bench: its numbers say nothing about real images.
 """
+
+import warnings
+
+# The clip package imports pkg_resources, whose notice of its own removal is not the user's concern.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)

@@ -4,3 +4,8 @@ Letters for shapes: B images, C classes, V virtual classes, L text tokens, P pre
 S suffix tokens, M context tokens, D encoder width, E joint space, K templates or views,
 N pairs in a mutual-information estimate.
 """
+
+import warnings
+
+# The clip package imports pkg_resources, whose notice of its own removal is not the user's concern.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)

@@ -7,13 +7,10 @@ import pickle
 import warnings
 import zipfile
 
+import clip
 import torch
+from clip.model import CLIP, build_model
 from torch import Tensor
-
-with warnings.catch_warnings():  # clip imports pkg_resources, which announces its own removal
-    warnings.simplefilter("ignore")
-    import clip
-    from clip.model import CLIP, build_model
 
 POCKET = "Pocket"
 

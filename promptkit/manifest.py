@@ -58,10 +58,12 @@ def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
     sources = [PROJECT / "train.py", PROJECT / "promptkit/config.py"]
     sources += sorted((PROJECT / "trainers").glob("*.py"))
     paths = [Path(file).resolve() for file in files if file] + sources
-    return {"argv": argv, "files": {os.path.relpath(p, PROJECT): _checksum(p) for p in paths}}
+    return {"argv": argv, "files": {os.path.relpath(p, PROJECT): checksum(p) for p in paths}}
 
 
-def _checksum(path: Path) -> str | None:
+def checksum(path: str | Path) -> str | None:
+    """sha256 of a file; None where there is none."""
+    path = Path(path)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
@@ -75,7 +77,7 @@ def is_finished(directory: str, argv: list[str]) -> bool:
         return False
     recorded = result.get("inputs", {})
     files = recorded.get("files", {})
-    unchanged = all(_checksum(PROJECT / path) == value for path, value in files.items())
+    unchanged = all(checksum(PROJECT / path) == value for path, value in files.items())
     return bool(files) and unchanged and recorded.get("argv") == argv
 
 

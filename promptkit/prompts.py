@@ -90,8 +90,9 @@ class ContextPrompts(nn.Module):
         sentences = [f"{placeholder} {name}." for name in names]
         tokens = tokenize(sentences, classnames=names)
         ends = end_of_text(tokens)
+        tokens = tokens[:, : int(ends.max()) + 1].to(model.token_embedding.weight.device)
         with torch.no_grad():
-            embedded = model.token_embedding(tokens[:, : int(ends.max()) + 1]).float()
+            embedded = model.token_embedding(tokens).float()
         # Not persistent: they belong to a class list, a checkpoint fits every class list.
         self.register_buffer("start", embedded[0, :1], persistent=False)
         self.register_buffer("names", embedded[:, 1 + self.num_context :], persistent=False)

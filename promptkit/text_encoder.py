@@ -9,7 +9,6 @@ the same features and gradients.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from clip.model import CLIP, ResidualAttentionBlock
@@ -39,15 +38,17 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Group:
-    """Suffixes that run in one batch: rows [G] of the suffix tensor, their end positions [G]."""
+    """Suffixes that run in one batch.
+
+    Attributes:
+        rows: [G] rows of the suffix tensor.
+        ends: [G] position of each suffix's end-of-text token.
+        length: tokens per suffix, the longest's.
+    """
 
     rows: Tensor
     ends: Tensor
-
-    @cached_property
-    def length(self) -> int:
-        """Tokens per suffix in this group."""
-        return int(self.ends.max()) + 1
+    length: int
 
 
 def group_by_length(lengths: Tensor) -> tuple[Group, ...]:
@@ -72,7 +73,7 @@ def group_by_length(lengths: Tensor) -> tuple[Group, ...]:
     while stop:
         cut = best[stop][1]
         rows = ((lengths >= distinct[cut]) & (lengths <= distinct[stop - 1])).nonzero().squeeze(1)
-        groups.append(Group(rows, lengths[rows] - 1))
+        groups.append(Group(rows, lengths[rows] - 1, distinct[stop - 1]))
         stop = cut
     return tuple(reversed(groups))
 

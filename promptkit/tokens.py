@@ -1,9 +1,8 @@
 """Sentences to CLIP's token ids, with errors that name the class."""
 
+import clip
 import torch
 from torch import Tensor
-
-from promptkit.clip_loader import clip
 
 CONTEXT_LENGTH = 77
 

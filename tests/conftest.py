@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from clip.model import CLIP
 from PIL import Image
 
 import train
@@ -15,7 +16,6 @@ from dassl.utils import set_random_seed
 from datasets.coop import CoOpDataset
 from pocket.vocabulary import SHAPES
 from pocket.world import draw_scenes, render
-from promptkit.clip_loader import CLIP
 
 TINY_SIZE = 32
 TINY_CLASSES = ("arrow", "circle", "cross_shape", "heart", "ring", "star")

@@ -80,8 +80,23 @@ def test_base_to_new_through_the_command_line(tiny_argv, tmp_path):
     assert train.main(argv) == 0
     result = result_of(tmp_path / "new")
     assert [row["name"] for row in result["per_class"]] == ["heart", "ring", "star"]
-    assert result["checkpoint"] == {"model_dir": str(tmp_path / "run"), "epoch": 2}
+    assert result["checkpoint"]["model_dir"] == str(tmp_path / "run")
+    assert list(result["checkpoint"]["sha256"]) == ["prompt_learner/model.pth.tar-2"]
     assert sorted(os.listdir(tmp_path / "new")) == ["log.txt", "result.json", "run.json"]
+
+
+def test_an_evaluation_of_a_run_that_was_trained_again_is_not_taken_for_finished(
+    tiny_argv, tmp_path, capsys
+):
+    shots = ("DATASET.NUM_SHOTS", "2")
+    assert train.main(tiny_argv("CoOp")) == 0
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "run"), "--load-epoch", "2")
+    argv = tiny_argv("CoOp", output="eval", flags=flags)
+    assert train.main(argv) == 0
+    assert train.main(argv) == 0
+    shutil.rmtree(tmp_path / "run")
+    assert train.main(tiny_argv("CoOp", *shots)) == 0
+    assert "checkpoint.sha256" in fail(capsys, argv)
 
 
 def test_seed_zero_is_a_seed(tiny_argv, tmp_path, capsys):
@@ -110,11 +125,22 @@ def test_precedence_defaults_files_flags_pairs(tmp_path):
     assert cfg.SEED == -1 and cfg.is_frozen()
 
 
-def test_unknown_trainer_names_the_nearest(tiny_argv, capsys):
+def test_unknown_trainer_names_the_nearest_and_claims_no_folder(tiny_argv, tmp_path, capsys):
     argv = tiny_argv("CoOp")
-    argv[argv.index("--trainer") + 1] = "Coop"
+    argv[argv.index("--trainer") + 1] = "Coob"
     message = fail(capsys, argv)
-    assert "Coop" in message and "do you mean [CoOp]" in message
+    assert "TRAINER.NAME must be one of CoOp, E2MIM" in message
+    assert "got 'Coob'. Did you mean 'CoOp'?" in message
+    assert not (tmp_path / "run").exists()
+    assert train.main(tiny_argv("CoOp")) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [([], "it is not set. Give --trainer."), (["--trainer", "CoOp"], "--dataset-config-file")],
+)
+def test_a_command_without_trainer_or_data_set(capsys, tmp_path, argv, message):
+    assert message in fail(capsys, ["--output-dir", str(tmp_path), *argv])
 
 
 def test_unknown_key_names_the_nearest(tiny_argv, capsys):

@@ -1,9 +1,11 @@
 """Opening CLIP files in both of OpenAI's formats, both architectures; and refusing others."""
 
+import clip
 import pytest
 import torch
+from clip.model import CLIP
 
-from promptkit.clip_loader import CLIP, check_input_size, clip, load_clip, weights_hash
+from promptkit.clip_loader import check_input_size, load_clip, weights_hash
 from promptkit.prompts import fixed_prompts
 from promptkit.text_encoder import encode_prompts
 from promptkit.trainer import PromptTrainer

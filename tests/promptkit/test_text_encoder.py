@@ -1,11 +1,11 @@
 """The fast text encoder equals 77 tokens per class, in features and in gradients."""
 
+import clip
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.clip_loader import clip
 from promptkit.prompts import ContextPrompts, fixed_prompts, template_features
 from promptkit.text_encoder import encode_prompts, encode_prompts_reference, group_by_length
 from promptkit.tokens import tokenize

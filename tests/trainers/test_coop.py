@@ -1,11 +1,11 @@
 """CoOp against its formula, and everything that every trainer inherits."""
 
+import clip
 import pytest
 import torch
 from torch.nn import functional as F
 
 import train
-from promptkit.clip_loader import clip
 from promptkit.text_encoder import encode_prompts_reference
 
 

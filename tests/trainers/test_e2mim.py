@@ -3,12 +3,12 @@
 import itertools
 import re
 
+import clip
 import pytest
 import torch
 from torch.nn import functional as F
 
 import train
-from promptkit.clip_loader import clip
 from promptkit.mixup import Pairs
 
 

@@ -1,10 +1,10 @@
 """Zero-shot CLIP: one template, and the ensemble."""
 
+import clip
 import pytest
 import torch
 from torch.nn import functional as F
 
-from promptkit.clip_loader import clip
 from promptkit.templates import IMAGENET_TEMPLATES_SELECT
 
 
