@@ -43,6 +43,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 
 def extend_cfg(cfg) -> None:
     """Adds the keys that are not Dassl's: the data set's and one node per trainer."""
+    import trainers
     from dassl.engine import TRAINER_REGISTRY
     from promptkit.config import default_node
 
@@ -52,6 +53,9 @@ def extend_cfg(cfg) -> None:
         config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
         if config_class:
             cfg.TRAINER[name.upper()] = default_node(config_class)
+    for module in trainers.MODULES:  # trainers written for upstream bring their keys themselves
+        if hasattr(module, "extend_cfg"):
+            module.extend_cfg(cfg)
 
 
 def setup_cfg(args: argparse.Namespace):
@@ -124,14 +128,23 @@ def print_args(args: argparse.Namespace, cfg) -> None:
 
 
 def plan_of(args: argparse.Namespace, cfg) -> dict:
-    """What decides the result, as plain data: it is compared before a folder is used again."""
+    """What decides the result, as plain data: it is compared before a folder is used again.
+
+    Files are in it by checksum: weights that were replaced and runs that were trained again make
+    another plan. Images are not.
+    """
+    from promptkit.clip_loader import backbone_checksum
+
+    config = json.loads(json.dumps(cfg))
+    own = {"NAME", cfg.TRAINER.NAME.upper()}  # the keys of other trainers decide nothing
+    config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
     checkpoint = None
     if args.eval_only and args.model_dir:
-        # The checksums tell a run that was trained again from the one that was evaluated.
         sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
         checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
     return {
-        "config": json.loads(json.dumps(cfg)),
+        "config": config,
+        "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
     }
@@ -154,6 +167,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
 
     cfg = setup_cfg(args)
     check_names(cfg)
+    if (args.model_dir or args.load_epoch is not None) and not args.eval_only:
+        print("Note that --model-dir and --load-epoch have no effect without --eval-only")
     plan = plan_of(args, cfg)
     if manifest.check_plan(cfg.OUTPUT_DIR, plan):
         announce_finished(cfg.OUTPUT_DIR)
@@ -169,26 +184,43 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     print(f"** System info **\n{collect_env_info()}\n")
 
     trainer = build_trainer(cfg)
+    if args.eval_only:
+        load(trainer, args)
+    elif args.no_train:
+        return
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
     manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), plan)
-    if args.no_train and not args.eval_only:
-        return
     stopwatch = Stopwatch(trainer)
     if args.eval_only:
-        trainer.load_model(args.model_dir, epoch=args.load_epoch)
         trainer.test()
     else:
         trainer.train()
-    if cfg.TEST.NO_TEST and not args.eval_only:
-        return
+    if args.eval_only or not cfg.TEST.NO_TEST:
+        save_result(trainer, plan, args, argv, stopwatch)
+
+
+def load(trainer, args: argparse.Namespace) -> None:
+    """Loads what --eval-only evaluates."""
+    if trainer.get_model_names() and not args.model_dir:
+        raise ValueError(
+            f"--eval-only of {type(trainer).__name__} needs --model-dir, the folder of the run to "
+            "load: without it an untrained model would be evaluated."
+        )
+    trainer.load_model(args.model_dir, epoch=args.load_epoch)
+
+
+def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatch") -> None:
+    """Writes result.json and prints the line that scripts look for."""
+    from promptkit.clip_loader import local_weights
     from promptkit.results import build_result
 
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *model_files(args)]
+    files += local_weights(trainer.cfg.MODEL.BACKBONE.NAME)
     result["inputs"] = manifest.inputs(argv, files)
-    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RESULT), result)
-    print(summary(result, cfg.OUTPUT_DIR))
+    manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
+    print(summary(result, trainer.cfg.OUTPUT_DIR))
 
 
 class Stopwatch:
@@ -228,11 +260,11 @@ def main(argv: list[str] | None = None) -> int:
     """Runs; errors that a user can mend are one message, all others keep their traceback."""
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
-    if manifest.is_finished(args.output_dir, argv):
-        announce_finished(args.output_dir)
-        return 0
     try:
-        run(args, argv)
+        if args.output_dir and manifest.is_finished(args.output_dir, argv):
+            announce_finished(args.output_dir)
+        else:
+            run(args, argv)
     except (ValueError, KeyError, OSError, FloatingPointError) as error:
         if os.environ.get("TRACEBACK"):
             raise
@@ -243,9 +275,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """What an error says, without the quotes of KeyError and a loading process's traceback."""
+    """What an error says to a person."""
+    if isinstance(error, OSError) and error.errno is not None:  # the system's, not one of ours
+        return (
+            f"{error.filename or 'a file'}: {error.strerror}. Check the path, its permissions and "
+            "the free space, or choose another folder (--output-dir for results, --root for data)."
+        )
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
-    if "Original Traceback" in text:
+    if "Original Traceback" in text:  # from a loading process
         text = text.splitlines()[-1].split(": ", 1)[-1]
     return text
 

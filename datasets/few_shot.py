@@ -11,6 +11,8 @@ pick is always an item of the split at hand, so a moved data folder or a foreign
 
 from __future__ import annotations
 
+import copy
+import errno
 import math
 import os
 import pickle
@@ -75,7 +77,12 @@ def few_shot(
     random.seed(seed)
     train, val = sample_few_shot(dataset, train, val, num_shots=num_shots)
     random.setstate(state)
-    _save(stem, train, val, folder=folder)
+    try:
+        _save(stem, train, val, folder=folder)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        print(f"Few-shot picks are not kept, {folder} is read-only; the seed draws the same again")
     return train, val
 
 
@@ -109,13 +116,16 @@ def subsample_classes(*datasets: list[Datum], subsample: str = "all") -> list[li
     kept = labels[:middle] if subsample == "base" else labels[middle:]
     number = {label: index for index, label in enumerate(kept)}
     return [
-        [
-            make_datum(item.impath, number[item.label], item.classname)
-            for item in items
-            if item.label in number
-        ]
+        [_relabelled(item, number[item.label]) for item in items if item.label in number]
         for items in datasets
     ]
+
+
+def _relabelled(item: Datum, label: int) -> Datum:
+    # A copy, not a new Datum, which would look for the image a second time.
+    item = copy.copy(item)
+    item._label, item._domain = label, 0
+    return item
 
 
 @contextmanager

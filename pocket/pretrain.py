@@ -29,7 +29,7 @@ from tqdm import tqdm
 from pocket.captions import caption
 from pocket.vocabulary import COLORS, SHAPES, SIZES, STYLES, TEXTURES
 from pocket.weights import WEIGHTS, save_weights
-from pocket.world import IMAGE_SIZE, Scenes, draw_scenes, render
+from pocket.world import IMAGE_SIZE, NO_NEIGHBOUR, Scenes, draw_scenes, render
 
 PATCH = 8
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)  # CLIP's own
@@ -41,6 +41,8 @@ HEADS = {
 }  # fmt: skip
 NEIGHBOUR_RATE = 0.3
 FEATURE_BATCH = 512
+MAX_TOKENS = 20  # longer than any caption; what stands after it would be padding
+SAVE_EVERY = 200  # steps
 
 
 def new_model() -> CLIP:
@@ -120,9 +122,43 @@ class Log:
             self.sums, self.count = {}, 0
 
 
-def _save(path: Path, **state) -> None:
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+class ResumePoint:
+    """A file with a stage's modules, optimiser and step; it belongs to one set of figures.
+
+    Args:
+        path: the file.
+        args: the command line.
+        figures: beginnings of the names of the arguments that decide what the stage makes.
+        parts: what has a state dict.
+
+    Raises:
+        ValueError: the file was written by a training with other figures.
+    """
+
+    def __init__(
+        self, path: Path, args: argparse.Namespace, figures: tuple[str, ...], **parts
+    ) -> None:
+        self.path, self.parts, self.step = path, parts, 0
+        self.figures = {k: v for k, v in vars(args).items() if k.startswith(figures)}
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=args.device)
+        if state["figures"] != self.figures:
+            raise ValueError(
+                f"{path} belongs to a training with {state['figures']}; this one has "
+                f"{self.figures}. Choose another --work folder, or delete it."
+            )
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        self.step = state["step"]
+
+    def save(self, step: int, steps: int) -> None:
+        """Writes the file after `step` of `steps`, if it is time to."""
+        if step % SAVE_EVERY and step != steps:
+            return
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        torch.save(state | {"step": step, "figures": self.figures}, self.path.with_suffix(".tmp"))
+        self.path.with_suffix(".tmp").replace(self.path)
 
 
 def _attribute_losses(
@@ -133,7 +169,7 @@ def _attribute_losses(
     for name, values in logits.items():
         target = torch.from_numpy(getattr(scenes, name)).to(images.device)
         if name == "neighbour_color":  # says nothing where nobody stands
-            keep = torch.from_numpy(scenes.neighbour_shape != HEADS["shape"]).to(images.device)
+            keep = torch.from_numpy(scenes.neighbour_shape != NO_NEIGHBOUR).to(images.device)
             values, target = values[keep], target[keep]
         losses.append(F.cross_entropy(values, target))
         figures[name] = (values.argmax(1) == target).float().mean().item()
@@ -145,12 +181,10 @@ def train_images(model: CLIP, args: argparse.Namespace) -> None:
     """Stage 1: the image tower learns to see."""
     probe = AttributeProbe(model.visual).to(args.device)
     optimizer = torch.optim.AdamW(probe.parameters(), lr=args.image_lr, weight_decay=0.05)
-    path, start = args.work / "images.pt", 0
-    if path.exists():
-        state = torch.load(path, map_location=args.device)
-        probe.load_state_dict(state["probe"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+    point = ResumePoint(
+        args.work / "images.pt", args, ("seed", "image"), probe=probe, optimizer=optimizer
+    )
+    start = point.step
     log = Log(args.work / "images.jsonl")
     bar = tqdm(range(start, args.image_steps), initial=start, total=args.image_steps, desc="images")
     with ThreadPoolExecutor(1) as pool:  # the next batch is drawn while this one trains
@@ -169,9 +203,7 @@ def train_images(model: CLIP, args: argparse.Namespace) -> None:
             optimizer.step()
             log.add(step, loss=loss.item(), **figures)
             bar.set_postfix(loss=f"{loss.item():.3f}", shape=f"{figures['shape']:.2f}")
-            if (step + 1) % 200 == 0 or step + 1 == args.image_steps:
-                states = {"probe": probe.state_dict(), "optimizer": optimizer.state_dict()}
-                _save(path, step=step + 1, **states)
+            point.save(step + 1, args.image_steps)
 
 
 @torch.no_grad()
@@ -185,22 +217,11 @@ def store_features(model: CLIP, args: argparse.Namespace) -> tuple[Tensor, list[
     return torch.cat(features), batches
 
 
-def short_encode_text(model: CLIP, tokens: Tensor) -> Tensor:
-    """`model.encode_text` on sequences cut after their last end-of-text: [B, L] to [B, E].
-
-    Nothing after the end-of-text token can reach it through the causal mask.
-    """
-    end = tokens.argmax(dim=-1)
-    length = int(end.max()) + 1
-    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
-    x = x.transpose(0, 1)
-    mask = model.transformer.resblocks[0].attn_mask[:length, :length].to(x.device)
-    for block in model.transformer.resblocks:
-        block.attn_mask, whole = mask, block.attn_mask
-        x = block(x)
-        block.attn_mask = whole
-    x = model.ln_final(x.transpose(0, 1))
-    return x[torch.arange(len(x)), end] @ model.text_projection
+def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
+    """`model.encode_text` on the first MAX_TOKENS tokens, [B, L] to [B, E]."""
+    x = model.token_embedding(tokens[:, :MAX_TOKENS]) + model.positional_embedding[:MAX_TOKENS]
+    x = model.ln_final(model.transformer(x.transpose(0, 1)).transpose(0, 1))
+    return x[torch.arange(len(x)), tokens.argmax(dim=-1)] @ model.text_projection
 
 
 def train_words(model: CLIP, args: argparse.Namespace) -> None:
@@ -210,15 +231,22 @@ def train_words(model: CLIP, args: argparse.Namespace) -> None:
     model.visual.requires_grad_(False)
     model.visual.proj.requires_grad_(True)
     trained = [p for p in model.parameters() if p.requires_grad]
+    for block in model.transformer.resblocks:  # causal: the cut changes no feature
+        block.attn_mask = block.attn_mask[:MAX_TOKENS, :MAX_TOKENS]
     optimizer = torch.optim.AdamW(trained, lr=args.word_lr, weight_decay=0.02)
+    point = ResumePoint(
+        args.work / "words.pt", args, ("seed", "image", "scenes", "word"),
+        model=model, optimizer=optimizer,
+    )  # fmt: skip
     log = Log(args.work / "words.jsonl")
-    bar = tqdm(range(args.word_steps), desc="words")
+    steps = range(point.step, args.word_steps)
+    bar = tqdm(steps, initial=point.step, total=args.word_steps, desc="words")
     for step in bar:
         rng = np.random.default_rng([args.seed + 2, step])
         rows = rng.integers(0, len(features), args.word_batch)
         texts = [caption(batches[r // FEATURE_BATCH], r % FEATURE_BATCH, rng) for r in rows]
         image = F.normalize(features[rows].to(args.device) @ model.visual.proj, dim=-1)
-        text = F.normalize(short_encode_text(model, clip.tokenize(texts).to(args.device)), dim=-1)
+        text = F.normalize(encode_text(model, clip.tokenize(texts).to(args.device)), dim=-1)
         logits = model.logit_scale.exp() * image @ text.T
         target = torch.arange(len(rows), device=args.device)
         loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
@@ -231,6 +259,7 @@ def train_words(model: CLIP, args: argparse.Namespace) -> None:
         model.logit_scale.data.clamp_(max=math.log(100))
         log.add(step, loss=loss.item(), logit_scale=model.logit_scale.exp().item())
         bar.set_postfix(loss=f"{loss.item():.3f}")
+        point.save(step + 1, args.word_steps)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -245,7 +274,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--image-batch", type=int, default=128)
     add("--image-lr", type=float, default=1e-3)
     add("--scenes", type=int, default=60_000, help="scenes whose features stage 2 stores")
-    add("--word-steps", type=int, default=3000)
+    add("--word-steps", type=int, default=2000)
     add("--word-batch", type=int, default=256)
     add("--word-lr", type=float, default=1e-3)
     return parser.parse_args(argv)

@@ -12,16 +12,25 @@ CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
 
 
 def load_models(
-    models: dict[str, nn.Module], directory: str, epoch: int | None, *, trainer: str
+    models: dict[str, nn.Module],
+    directory: str,
+    epoch: int | None,
+    *,
+    trainer: str,
+    weights_sha256: str,
 ) -> None:
     """Loads each registered model from `directory/<name>/model.pth.tar-<epoch>`.
 
     Args:
+        models: by registered name; none of them, nothing to load.
+        directory: a run folder.
         epoch: None takes model-best.pth.tar.
+        trainer: name of the trainer that loads.
+        weights_sha256: hash of the CLIP that it tunes.
 
     Raises:
         FileNotFoundError: a file is missing; the message lists the epochs that are there.
-        ValueError: the run is another trainer's, or keys or shapes do not fit.
+        ValueError: the run is another trainer's or on another CLIP, or keys or shapes do not fit.
     """
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"--model-dir must be a run folder; there is none at {directory}.")
@@ -30,6 +39,14 @@ def load_models(
         raise ValueError(
             f"--model-dir {directory} holds a run of {found}; this is {trainer}. Give the folder "
             f"of a {trainer} run, or --trainer {found}."
+        )
+    result = manifest.read_json(os.path.join(directory, manifest.RESULT)) or {}
+    if result.get("weights_sha256") not in (None, weights_sha256):
+        raise ValueError(
+            f"--model-dir {directory} was trained on other weights (backbone "
+            f"{result.get('backbone')}, hash {result['weights_sha256'][:12]}); this run's have the "
+            f"hash {weights_sha256[:12]}. Prompts fit only the CLIP they were trained on: set "
+            "MODEL.BACKBONE.NAME (--backbone) to it."
         )
     for name, model in models.items():
         path = _file(directory, name, epoch)

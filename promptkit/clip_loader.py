@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import os
-import pickle
 import warnings
 import zipfile
 
@@ -11,6 +10,8 @@ import clip
 import torch
 from clip.model import CLIP, build_model
 from torch import Tensor
+
+from promptkit import manifest
 
 POCKET = "Pocket"
 
@@ -24,14 +25,52 @@ def load_clip(name: str) -> CLIP:
             dict, as OpenAI ships them), or "Pocket".
 
     Raises:
-        ValueError: the name is unknown, or the file holds no CLIP.
+        ValueError: the name is unknown, its download failed, or the file holds no whole CLIP.
         FileNotFoundError: the pocket weights are missing.
     """
     if name in clip.available_models():
-        model, _ = clip.load(name, device="cpu")
+        model = _download(name)
     else:
-        model = build_model(_read_state(_local_path(name)))
+        model = _open(_local_path(name))
     return model.float().eval().requires_grad_(False)
+
+
+def backbone_checksum(name: str) -> str | None:
+    """sha256 of a local weights file; None for OpenAI's, which the `clip` package checks."""
+    return next(map(manifest.checksum, local_weights(name)), None)
+
+
+def local_weights(name: str) -> list[str]:
+    """The path of a local weights file; empty for OpenAI's names."""
+    return [] if name in clip.available_models() else [_local_path(name)]
+
+
+def _download(name: str) -> CLIP:
+    try:
+        return clip.load(name, device="cpu")[0]
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"The weights of {name} could not be had ({error}). They are downloaded to "
+            "~/.cache/clip and checked there. Try again with a connection, delete a damaged file, "
+            "or set MODEL.BACKBONE.NAME to the path of a weights file, or to Pocket."
+        ) from error
+
+
+def _open(path: str) -> CLIP:
+    """CLIP from a JIT archive or from a file of plain tensors."""
+    try:
+        state = _read_state(path)
+        model = build_model(dict(state)).float()  # in half precision at first, hence once more:
+        sizes = ("input_resolution", "context_length", "vocab_size")
+        model.load_state_dict({key: value for key, value in state.items() if key not in sizes})
+    except Exception as error:  # a damaged file can fail in any way
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise ValueError(
+            f"The weights file {path} cannot be read ({type(error).__name__}: {reason}). It must "
+            "be a CLIP as OpenAI ships them: a TorchScript archive or a state dict of plain "
+            "tensors. If it was downloaded, it may be cut short: delete it and fetch it again."
+        ) from error
+    return model
 
 
 def _local_path(name: str) -> str:
@@ -52,28 +91,15 @@ def _local_path(name: str) -> str:
 
 
 def _read_state(path: str) -> dict[str, Tensor]:
-    """The state dict in a JIT archive or in a file of plain tensors."""
-    try:
-        if _is_jit_archive(path):
-            with warnings.catch_warnings():  # deprecated, but OpenAI's files are of this kind
-                warnings.simplefilter("ignore", FutureWarning)
-                state = dict(torch.jit.load(path, map_location="cpu").state_dict())
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(
-            f"The weights file {path} cannot be read ({reason}). It must be a CLIP as OpenAI "
-            "ships them: a TorchScript archive or a state dict of plain tensors. If it was "
-            "downloaded, it may be cut short: delete it and fetch it again."
-        ) from error
+    if _is_jit_archive(path):
+        with warnings.catch_warnings():  # deprecated, but OpenAI's files are of this kind
+            warnings.simplefilter("ignore", FutureWarning)
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+    state = torch.load(path, map_location="cpu", weights_only=True)
     wanted = {"token_embedding.weight", "text_projection", "logit_scale"}
     missing = wanted - set(state if isinstance(state, dict) else ())
     if missing:
-        raise ValueError(
-            f"The weights file {path} holds no CLIP in OpenAI's format: it lacks "
-            f"{', '.join(sorted(missing))}."
-        )
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     return state
 
 

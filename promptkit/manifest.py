@@ -54,8 +54,13 @@ def read_json(path: str | Path) -> dict[str, Any] | None:
 
 
 def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
-    """The command line and the checksums of all files that decide the merged config."""
-    sources = [PROJECT / "train.py", PROJECT / "promptkit/config.py"]
+    """The command line, and the checksums of `files` and of the sources that hold defaults.
+
+    When one of them changes, `is_finished` no longer knows and leaves it to `check_plan`, which
+    compares merged configs: a changed default counts, other changes of code deliberately do not.
+    """
+    sources = [PROJECT / "promptkit/config.py", PROJECT / "engine/dassl/config/defaults.py"]
+    sources += [PROJECT / "train.py"]
     sources += sorted((PROJECT / "trainers").glob("*.py"))
     paths = [Path(file).resolve() for file in files if file] + sources
     return {"argv": argv, "files": {os.path.relpath(p, PROJECT): checksum(p) for p in paths}}

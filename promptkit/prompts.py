@@ -62,6 +62,8 @@ class ContextPrompts(nn.Module):
     ) -> None:
         super().__init__()
         init = readable(init)
+        if init and count_tokens(init) != num_context:
+            print(f"N_CTX {num_context} has no effect: the words of CTX_INIT give the number")
         width = model.token_embedding.weight.shape[1]
         if init:
             num_context = count_tokens(init)
@@ -96,7 +98,7 @@ class ContextPrompts(nn.Module):
         # Not persistent: they belong to a class list, a checkpoint fits every class list.
         self.register_buffer("start", embedded[0, :1], persistent=False)
         self.register_buffer("names", embedded[:, 1 + self.num_context :], persistent=False)
-        self.name_lengths = [count_tokens(name) for name in names]
+        self.register_buffer("order", self._suffix_order(names), persistent=False)
         shared = 0 if self.class_specific else self._num_shared_context
         self.groups = group_by_length(ends - shared)
 
@@ -110,19 +112,19 @@ class ContextPrompts(nn.Module):
         """How many context tokens stand before the class name, and so are the same for all."""
         return {"end": self.num_context, "middle": self.num_context // 2, "front": 0}[self.position]
 
+    def _suffix_order(self, names: list[str]) -> Tensor:
+        """[C, S]: which of [context after the name, name and full stop] stands where."""
+        num_tail = self.num_context - self._num_shared_context
+        tail, rest = torch.arange(num_tail), num_tail + torch.arange(self.names.shape[1])
+        lengths = [count_tokens(name) for name in names]
+        return torch.stack([torch.cat([rest[:n], tail, rest[n:]]) for n in lengths])
+
     def forward(self) -> Prompts:
         """The prompts of all classes."""
         before = self._num_shared_context
         context = self.ctx if self.class_specific else self.ctx.expand(len(self.names), -1, -1)
+        parts = torch.cat([context[:, before:], self.names], dim=1)
+        suffix = parts.gather(1, self.order[..., None].expand(-1, -1, parts.shape[2]))
         if self.class_specific:
-            prefix, head = self.start, context[:, :before]
-        else:
-            prefix, head = torch.cat([self.start, self.ctx[:before]]), context[:, :0]
-        tail = context[:, before:]
-        if not tail.shape[1]:
-            return Prompts(prefix, torch.cat([head, self.names], dim=1), self.groups)
-        rows = [  # the rest of the context goes between the name and the full stop
-            torch.cat([head[i], self.names[i, :n], tail[i], self.names[i, n:]])
-            for i, n in enumerate(self.name_lengths)
-        ]
-        return Prompts(prefix, torch.stack(rows), self.groups)
+            return Prompts(self.start, torch.cat([context[:, :before], suffix], 1), self.groups)
+        return Prompts(torch.cat([self.start, self.ctx[:before]]), suffix, self.groups)

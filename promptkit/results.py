@@ -79,7 +79,8 @@ def build_result(
         "metrics": metrics_of(labels, predictions, trainer.num_classes),
         "per_class": per_class(labels, predictions, trainer.lab2cname),
         "trained_parameters": sum(parameter.numel() for parameter in trained),
-        "seconds": seconds,
+        "seconds": seconds,  # of this process: see resumed_from_epoch
+        "resumed_from_epoch": trainer.start_epoch,
         "peak_memory_bytes": peak_memory_bytes(trainer.device),
         "device": _device_name(trainer.device),
         "shot_list_sha256": shot_list_hash(trainer),

@@ -28,6 +28,7 @@ class PromptTrainer(TrainerX):
     """
 
     Config: type[PromptConfig] = PromptConfig
+    inference_models: tuple[str, ...] = ("prompt_learner",)  # registered models that tests need
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -88,8 +89,15 @@ class PromptTrainer(TrainerX):
         return unit(ENCODERS[self.options.text_encoder](self.clip_model, self.prompts()))
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
-        """CLIP's classifier: cosine over temperature, [B, C], fp32."""
-        return (self.logit_scale * image_features @ text_features.t()).float()
+        """CLIP's classifier: cosine over temperature, [B, C].
+
+        In fp32 always, but for mode fp16, which mirrors the published code: half precision is
+        too coarse for values around 25, it makes ties.
+        """
+        if self.precision.mode != "fp16":
+            image_features, text_features = image_features.float(), text_features.float()
+        with torch.autocast(self.device.type, enabled=False):
+            return (self.logit_scale * image_features @ text_features.t()).float()
 
     def forward_backward(self, batch) -> dict[str, float]:
         """One optimisation step; returns the figures of the log line."""
@@ -105,16 +113,16 @@ class PromptTrainer(TrainerX):
         return figures
 
     def _update(self, loss: Tensor) -> None:
+        self._class_features = None
         if self.scaler is None:
             self.model_backward_and_update(loss)
             return
         self.detect_anomaly(loss)
-        optimizers = [optim for optim in self._optims.values() if optim is not None]
-        for optimizer in optimizers:
-            optimizer.zero_grad()
+        self.model_zero_grad()
         self.scaler.scale(loss).backward()
-        for optimizer in optimizers:
-            self.scaler.step(optimizer)
+        for optimizer in self._optims.values():
+            if optimizer is not None and _has_gradient(optimizer):  # the scaler refuses others
+                self.scaler.step(optimizer)
         self.scaler.update()
 
     def parse_batch_train(self, batch) -> tuple[Tensor, Tensor]:
@@ -162,8 +170,14 @@ class PromptTrainer(TrainerX):
         if not directory:
             print("Note that load_model() is skipped as no pretrained model is given")
             return
-        checkpoint.load_models(self._models, directory, epoch, trainer=type(self).__name__)
+        models = {name: self._models[name] for name in self.inference_models}
+        origin = {"trainer": type(self).__name__, "weights_sha256": self.weights_sha256}
+        checkpoint.load_models(models, directory, epoch, **origin)
         self._class_features = None
+
+
+def _has_gradient(optimizer: torch.optim.Optimizer) -> bool:
+    return any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
 
 def unit(features: Tensor) -> Tensor:

@@ -9,6 +9,9 @@
 #   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)
 #   DRY_RUN=1 prints the commands. Further KEY VALUE pairs for the config may follow the recipe.
 set -euo pipefail
+# Relative folders are the caller's.
+[[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
+[[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
@@ -72,7 +75,11 @@ for seed in ${SEEDS:-1 2 3}; do
   fi
   trained=$output/base2new/train_base/$tail
   run "${common[@]}" --output-dir "$trained" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base
-  epoch=$(cat "$trained"/*/checkpoint 2>/dev/null | sed -n '1s/.*tar-//p' || true)
-  run "${common[@]}" --eval-only --model-dir "$trained" --load-epoch "${epoch:-LAST}" \
+  which=() # the best on validation, if the run kept one, as base was measured with it
+  if ! compgen -G "$trained/prompt_learner/model-best.pth.tar" >/dev/null; then
+    epoch=$(sed -n '1s/.*tar-//p' "$trained/prompt_learner/checkpoint" 2>/dev/null || true)
+    which=(--load-epoch "${epoch:-LAST}")
+  fi
+  run "${common[@]}" --eval-only --model-dir "$trained" "${which[@]}" \
     --output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new
 done

@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/setup.sh
 setup_environment
 
-export OUTPUT=output/quickstart DATA=output/data
+export OUTPUT=output/quickstart DATA=output/data SEEDS="1 2 3" SHOTS=16
+unset DRY_RUN
 mkdir -p "$OUTPUT"
 for trainer in ZeroshotCLIP CoOp E2MIM; do
   log=$OUTPUT/$trainer.log

@@ -6,11 +6,16 @@ PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 setup_environment() {
   if [[ -z "${VIRTUAL_ENV:-}" && -z "${CONDA_PREFIX:-}" ]]; then
-    if [[ ! -x "$PROJECT/.venv/bin/python" ]]; then
+    if ! "$PROJECT/.venv/bin/python" -m pip --version >/dev/null 2>&1; then
       local base
       base="$(find_python)" || return 1
       echo "Making a virtual environment in .venv ($("$base" --version))"
-      "$base" -m venv "$PROJECT/.venv"
+      if ! "$base" -m venv --clear "$PROJECT/.venv"; then
+        rm -rf "$PROJECT/.venv"
+        echo "error: $base cannot make a virtual environment. On Debian or Ubuntu install" \
+          "python3-venv; or activate an environment of your own first." >&2
+        return 1
+      fi
     fi
     # shellcheck disable=SC1091
     source "$PROJECT/.venv/bin/activate"

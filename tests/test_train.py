@@ -6,12 +6,15 @@ import resource
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 import torch
+from yacs.config import CfgNode
 
 import train
+import trainers
 from promptkit import manifest
 
 PROJECT = Path(train.__file__).parent
@@ -97,6 +100,54 @@ def test_an_evaluation_of_a_run_that_was_trained_again_is_not_taken_for_finished
     shutil.rmtree(tmp_path / "run")
     assert train.main(tiny_argv("CoOp", *shots)) == 0
     assert "checkpoint.sha256" in fail(capsys, argv)
+
+
+def test_replaced_weights_are_not_taken_for_the_same_run(tiny_argv, tiny_weights, tmp_path, capsys):
+    weights = tmp_path / "weights.pt"
+    shutil.copy(tiny_weights, weights)
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--backbone") + 1] = str(weights)
+    assert train.main(argv) == 0
+    state = torch.load(weights)
+    torch.save(state | {"logit_scale": state["logit_scale"] + 1}, weights)
+    assert "backbone_sha256" in fail(capsys, argv)
+
+
+def test_a_new_trainer_does_not_disturb_finished_runs(tiny_argv, monkeypatch, capsys):
+    argv = tiny_argv("CoOp")
+    assert train.main(argv) == 0
+    extend_cfg = train.extend_cfg
+
+    def extend_more(cfg):
+        extend_cfg(cfg)
+        cfg.TRAINER.FOO = CfgNode({"W": 1})
+
+    monkeypatch.setattr(train, "extend_cfg", extend_more)
+    monkeypatch.setattr(manifest, "is_finished", lambda *_: False)
+    assert train.main(argv) == 0
+    assert "Finished before" in capsys.readouterr().out
+
+
+def test_a_mistaken_evaluation_claims_no_folder(tiny_argv, tmp_path, capsys):
+    assert train.main(tiny_argv("CoOp")) == 0
+    for epoch, code in (("7", 1), ("2", 0)):
+        flags = ("--eval-only", "--model-dir", str(tmp_path / "run"), "--load-epoch", epoch)
+        assert train.main(tiny_argv("CoOp", output="eval", flags=flags)) == code
+    assert train.main(tiny_argv("CoOp", output="look", flags=("--no-train",))) == 0
+    assert not (tmp_path / "look/run.json").exists()
+
+
+def test_an_untrained_model_is_not_evaluated(tiny_argv, capsys):
+    message = fail(capsys, tiny_argv("CoOp", flags=("--eval-only",)))
+    assert "needs --model-dir" in message
+
+
+def test_a_module_written_for_upstream_brings_its_own_keys(monkeypatch):
+    module = types.ModuleType("trainers.foreign")
+    module.extend_cfg = lambda cfg: cfg.TRAINER.update(FOREIGN=CfgNode({"PREC": "fp16"}))
+    monkeypatch.setattr(trainers, "MODULES", [*trainers.MODULES, module])
+    cfg = train.setup_cfg(train.parse_args(["TRAINER.FOREIGN.PREC", "fp32"]))
+    assert cfg.TRAINER.FOREIGN.PREC == "fp32"
 
 
 def test_seed_zero_is_a_seed(tiny_argv, tmp_path, capsys):
@@ -218,7 +269,8 @@ def test_model_dir_of_another_trainer(tiny_argv, tmp_path, capsys):
 
 def test_output_folder_that_cannot_be_made(tiny_argv, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in fail(capsys, tiny_argv("CoOp", output="file/run"))
+    message = fail(capsys, tiny_argv("CoOp", output="file/run"))
+    assert str(tmp_path / "file") in message and "choose another folder (--output-dir" in message
 
 
 def test_full_disk_leaves_no_half_written_file(tiny_argv, tmp_path, capsys):
@@ -230,7 +282,7 @@ def test_full_disk_leaves_no_half_written_file(tiny_argv, tmp_path, capsys):
         message = fail(capsys, argv)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "model.pth.tar-2" in message
+    assert "model.pth.tar-2" in message and "free space" in message
     assert not [p for p in (tmp_path / "run/prompt_learner").rglob("*") if p.is_file()]
     assert not (tmp_path / "run/result.json").exists()
     assert train.main(argv) == 0  # and with space again it succeeds

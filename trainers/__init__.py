@@ -3,5 +3,7 @@
 import importlib
 import pkgutil
 
-for module in pkgutil.iter_modules(__path__):
+MODULES = [
     importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.iter_modules(__path__)
+]

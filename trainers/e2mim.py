@@ -41,7 +41,9 @@ from promptkit.trainer import PromptTrainer, unit
 class MIConfig:
     """How mutual information is estimated (TRAINER.E2MIM.MI)."""
 
-    bound: str = "infonce"  # infonce | jsd | nwj | dv
+    # infonce | jsd | nwj | dv. With a critic that learns no level (bilinear, cosine) nwj takes the
+    # best one, where it equals dv without the moving average.
+    bound: str = "infonce"
     critic: str = "bilinear"  # bilinear | cosine | mlp
     temperature: float = 0.07  # of the cosine and bilinear critic; CLIP's 0.01 saturates
     critic_lr: float = 0.0002  # learning rate of the critic; the prompts' is OPTIM.LR
@@ -60,7 +62,9 @@ class MixConfig:
     alpha: float = 1.0  # a of Beta(a, a); 1 is uniform
     pairs: str = "inter"  # inter: two classes | intra: one class | both
     level: str = "feature"  # feature: mix image features | pixel: mix images, encode once more
-    negatives: str = "virtual"  # virtual | virtual+real: also contrast with the real classes
+    # virtual | virtual+real: also contrast with the real classes. These do not follow the marginal
+    # of the virtual ones, so the logged nats are then no bound.
+    negatives: str = "virtual"
 
     def __post_init__(self) -> None:
         require_range("alpha", self.alpha, 0, open_low=True)
@@ -114,8 +118,21 @@ class E2MIM(PromptTrainer):
 
     Config = E2MIMConfig
 
+    def check_cfg(self, cfg) -> None:
+        """As the base's; also names options that are set but have no effect."""
+        super().check_cfg(cfg)
+        options, defaults = self.options, E2MIMConfig()
+        idle = {
+            "MIX": not options.beta and options.mix != defaults.mix,
+            "MI": not (options.alpha or options.beta) and options.mi != defaults.mi,
+            "MI.TEMPERATURE": options.mi.critic == "mlp"
+            and options.mi.temperature != defaults.mi.temperature,
+        }
+        for key in (key for key, is_idle in idle.items() if is_idle):
+            print(f"TRAINER.E2MIM.{key} has no effect with the other settings")
+
     def build_learner(self, classnames: list[str]) -> ContextPrompts:
-        """A shared context; CoOp's, so that either's checkpoint holds the same."""
+        """A shared context, CoOp's."""
         options = self.options
         return ContextPrompts(
             self.clip_model, classnames, num_context=options.n_ctx, init=options.ctx_init

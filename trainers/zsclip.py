@@ -20,6 +20,8 @@ from promptkit.trainer import PromptTrainer
 class ZeroshotCLIP(PromptTrainer):
     """CLIP with the data set's template."""
 
+    inference_models = ()
+
     def templates(self) -> tuple[str, ...]:
         """The sentences whose features are averaged."""
         return (dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE),)

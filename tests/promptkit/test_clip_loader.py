@@ -56,9 +56,10 @@ def save(model: CLIP, path, kind: str) -> str:
 @pytest.mark.parametrize("kind", ["state dict", "jit archive"])
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_local_files_open_and_our_encoders_equal_clips_own(tmp_path, architecture, kind):
-    path = save(random_clip(architecture), tmp_path / "model.pt", kind)
+    theirs = random_clip(architecture)
+    path = save(theirs, tmp_path / "model.pt", kind)
     model = load_clip(path)
-    theirs, _ = clip.load(path, device="cpu")
+    clip.load(path, device="cpu")  # which opens it too, but rounds to half precision
     assert not any(p.requires_grad for p in model.parameters()) and not model.training
     assert model.dtype == torch.float32
     size = model.visual.input_resolution
@@ -96,6 +97,29 @@ def test_hash_is_of_the_weights_not_of_the_file(tmp_path):
 def test_unknown_backbone_names_the_nearest():
     with pytest.raises(ValueError, match=r"got 'ViT-B16'\. Did you mean 'ViT-B/16'\?"):
         load_clip("ViT-B16")
+
+
+@pytest.mark.parametrize("damage", ["missing", "visual missing", "shape"])
+def test_damaged_state_dict_is_named(tmp_path, damage):
+    state = random_clip("vit").state_dict()
+    if damage == "missing":
+        del state["ln_final.bias"]
+    elif damage == "visual missing":
+        state = {key: value for key, value in state.items() if not key.startswith("visual")}
+    else:
+        state["ln_final.weight"] = torch.zeros(3)
+    torch.save(state, tmp_path / "damaged.pt")
+    with pytest.raises(ValueError, match=r"damaged\.pt cannot be read .*fetch it again"):
+        load_clip(str(tmp_path / "damaged.pt"))
+
+
+def test_failing_download_says_what_else_to_do(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("no connection")
+
+    monkeypatch.setattr(clip, "load", refuse)
+    with pytest.raises(ValueError, match=r"ViT-B/16 could not be had \(no connection\).*Pocket"):
+        load_clip("ViT-B/16")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 cut short"])

@@ -13,6 +13,12 @@ def batch_of(trainer):
     return next(iter(trainer.train_loader_x))
 
 
+def one_step(trainer) -> dict:
+    trainer.batch_idx, trainer.num_batches, trainer.epoch, trainer.max_epoch = 0, 2, 0, 2
+    trainer.before_epoch()
+    return trainer.forward_backward(batch_of(trainer))
+
+
 def test_loss_is_cross_entropy_of_scaled_cosines_from_clips_own_encoders(tiny_trainer):
     trainer = tiny_trainer("CoOp", "TRAINER.COOP.CTX_INIT", "a photo of a")
     images, labels = trainer.parse_batch_train(batch_of(trainer))
@@ -32,9 +38,7 @@ def test_a_step_changes_the_context_only(tiny_trainer):
     trainer = tiny_trainer("CoOp")
     before = {name: p.clone() for name, p in trainer.clip_model.named_parameters()}
     context = trainer.learner.ctx.detach().clone()
-    trainer.batch_idx, trainer.num_batches, trainer.epoch, trainer.max_epoch = 0, 2, 0, 2
-    trainer.before_epoch()
-    trainer.forward_backward(batch_of(trainer))
+    one_step(trainer)
     assert not torch.equal(trainer.learner.ctx, context)
     assert all(torch.equal(p, before[n]) for n, p in trainer.clip_model.named_parameters())
     assert [n for n, p in trainer.learner.named_parameters() if p.requires_grad] == ["ctx"]
@@ -105,6 +109,14 @@ def test_authors_checkpoint_with_class_buffers_loads(tiny_trainer, tmp_path, cap
     assert "Ignoring token_prefix, token_suffix" in capsys.readouterr().out
 
 
+def test_a_context_trained_on_another_clip_is_refused(tiny_trainer, tiny_argv, tmp_path):
+    assert train.main(tiny_argv("CoOp")) == 0
+    trainer = tiny_trainer("CoOp", output="other")
+    trainer.weights_sha256 = "f" * 64
+    with pytest.raises(ValueError, match="trained on other weights .* hash ffffffffffff"):
+        trainer.load_model(str(tmp_path / "run"), epoch=2)
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
@@ -124,18 +136,44 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tiny_trainer, tmp_path, state
         trainer.load_model(str(tmp_path / "old"), epoch=7)
 
 
-def test_bf16_trains_close_to_fp32(tiny_trainer):
+def test_bf16_steps_in_half_precision_close_to_fp32(tiny_trainer):
     losses = {}
     for prec in ("fp32", "bf16"):
         trainer = tiny_trainer("CoOp", "TRAINER.COOP.PREC", prec)
-        images, labels = trainer.parse_batch_train(batch_of(trainer))
-        with trainer.precision.autocast():
-            parts = trainer.loss(images, labels)
-        parts["loss"].backward()
+        losses[prec] = one_step(trainer)["loss"]
         assert trainer.learner.ctx.dtype == trainer.learner.ctx.grad.dtype == torch.float32
-        losses[prec] = parts["loss"].item()
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
+
+
+def test_logits_of_half_precision_features_are_still_fp32(tiny_trainer):
+    trainer = tiny_trainer("CoOp", "TRAINER.COOP.PREC", "bf16")
+    image, text = torch.randn(5, 32).bfloat16(), torch.randn(6, 32).bfloat16()
+    with trainer.precision.autocast():
+        logits = trainer.logits(image, text)
+    expected = trainer.logit_scale * image.float() @ text.float().T
+    assert logits.dtype == torch.float32 and torch.equal(logits, expected)
+
+
+@pytest.mark.parametrize("name", ["CoOp", "E2MIM"])
+def test_scaled_steps_equal_unscaled_ones(tiny_trainer, name):
+    """The amp path on the CPU: a scale that does not overflow must cancel out."""
+    options = ("TRAINER.E2MIM.ALPHA", 0.0, "TRAINER.E2MIM.BETA", 0.0)  # no gradient for the critic
+    plain, scaled = (tiny_trainer(name, *options, output=x) for x in ("plain", "scaled"))
+    scaled.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    torch.manual_seed(0)
+    one_step(plain)
+    torch.manual_seed(0)
+    one_step(scaled)
+    torch.testing.assert_close(scaled.learner.ctx, plain.learner.ctx, rtol=1e-6, atol=1e-7)
+
+
+def test_a_step_forgets_the_class_features(tiny_trainer):
+    trainer = tiny_trainer("CoOp")
+    images = batch_of(trainer)["img"]
+    before = trainer.model_inference(images)
+    one_step(trainer)
+    assert not torch.equal(trainer.model_inference(images), before)
 
 
 def test_killed_and_resumed_run_ends_with_the_same_context(tiny_trainer, monkeypatch):

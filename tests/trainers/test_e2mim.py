@@ -63,6 +63,33 @@ def test_ensemble_term_is_minus_infonce_between_soft_and_hand_crafted_text(tiny_
     assert "exploration" not in parts
 
 
+def test_loss_is_the_sum_of_its_terms_with_their_weights(tiny_trainer):
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.ALPHA", 0.3, "TRAINER.E2MIM.BETA", 2.0)
+    torch.nn.init.normal_(trainer.learner.ctx, std=0.5)
+    parts = trainer.loss(*batch_of(trainer))
+    expected = parts["ce"] + 0.3 * parts["ensemble"] + 2.0 * parts["exploration"]
+    torch.testing.assert_close(parts["loss"], expected)
+    assert parts["ensemble"].item() == -parts["mi_ensemble_nats"].item() != 0
+    assert parts["exploration"].item() == -parts["mi_exploration_nats"].item() != 0
+
+
+def test_prompts_and_critic_learn_to_raise_both_estimates(tiny_trainer, capsys):
+    common = ("OPTIM.MAX_EPOCH", 15, "TRAIN.PRINT_FREQ", 1, "TRAINER.E2MIM.MI.CRITIC_LR", 0.05)
+
+    def last_estimates(weight: float) -> list[float]:
+        # A weight that is as good as zero still logs the estimate.
+        trainer = tiny_trainer(
+            "E2MIM", *common, "TRAINER.E2MIM.ALPHA", weight, "TRAINER.E2MIM.BETA", weight,
+            output=f"weight{weight}",
+        )  # fmt: skip
+        trainer.train()
+        line = [x for x in capsys.readouterr().out.splitlines() if "] mean " in x][-1]
+        return [float(x) for x in re.findall(r"nats ([-\d.]+)", line)]
+
+    watched, raised = last_estimates(1e-9), last_estimates(1.0)
+    assert raised[0] > watched[0] + 0.05 and raised[1] > watched[1] + 0.05
+
+
 @pytest.mark.parametrize("negatives", ["virtual", "virtual+real"])
 def test_exploration_term_by_hand(tiny_trainer, monkeypatch, negatives):
     trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.MIX.NEGATIVES", negatives)
@@ -96,6 +123,7 @@ KEYS = {
     "ENSEMBLE": (0.0, 0.5),
 }
 VALUES = [(key, value) for key, values in KEYS.items() for value in values[1:]]
+VALUES += [("MI.TEMPERATURE", 0.2), ("MIX.ALPHA", 0.1), ("ALPHA", 0.5), ("BETA", 0.5)]
 VALUES.remove(("MI.CRITIC", "cosine"))  # which the bilinear critic equals at the start
 
 
@@ -147,6 +175,34 @@ def test_every_bound_and_critic_trains_saves_and_resumes(tiny_trainer, bound, cr
     assert torch.equal(resumed.learner.ctx, whole.learner.ctx)
     for name, value in whole.estimators.state_dict().items():
         assert torch.equal(resumed.estimators.state_dict()[name], value), name
+
+
+def test_critic_has_its_own_learning_rate_on_the_prompts_schedule(tiny_trainer):
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.MI.CRITIC_LR", 0.003, "OPTIM.MAX_EPOCH", 4)
+    rates = []
+    for _ in range(4):
+        rates.append([trainer.get_current_lr(name) for name in ("prompt_learner", "critic")])
+        for name in ("prompt_learner", "critic"):
+            trainer._optims[name].step()
+        trainer.update_lr()
+    assert rates[0] == [0.05, 0.003]
+    for prompt_rate, critic_rate in rates:
+        assert critic_rate / 0.003 == pytest.approx(prompt_rate / 0.05)
+
+
+def test_evaluation_does_not_need_the_critic(tiny_trainer):
+    trained = tiny_trainer("E2MIM")
+    trained.train()
+    images = batch_of(trained)[0]
+    trained.set_model_mode("eval")
+    again = tiny_trainer("E2MIM", "TRAINER.E2MIM.MI.CRITIC", "mlp", output="again")
+    again.load_model(trained.output_dir, epoch=2)
+    assert torch.equal(again.model_inference(images), trained.model_inference(images))
+
+
+def test_idle_options_are_named(tiny_trainer, capsys):
+    tiny_trainer("E2MIM", "TRAINER.E2MIM.BETA", 0.0, "TRAINER.E2MIM.MIX.PAIRS", "both")
+    assert "TRAINER.E2MIM.MIX has no effect" in capsys.readouterr().out
 
 
 def test_full_blend_is_the_zero_shot_classifier(tiny_trainer):
