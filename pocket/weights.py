@@ -7,7 +7,7 @@ import torch
 from clip.model import CLIP
 
 WEIGHTS = Path(__file__).with_name("pocket_clip.pt")
-SHA256 = "66642cba3936b9cec29f5083216827633bfca754424c6726b4bd2e56a6004c45"
+SHA256 = "0ce84a6ce228fe152a99c5bcb56cd3dde2d2a974d0186ab151ab5c7ca5eea65a"
 COMMAND = "python -m pocket.pretrain"
 
 
