@@ -274,7 +274,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--image-batch", type=int, default=128)
     add("--image-lr", type=float, default=1e-3)
     add("--scenes", type=int, default=60_000, help="scenes whose features stage 2 stores")
-    add("--word-steps", type=int, default=2000)
+    add("--word-steps", type=int, default=1500)
     add("--word-batch", type=int, default=256)
     add("--word-lr", type=float, default=1e-3)
     return parser.parse_args(argv)

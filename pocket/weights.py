@@ -7,7 +7,7 @@ import torch
 from clip.model import CLIP
 
 WEIGHTS = Path(__file__).with_name("pocket_clip.pt")
-SHA256 = "0ce84a6ce228fe152a99c5bcb56cd3dde2d2a974d0186ab151ab5c7ca5eea65a"
+SHA256 = "ebeabf1f7f26415e96529966bb377f2ac155e8a9cbe57d53215493773561e97b"
 COMMAND = "python -m pocket.pretrain"
 
 

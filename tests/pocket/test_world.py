@@ -92,8 +92,12 @@ def test_the_same_words_are_read_by_what_stands_before_them():
     assert f"{names[2]} {other}" in beside and ("next to" in beside or "beside" in beside)
     ground = caption(scenes, 0, rng, rates=Rates(neighbour=0, ground=1, **exact))
     assert f" {names[1]} {shape}" in ground and ("background" in ground or "front" in ground)
-    plain = Rates(neighbour=0, ground=0, color=1, shape=1, **exact)
-    assert f" {names[0]} {shape}" in caption(scenes, 0, rng, rates=plain)
+    plain = Rates(neighbour=0, ground=0, exact=1, color=1, shape=1, **exact)
+    assert f" is a {names[0]} {shape}" in caption(scenes, 0, rng, rates=plain)
+    loose = Rates(neighbour=0, ground=0, exact=0, loose=0.5, color=1, shape=1, **exact)
+    texts = {caption(scenes, 0, rng, rates=loose).rstrip(".") for _ in range(200)}
+    assert any(text.endswith(f" a {names[0]} {shape}") for text in texts)
+    assert any(text.endswith(f" a {names[1]} {shape}") for text in texts)
 
 
 def test_rates_are_the_shares_they_say():
