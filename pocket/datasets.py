@@ -84,7 +84,7 @@ SETS = {
         PocketSet(
             "PocketGrounds", "pocket_grounds",
             "colour of the background x shape of the object: 'red circle' is a circle on red, "
-            "which the template misreads",
+            "which the template reads only in part",
             _pairs("ground", "shape", _COLOR_SHAPE), _MIXED, neighbour_rate=0.0, seed=4,
         ),
         PocketSet(

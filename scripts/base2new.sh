@@ -9,10 +9,12 @@
 #   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)
 #   DRY_RUN=1 prints the commands. Further KEY VALUE pairs for the config may follow the recipe.
 set -euo pipefail
-# Relative folders are the caller's.
-[[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
-[[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [[ $PWD != "$project" ]]; then # relative folders are the caller's
+  [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
+  [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
+  cd "$project"
+fi
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
 
