@@ -180,7 +180,7 @@ def test_unknown_trainer_names_the_nearest_and_claims_no_folder(tiny_argv, tmp_p
     argv = tiny_argv("CoOp")
     argv[argv.index("--trainer") + 1] = "Coob"
     message = fail(capsys, argv)
-    assert "TRAINER.NAME must be one of CoOp, E2MIM" in message
+    assert "TRAINER.NAME must be one of " in message and " E2MIM" in message
     assert "got 'Coob'. Did you mean 'CoOp'?" in message
     assert not (tmp_path / "run").exists()
     assert train.main(tiny_argv("CoOp")) == 0

@@ -8,7 +8,11 @@ import trainers  # noqa: F401  (registers them)
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.trainer import PromptTrainer
 
-NAMES = sorted(TRAINER_REGISTRY.registered_names())
+NAMES = sorted(
+    name
+    for name in TRAINER_REGISTRY.registered_names()  # tests of the engine register more
+    if TRAINER_REGISTRY.get(name).__module__.startswith("trainers.")
+)
 TRAINED = [name for name in NAMES if not name.startswith("Zeroshot")]
 
 
