@@ -77,11 +77,11 @@ for seed in ${SEEDS:-1 2 3}; do
   fi
   trained=$output/base2new/train_base/$tail
   run "${common[@]}" --output-dir "$trained" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base
-  which=() # the best on validation, if the run kept one, as base was measured with it
-  if ! compgen -G "$trained/prompt_learner/model-best.pth.tar" >/dev/null; then
+  evaluate=("${common[@]}" --eval-only --model-dir "$trained")
+  # The best on validation, if the run kept one: base was measured with it.
+  if [[ ! -f $trained/prompt_learner/model-best.pth.tar ]]; then
     epoch=$(sed -n '1s/.*tar-//p' "$trained/prompt_learner/checkpoint" 2>/dev/null || true)
-    which=(--load-epoch "${epoch:-LAST}")
+    evaluate+=(--load-epoch "${epoch:-LAST}")
   fi
-  run "${common[@]}" --eval-only --model-dir "$trained" "${which[@]}" \
-    --output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new
+  run "${evaluate[@]}" --output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new
 done
