@@ -160,12 +160,10 @@ def _load(
     found = []
     for path in paths:
         entries = readers[path](path)
-        found.append(
-            (
-                _find_items(entries["train"], train, path=path, image_dir=image_dir),
-                _find_items(entries["val"], val, path=path, image_dir=image_dir),
-            )
-        )
+        picks = {"train": train, "val": val}
+        for name in entries:  # CoOp's ImageNet keeps no val: it is not picked from
+            picks[name] = _find_items(entries[name], picks[name], path=path, image_dir=image_dir)
+        found.append((picks["train"], picks["val"]))
     if found[0] != found[-1]:
         raise ValueError(
             f"{paths[0]} and {paths[1]} hold different few-shot picks. "
@@ -226,7 +224,7 @@ def _read_pickle(path: str) -> dict[str, list[Entry]]:
             data = _DatumUnpickler(file).load()
             return {
                 name: [_entry((i._impath, i._label, i._classname)) for i in data[name]]
-                for name in ("train", "val")
+                for name in _kept_parts(data)
             }
         except Exception as error:  # a damaged pickle can fail in any way
             raise _unreadable(path, error) from error
@@ -235,9 +233,15 @@ def _read_pickle(path: str) -> dict[str, list[Entry]]:
 def _read_json(path: str) -> dict[str, list[Entry]]:
     try:
         data = read_json(path)
-        return {name: [_entry(tuple(i)) for i in data[name]] for name in ("train", "val")}
+        return {name: [_entry(tuple(i)) for i in data[name]] for name in _kept_parts(data)}
     except (ValueError, LookupError, TypeError) as error:
         raise _unreadable(path, error) from error
+
+
+def _kept_parts(data: dict) -> tuple[str, ...]:
+    if not data["train"]:
+        raise ValueError("it holds no training images")
+    return ("train", "val") if "val" in data else ("train",)
 
 
 def _entry(values: tuple) -> Entry:

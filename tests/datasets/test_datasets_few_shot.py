@@ -117,6 +117,16 @@ def test_either_file_is_enough(make_cfg, root, suffix, capsys):
     assert "Loading preprocessed few-shot data from" in capsys.readouterr().out
 
 
+def test_a_file_without_val_as_of_imagenet_leaves_val_whole(make_cfg, root):
+    first = names(Tiny(make_cfg(num_shots=4)).train_x)
+    whole = names(Tiny(make_cfg(num_shots=-1)).val)
+    kept(root, suffix="json").unlink()
+    picks = pickle.loads(kept(root).read_bytes())
+    kept(root).write_bytes(pickle.dumps({"train": picks["train"]}))
+    again = Tiny(make_cfg(num_shots=4))
+    assert names(again.train_x) == first and names(again.val) == whole
+
+
 def test_a_moved_data_folder_is_found_again(make_cfg, root, tmp_path):
     first = names(Tiny(make_cfg(num_shots=4)).train_x)
     moved = tmp_path / "elsewhere"
