@@ -148,7 +148,7 @@ def _check_entry(entry: object, where: str) -> None:
 
 
 def _check_images(path: str, image_dir: str, images: list[str]) -> None:
-    # One listing a folder: a look at each image takes minutes on a network disk.
+    # All missing images are named at once; the first Datum would stop at the first of them.
     listings: dict[str, set[str]] = {}
     missing = []
     for image in images:

@@ -4,7 +4,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from dassl.utils import Registry, check_availability
+from dassl.utils import Registry, build_registered
 
 TRAINER_REGISTRY = Registry("TRAINER")
 
@@ -15,8 +15,5 @@ def build_trainer(cfg: CfgNode) -> Any:
     Raises:
         ValueError: nothing is registered under that name.
     """
-    name = cfg.TRAINER.NAME
-    check_availability(name, TRAINER_REGISTRY.registered_names())
-    if cfg.VERBOSE:
-        print(f"Loading trainer: {name}")
-    return TRAINER_REGISTRY.get(name)(cfg)
+    announce = "Loading trainer" if cfg.VERBOSE else ""
+    return build_registered(TRAINER_REGISTRY, cfg.TRAINER.NAME, cfg, announce=announce)

@@ -4,7 +4,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from dassl.utils import Registry, check_availability
+from dassl.utils import Registry, build_registered
 
 EVALUATOR_REGISTRY = Registry("EVALUATOR")
 
@@ -15,8 +15,7 @@ def build_evaluator(cfg: CfgNode, **kwargs: Any) -> Any:
     Raises:
         ValueError: nothing is registered under that name.
     """
-    name = cfg.TEST.EVALUATOR
-    check_availability(name, EVALUATOR_REGISTRY.registered_names())
-    if cfg.VERBOSE:
-        print(f"Loading evaluator: {name}")
-    return EVALUATOR_REGISTRY.get(name)(cfg, **kwargs)
+    announce = "Loading evaluator" if cfg.VERBOSE else ""
+    return build_registered(
+        EVALUATOR_REGISTRY, cfg.TEST.EVALUATOR, cfg, announce=announce, **kwargs
+    )

@@ -14,6 +14,8 @@ import PIL
 import torch
 from PIL import Image
 
+from dassl.utils.registry import Registry
+
 __all__ = [
     "mkdir_if_missing",
     "check_isfile",
@@ -25,6 +27,7 @@ __all__ = [
     "collect_env_info",
     "listdir_nohidden",
     "get_most_similar_str_to_a_from_b",
+    "build_registered",
     "check_availability",
     "tolist_if_not",
 ]
@@ -139,6 +142,25 @@ def check_availability(requested: str, available: Sequence[str]) -> None:
         f"The requested one is expected to belong to {list(available)}, "
         f"but got [{requested}] (do you mean [{nearest}]?)"
     )
+
+
+def build_registered(
+    registry: Registry, name: str, /, *args: Any, announce: str = "", **kwargs: Any
+) -> Any:
+    """Make what is registered as `name`, called with the other arguments.
+
+    Args:
+        registry: where to look.
+        name: under which it was registered.
+        announce: words to print before the name; empty: print nothing.
+
+    Raises:
+        ValueError: nothing is registered under that name.
+    """
+    check_availability(name, registry.registered_names())
+    if announce:
+        print(f"{announce}: {name}")
+    return registry.get(name)(*args, **kwargs)
 
 
 def tolist_if_not(x: Any) -> list:

@@ -4,7 +4,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from dassl.utils import Registry, check_availability
+from dassl.utils import Registry, build_registered
 
 DATASET_REGISTRY = Registry("DATASET")
 
@@ -15,8 +15,5 @@ def build_dataset(cfg: CfgNode) -> Any:
     Raises:
         ValueError: nothing is registered under that name.
     """
-    name = cfg.DATASET.NAME
-    check_availability(name, DATASET_REGISTRY.registered_names())
-    if cfg.VERBOSE:
-        print(f"Loading dataset: {name}")
-    return DATASET_REGISTRY.get(name)(cfg)
+    announce = "Loading dataset" if cfg.VERBOSE else ""
+    return build_registered(DATASET_REGISTRY, cfg.DATASET.NAME, cfg, announce=announce)

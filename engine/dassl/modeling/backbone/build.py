@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dassl.utils import Registry, check_availability
+from dassl.utils import Registry, build_registered
 
 BACKBONE_REGISTRY = Registry("BACKBONE")
 
@@ -13,7 +13,6 @@ def build_backbone(name: str, verbose: bool = True, **kwargs: Any) -> Any:
     Raises:
         ValueError: nothing is registered under that name.
     """
-    check_availability(name, BACKBONE_REGISTRY.registered_names())
-    if verbose:
-        print(f"Backbone: {name}")
-    return BACKBONE_REGISTRY.get(name)(**kwargs)
+    return build_registered(
+        BACKBONE_REGISTRY, name, announce="Backbone" if verbose else "", **kwargs
+    )

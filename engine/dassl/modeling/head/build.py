@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dassl.utils import Registry, check_availability
+from dassl.utils import Registry, build_registered
 
 HEAD_REGISTRY = Registry("HEAD")
 
@@ -13,7 +13,4 @@ def build_head(name: str, verbose: bool = True, **kwargs: Any) -> Any:
     Raises:
         ValueError: nothing is registered under that name.
     """
-    check_availability(name, HEAD_REGISTRY.registered_names())
-    if verbose:
-        print(f"Head: {name}")
-    return HEAD_REGISTRY.get(name)(**kwargs)
+    return build_registered(HEAD_REGISTRY, name, announce="Head" if verbose else "", **kwargs)

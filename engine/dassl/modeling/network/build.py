@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dassl.utils import Registry, check_availability
+from dassl.utils import Registry, build_registered
 
 NETWORK_REGISTRY = Registry("NETWORK")
 
@@ -13,7 +13,4 @@ def build_network(name: str, verbose: bool = True, **kwargs: Any) -> Any:
     Raises:
         ValueError: nothing is registered under that name.
     """
-    check_availability(name, NETWORK_REGISTRY.registered_names())
-    if verbose:
-        print(f"Network: {name}")
-    return NETWORK_REGISTRY.get(name)(**kwargs)
+    return build_registered(NETWORK_REGISTRY, name, announce="Network" if verbose else "", **kwargs)
