@@ -42,13 +42,17 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 
 
 def extend_cfg(cfg) -> None:
-    """Adds the keys that are not Dassl's: the data set's and one node per trainer."""
+    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
+    from yacs.config import CfgNode
+
     import trainers
     from dassl.engine import TRAINER_REGISTRY
     from promptkit.config import default_node
 
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
     cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
+    # Views of each training image that are encoded once and drawn from; 0 encodes every step's.
+    cfg.FEATURES = CfgNode({"VIEWS": 0})
     for name in TRAINER_REGISTRY.registered_names():
         config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
         if config_class:

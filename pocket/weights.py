@@ -7,7 +7,7 @@ import torch
 from clip.model import CLIP
 
 WEIGHTS = Path(__file__).with_name("pocket_clip.pt")
-SHA256 = "ebeabf1f7f26415e96529966bb377f2ac155e8a9cbe57d53215493773561e97b"
+SHA256 = "d3227dc02c1b70adc44ce9ba2d6d8d636dfc8d92e3e4e534c784fcaae3bae9be"
 COMMAND = "python -m pocket.pretrain"
 
 

@@ -1,196 +1,229 @@
-"""Scenes of the pocket world and how they become pixels.
+"""How scenes of the pocket world become pixels.
 
     rng = np.random.default_rng(0)
     scenes = draw_scenes(8, rng, shape=SHAPES.index("star"))   # the rest is random
     images = render(scenes, rng)                               # [8, 48, 48, 3] uint8
 
-`python -m pocket.world --sheet FILE` draws a contact sheet with a few images of each data set.
+`python -m pocket.world --sheet FILE` draws a contact sheet with a few images of each data set,
+`--speed 64` measures how many images are drawn in a second.
 """
 
 import argparse
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from pocket.scenes import NOTHING, Scenes, draw_scenes
 from pocket.shapes import DISTANCES
-from pocket.styles import RENDERERS
-from pocket.vocabulary import COLORS, SHAPES, SIZES, STYLES, TEXTURES
+from pocket.styles import RENDERERS, weighted
+from pocket.textures import shade_of
+from pocket.vocabulary import COLORS, SHAPES, SIZES, TEXTURES
 
 IMAGE_SIZE = 48
-NO_NEIGHBOUR = len(SHAPES)  # value of `Scenes.neighbour_shape` where an object stands alone
+CHUNK = 32  # images drawn at a time: their planes stay in the processor's cache
+SPEED_BATCH = 256  # images of one shape, when speed is measured
+MARK_RADIUS = 0.27  # of a mark, at least, in half image widths: below, its shape cannot be seen
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
-class Scenes:
-    """Attributes of B scenes, each an int array [B] of positions in the vocabulary's tuples.
-
-    A scene is an object on a background, sometimes with a smaller neighbour in a corner. The
-    background never has the object's colour, the neighbour has neither of the two colours.
-    """
+class Placed:
+    """Where n objects lie: shape [n], centre [n, 2] and radius [n] in half image widths, angle."""
 
     shape: Array
-    color: Array
-    texture: Array
-    size: Array
-    ground: Array
-    style: Array
-    neighbour_shape: Array  # NO_NEIGHBOUR where there is none
-    neighbour_color: Array
+    centre: Array
+    radius: Array
+    angle: Array
 
-    def __len__(self) -> int:
-        return len(self.shape)
+    def take(self, rows: Array) -> "Placed":
+        """The objects at `rows`."""
+        return Placed(self.shape[rows], self.centre[rows], self.radius[rows], self.angle[rows])
 
 
-def draw_scenes(
-    count: int, rng: np.random.Generator, *, neighbour_rate: float = 0.0, **fixed: int | Array
-) -> Scenes:
-    """Draws `count` scenes at random; `fixed` sets attributes (an index or an array [count]).
+def _coverage(placed: Placed, size: int) -> tuple[Array, Array, Array]:
+    """How much of each pixel the objects cover, [n, S, S] in 0..1, and the pixels' place.
 
-    `neighbour_rate` is the share of scenes with a second object, unless `neighbour_shape` is set.
+    The place is that within the object, x to the right and y up, in pixels of its own frame.
     """
-    limits = {
-        "shape": len(SHAPES),
-        "color": len(COLORS),
-        "texture": len(TEXTURES),
-        "size": len(SIZES),
-        "ground": len(COLORS),
-        "style": len(STYLES),
-        "neighbour_shape": len(SHAPES),
-        "neighbour_color": len(COLORS),
-    }
-    drawn = {name: rng.integers(0, limit, count) for name, limit in limits.items()}
-    alone = rng.random(count) >= neighbour_rate
-    drawn["neighbour_shape"] = np.where(alone, NO_NEIGHBOUR, drawn["neighbour_shape"])
-    drawn |= {name: np.broadcast_to(np.asarray(value), count) for name, value in fixed.items()}
-    # Colours must differ within a scene: those that nobody asked for give way.
-    colors = sorted(("color", "ground", "neighbour_color"), key=lambda name: name not in fixed)
-    for place, name in enumerate(colors):
-        drawn[name] = _differ(drawn[name], [drawn[other] for other in colors[:place]])
-    return Scenes(**drawn)
-
-
-def _differ(values: Array, taken: list[Array]) -> Array:
-    for _ in taken:  # one shift may land on another taken value, so as many rounds as values
-        for other in taken:
-            values = np.where(values == other, (values + 1) % len(COLORS), values)
-    return values
-
-
-def _paint(
-    canvas: Array, masks: Array, shape: Array, color: Array, texture: Array, radius: Array,
-    centre: Array, rng: np.random.Generator,
-) -> None:  # fmt: skip
-    """Draws one object per image onto `canvas` [B, S, S, 3]; adds its coverage to `masks`."""
-    count, size = canvas.shape[:2]
-    axis = (np.arange(size, dtype=np.float32) + 0.5) / (size / 2) - 1
-    angle = rng.uniform(-0.2, 0.2, count)
-    cos, sin = (f(angle).astype(np.float32)[:, None, None] for f in (np.cos, np.sin))
-    radius = radius.astype(np.float32)[:, None, None]
-    dx = (axis[None, None, :] - centre[:, 0, None, None]) / radius
-    dy = (-axis[None, :, None] - centre[:, 1, None, None]) / radius
+    half = np.float32(size / 2)
+    axis = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / half - 1
+    cos, sin = (f(placed.angle).astype(np.float32)[:, None, None] for f in (np.cos, np.sin))
+    centre = placed.centre.astype(np.float32)
+    radius = placed.radius.astype(np.float32)[:, None, None]
+    dx = axis[None, None, :] - centre[:, 0, None, None]
+    dy = -axis[None, :, None] - centre[:, 1, None, None]
     x, y = cos * dx + sin * dy, cos * dy - sin * dx
-    coverage = np.empty((count, size, size), dtype=np.float32)
-    for index in np.unique(shape):
-        rows = shape == index
-        distance = DISTANCES[index](x[rows], y[rows])
-        coverage[rows] = np.clip(0.5 - distance * radius[rows] * np.float32(size / 2), 0, 1)
-    shade = _shade(texture, x * radius * (size / 2), y * radius * (size / 2), rng)
-    paint = (
-        color[:, None, None, :] * (1 - shade[..., None])
-        + (0.5 - 0.45 * color)[:, None, None, :] * shade[..., None]
+    coverage = np.empty_like(x)
+    for index, rows in _groups(placed.shape):
+        scale = radius[rows]
+        distance = DISTANCES[index](x[rows] / scale, y[rows] / scale)
+        coverage[rows] = distance * (scale * -half)
+    coverage += np.float32(0.5)
+    np.clip(coverage, 0, 1, out=coverage)
+    x *= half
+    y *= half
+    return coverage, x, y
+
+
+def _groups(values: Array) -> Iterator[tuple[int, Array | slice]]:
+    """Each distinct value and its rows, as a slice where they are all: that copies nothing."""
+    distinct = np.unique(values)
+    for value in distinct:
+        yield value, values == value if len(distinct) > 1 else slice(None)
+
+
+def _blend(canvas: Array, color: Array, coverage: Array, shade: Array | None = None) -> None:
+    """Lays `color` [n, 3] over `canvas` [n, 3, S, S] where `coverage` [n, S, S] is.
+
+    Where `shade` [n, S, S] is, the color's second tone. One channel at a time stays in the cache.
+    """
+    for channel in range(3):
+        plane, tone = canvas[:, channel], color[:, channel, None, None]
+        if shade is None:
+            layer = tone - plane
+        else:
+            layer = shade * (np.float32(0.5) - np.float32(1.45) * tone)
+            layer += tone
+            layer -= plane
+        layer *= coverage
+        plane += layer
+
+
+def _paint_objects(
+    canvas: Array, placed: Placed, color: Array, texture: Array, rng: np.random.Generator
+) -> Array:
+    """Draws one object per image onto `canvas` [n, 3, S, S]; returns the coverage [n, S, S]."""
+    coverage, x, y = _coverage(placed, canvas.shape[-1])
+    textured = (texture != TEXTURES.index("plain")).any()
+    _blend(canvas, color, coverage, shade_of(texture, x, y, rng) if textured else None)
+    return coverage
+
+
+def _paint_marks(canvas: Array, placed: Placed, color: Array, mark: Array) -> Array:
+    """Draws a mark on each object, in black or white on a disc of its colour; its coverage."""
+    radius = np.maximum(placed.radius * 0.5, MARK_RADIUS)
+    disc = Placed(
+        np.full(len(mark), SHAPES.index("circle")), placed.centre, radius * 1.4, placed.angle
     )
-    canvas += (paint - canvas) * coverage[..., None]
-    np.maximum(masks, coverage, out=masks)
+    _blend(canvas, color, _coverage(disc, canvas.shape[-1])[0])
+    ink = np.where(weighted(color) > 0.45, np.float32(0.04), np.float32(0.97))
+    shape = Placed(mark, placed.centre, radius, placed.angle)
+    coverage = _coverage(shape, canvas.shape[-1])[0]
+    _blend(canvas, np.broadcast_to(ink[:, None], color.shape), coverage)
+    return coverage
 
 
-def _wave(position: Array, period: float) -> Array:
-    """A square wave with soft edges, 0..1, over a position in pixels."""
-    phase = position / np.float32(period)
-    phase = phase - np.floor(phase)
-    return np.clip((0.25 - np.abs(phase - 0.5)) * np.float32(period) + 0.5, 0, 1)
-
-
-def _shade(texture: Array, x: Array, y: Array, rng: np.random.Generator) -> Array:
-    """How much of the second tone each pixel takes, [B, S, S] in 0..1; x and y in pixels."""
-    shade = np.zeros_like(x)
-    for index in np.unique(texture):
-        rows = texture == index
-        u, v = x[rows], y[rows]
-        match TEXTURES[index]:
-            case "banded":
-                shade[rows] = _wave(v, 7)
-            case "striped":
-                shade[rows] = _wave(u, 7)
-            case "checked":
-                a, b = _wave(u, 10), _wave(v, 10)
-                shade[rows] = a + b - 2 * a * b
-            case "dotted":
-                a, b = (w / 7 - np.floor(w / 7) - 0.5 for w in (u, v))
-                shade[rows] = np.clip(0.5 - (np.sqrt(a * a + b * b) - 0.3) * 7, 0, 1)
-            case "grainy":
-                shade[rows] = rng.random(u.shape, dtype=np.float32) > 0.6
-    return shade * np.float32(0.9)
-
-
-def render(
-    scenes: Scenes, rng: np.random.Generator, *, size: int = IMAGE_SIZE, with_masks: bool = False
-) -> Array | tuple[Array, Array]:
+def render(scenes: Scenes, rng: np.random.Generator, *, size: int = IMAGE_SIZE) -> Array:
     """Pictures of the scenes, uint8 [B, size, size, 3].
 
-    Position, rotation, exact colours, light and noise come from `rng`. With `with_masks`, also
-    the coverage by objects, float32 [B, size, size] in 0..1.
+    Position, rotation, exact colours, light and noise come from `rng`.
     """
-    count = len(scenes)
+    return render_with_masks(scenes, rng, size=size)[0]
+
+
+def render_with_masks(
+    scenes: Scenes, rng: np.random.Generator, *, size: int = IMAGE_SIZE
+) -> tuple[Array, Array]:
+    """As `render`, and what objects and marks cover: float32 [B, 2, size, size] in 0..1."""
+    pixels = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
+    masks = np.zeros((len(scenes), 2, size, size), dtype=np.float32)
+    for start in range(0, len(scenes), CHUNK):
+        rows = slice(start, start + CHUNK)
+        canvas = _draw(scenes.take(rows), rng, masks[rows])
+        np.clip(canvas, 0, 1, out=canvas)
+        canvas *= 255
+        canvas += np.float32(0.5)
+        pixels[rows] = canvas.astype(np.uint8).transpose(0, 2, 3, 1)
+    return pixels, masks
+
+
+def _draw(scenes: Scenes, rng: np.random.Generator, masks: Array) -> Array:
+    """The scenes as float32 [B, 3, S, S], about 0..1; fills `masks` [B, 2, S, S]."""
+    count, size = len(scenes), masks.shape[-1]
     palette = np.array(list(COLORS.values()), dtype=np.float32)
 
     def colors(index: Array) -> Array:
         return np.clip(palette[index] + rng.normal(0, 0.03, (count, 3)), 0, 1).astype(np.float32)
 
     slope = rng.uniform(-0.12, 0.12, (count, 1, 1, 1)).astype(np.float32)
-    ramp = np.linspace(-1, 1, size, dtype=np.float32)[None, :, None, None]
-    canvas = np.clip(colors(scenes.ground)[:, None, None, :] + slope * ramp, 0, 1)
-    canvas = np.ascontiguousarray(np.broadcast_to(canvas, (count, size, size, 3)))
-    masks = np.zeros((count, size, size), dtype=np.float32)
+    ramp = np.linspace(-1, 1, size, dtype=np.float32)[:, None]
+    light = np.clip(colors(scenes.ground)[:, :, None, None] + slope * ramp, 0, 1)
+    canvas = np.ascontiguousarray(np.broadcast_to(light, (count, 3, size, size)))
 
-    paired = scenes.neighbour_shape != NO_NEIGHBOUR
+    paired, marked = scenes.neighbour_shape != NOTHING, scenes.mark != NOTHING
+    color, side = colors(scenes.color), np.where(rng.random(count) < 0.5, -1.0, 1.0)
+    main = _place(scenes, paired, marked, side, rng)
+    masks[:, 0] = _paint_objects(canvas, main, color, scenes.texture, rng)
+    if marked.any():
+        part = canvas[marked]
+        masks[marked, 1] = _paint_marks(part, main.take(marked), color[marked], scenes.mark[marked])
+        canvas[marked] = part
+    if paired.any():
+        part, color = canvas[paired], colors(scenes.neighbour_color)[paired]
+        beside = _place_neighbours(scenes.neighbour_shape[paired], side[paired], rng)
+        plain = np.full(len(part), TEXTURES.index("plain"))
+        coverage = _paint_objects(part, beside, color, plain, rng)
+        masks[paired, 0] = np.maximum(masks[paired, 0], coverage)
+        canvas[paired] = part
+    for index, rows in _groups(scenes.style):
+        canvas[rows] = RENDERERS[index](canvas[rows], rng)
+    return canvas
+
+
+def _place(
+    scenes: Scenes, paired: Array, marked: Array, side: Array, rng: np.random.Generator
+) -> Placed:
+    count = len(scenes)
     radius = np.array(list(SIZES.values()))[scenes.size] * rng.uniform(0.92, 1.08, count)
     radius = np.where(paired, np.minimum(radius, 0.55), radius)
-    side = np.where(rng.random(count) < 0.5, -1.0, 1.0)
-    slack = np.maximum(0.95 - radius, 0.05)[:, None]
-    centre = rng.uniform(-1, 1, (count, 2)) * slack
+    radius = np.where(marked, np.maximum(radius, 0.5), radius)
+    centre = rng.uniform(-1, 1, (count, 2)) * np.maximum(0.95 - radius, 0.05)[:, None]
     centre[paired, 0] = -0.36 * side[paired]
-    args = scenes.shape, colors(scenes.color), scenes.texture, radius
-    _paint(canvas, masks, *args, centre.astype(np.float32), rng)
-    if paired.any():
-        _paint_neighbours(canvas, masks, scenes, paired, side, colors, rng)
-    for index in np.unique(scenes.style):
-        rows = scenes.style == index
-        canvas[rows] = RENDERERS[index](canvas[rows], rng)
-    pixels = (np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return (pixels, masks) if with_masks else pixels
+    return Placed(scenes.shape, centre, radius, rng.uniform(-0.2, 0.2, count))
 
 
-def _paint_neighbours(canvas, masks, scenes, paired, side, colors, rng) -> None:
-    count = int(paired.sum())
-    sub_canvas, sub_masks = canvas[paired], masks[paired]
-    plain = np.full(count, TEXTURES.index("plain"))
-    radius = rng.uniform(0.28, 0.34, count)
-    centre = np.stack([0.62 * side[paired], rng.uniform(-0.6, 0.6, count)], axis=1)
-    color = colors(scenes.neighbour_color)[paired]
-    shape = scenes.neighbour_shape[paired]
-    _paint(sub_canvas, sub_masks, shape, color, plain, radius, centre.astype(np.float32), rng)
-    canvas[paired], masks[paired] = sub_canvas, sub_masks
+def _place_neighbours(shape: Array, side: Array, rng: np.random.Generator) -> Placed:
+    count = len(shape)
+    centre = np.stack([0.62 * side, rng.uniform(-0.6, 0.6, count)], axis=1)
+    return Placed(shape, centre, rng.uniform(0.28, 0.34, count), rng.uniform(-0.2, 0.2, count))
+
+
+def images_per_second(size: int, *, batches: int = 24) -> float:
+    """Speed of `render` on all processors, one process each, batches of one shape."""
+    draw = partial(_draw_batch, size)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(draw, range(os.cpu_count() or 1)))  # starts the processes
+        start = time.perf_counter()
+        list(pool.map(draw, range(batches)))
+    return batches * SPEED_BATCH / (time.perf_counter() - start)
+
+
+def _draw_batch(size: int, index: int) -> None:
+    rng = np.random.default_rng(index)
+    scenes = draw_scenes(SPEED_BATCH, rng, shape=index % len(SHAPES), neighbour_rate=0.3)
+    render(scenes, rng, size=size)
 
 
 def main() -> None:
-    """Draws the contact sheet."""
-    from pocket.datasets import contact_sheet
+    """Draws the contact sheet, or measures the speed."""
+    parser = argparse.ArgumentParser(description="Show every pocket data set.")
+    parser.add_argument("--sheet", metavar="FILE", help="PNG to write, some images of each set")
+    parser.add_argument("--speed", type=int, metavar="SIZE", help="print images of SIZE per second")
+    args = parser.parse_args()
+    if args.sheet:
+        from pocket.datasets import contact_sheet
 
-    parser = argparse.ArgumentParser(description="Draw a contact sheet of every pocket data set.")
-    parser.add_argument("--sheet", required=True, metavar="FILE", help="where to write the PNG")
-    contact_sheet().save(parser.parse_args().sheet)
+        contact_sheet().save(args.sheet)
+    if args.speed:
+        print(f"{images_per_second(args.speed):,.0f} images of {args.speed} pixels per second")
+    if not args.sheet and not args.speed:
+        parser.error("nothing to do: give --sheet FILE or --speed SIZE")
 
 
 if __name__ == "__main__":

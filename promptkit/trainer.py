@@ -13,6 +13,7 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit import checkpoint
 from promptkit.clip_loader import check_input_size, load_clip, weights_hash
 from promptkit.config import PromptConfig, read_options
+from promptkit.features import bank_loader, check_views
 from promptkit.precision import resolve
 from promptkit.text_encoder import ENCODERS, Prompts
 
@@ -51,6 +52,7 @@ class PromptTrainer(TrainerX):
         name = type(self).__name__
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
+        check_views(cfg)
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -80,7 +82,9 @@ class PromptTrainer(TrainerX):
     # One step -------------------------------------------------------------------------------------
 
     def image_features(self, images: Tensor) -> Tensor:
-        """Frozen image features in unit norm: [B, 3, H, W] to [B, E]."""
+        """Frozen image features in unit norm: [B, 3, H, W] to [B, E]; [B, E] is from the bank."""
+        if images.dim() == 2:
+            return images
         with torch.no_grad():
             return unit(self.clip_model.encode_image(images))
 
@@ -135,6 +139,20 @@ class PromptTrainer(TrainerX):
         return compute_accuracy(logits, labels)[0]
 
     # Epochs and evaluation ------------------------------------------------------------------------
+
+    def before_train(self) -> None:
+        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
+        super().before_train()
+        views = self.cfg.FEATURES.VIEWS
+        if views:
+            print(f"Encoding {views} view(s) of {len(self.dm.dataset.train_x)} training images")
+            self.train_loader_x = bank_loader(
+                self.train_loader_x, self._encode, views=views, seed=max(self.cfg.SEED, 0)
+            )
+
+    def _encode(self, images: Tensor) -> Tensor:
+        with self.precision.autocast():
+            return self.image_features(images.to(self.device))
 
     def before_epoch(self) -> None:
         """Starts the epoch's means."""

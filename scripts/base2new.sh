@@ -35,8 +35,8 @@ choose_recipe() {
   fi
   case $dataset in
     pocket_*) set -- pocket ;;
-    imagenet) set -- vit_b16_ep50_ctxv1 vit_b16_ctxv1 vit_b16 ;;
-    *) set -- vit_b16_ctxv1 vit_b16 ;;
+    imagenet) set -- vit_b16_ep50_ctxv1 vit_b16_ctxv1 vit_b16_ep100_ctxv1 vit_b16 ;;
+    *) set -- vit_b16_ctxv1 vit_b16_ep100_ctxv1 vit_b16 ;;
   esac
   for candidate; do
     if [[ -f configs/trainers/$trainer/$candidate.yaml ]]; then

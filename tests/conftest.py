@@ -14,8 +14,9 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import build_trainer
 from dassl.utils import set_random_seed
 from datasets.coop import CoOpDataset
+from pocket.scenes import draw_scenes
 from pocket.vocabulary import SHAPES
-from pocket.world import draw_scenes, render
+from pocket.world import render
 
 TINY_SIZE = 32
 TINY_CLASSES = ("arrow", "circle", "cross_shape", "heart", "ring", "star")

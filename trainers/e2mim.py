@@ -122,6 +122,12 @@ class E2MIM(PromptTrainer):
         """As the base's; also names options that are set but have no effect."""
         super().check_cfg(cfg)
         options, defaults = self.options, E2MIMConfig()
+        if cfg.FEATURES.VIEWS and options.beta and options.mix.level == "pixel":
+            raise ValueError(
+                f"TRAINER.E2MIM.MIX.LEVEL pixel mixes images, and FEATURES.VIEWS "
+                f"{cfg.FEATURES.VIEWS} trains on stored features. Set FEATURES.VIEWS 0 or "
+                "MIX.LEVEL feature."
+            )
         idle = {
             "MIX": not options.beta and options.mix != defaults.mix,
             "MI": not (options.alpha or options.beta) and options.mi != defaults.mi,

@@ -252,12 +252,13 @@ def test_download_url(tmp_path):
     assert not list(tmp_path.glob("other*"))
 
 
-def test_collect_env_info(monkeypatch):
-    # torch's own part starts many programs; only what is added to it is ours.
-    monkeypatch.setattr("torch.utils.collect_env.get_pretty_env_info", lambda: "torch's part")
-    import PIL
-
-    assert collect_env_info() == f"torch's part\n        Pillow ({PIL.__version__})"
+def test_collect_env_info_names_packages_and_devices(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"Board {index}")
+    lines = dict(line.split(maxsplit=1) for line in collect_env_info().splitlines())
+    assert torch.__version__.startswith(lines["torch"]) and lines["numpy"] == np.__version__
+    assert lines["dassl"].startswith("0.6.3")
+    assert collect_env_info().count("Board 0, Board 1") == 1
 
 
 def test_progress_bar_only_on_a_terminal(make_trainer, monkeypatch, capsys):

@@ -2,11 +2,13 @@
 
 import json
 import os
+import platform
 import random
 import urllib.request
 import warnings
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ import torch
 from PIL import Image
 
 from dassl.utils.registry import Registry
+
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "clip-anytorch", "dassl")
 
 __all__ = [
     "mkdir_if_missing",
@@ -102,10 +106,29 @@ def read_image(path: str) -> Image.Image:
 
 
 def collect_env_info() -> str:
-    """Return torch's description of the environment and Pillow's version."""
-    from torch.utils.collect_env import get_pretty_env_info
+    """Return what a bug report needs: system, python, packages, devices.
 
-    return f"{get_pretty_env_info()}\n        Pillow ({PIL.__version__})"
+    Without torch's own description, which starts a dozen programs and takes seconds.
+    """
+    cuda = torch.version.cuda or "not built in"
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    lines = {
+        "System": platform.platform(),
+        "Processors": f"{os.cpu_count()} ({torch.get_num_threads()} threads)",
+        "Python": platform.python_version(),
+        "CUDA of torch": f"{cuda}, cuDNN {torch.backends.cudnn.version()}",
+        "CUDA devices": ", ".join(devices) or "none",
+    }
+    lines |= {name: _version_of(name) for name in PACKAGES}
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def listdir_nohidden(path: str, sort: bool = False) -> list[str]:
