@@ -48,6 +48,8 @@ class PocketSet:
     seed: int
     template: str = "a photo of a {}."
     neighbour_rate: float = 0.0
+    others: dict[str, Attributes] | None = None  # what a class means in `others_rate` of its images
+    others_rate: float = 0.0
 
     @property
     def classnames(self) -> list[str]:
@@ -66,8 +68,12 @@ class PocketSet:
         """`count` scenes of one class."""
         names, shares = zip(*self.styles.items(), strict=True)
         style = rng.choice([STYLES.index(name) for name in names], count, p=shares)
-        fixed = self.classes[classname]
-        return draw_scenes(count, rng, neighbour_rate=self.neighbour_rate, style=style, **fixed)
+        more = {"neighbour_rate": self.neighbour_rate, "style": style}
+        scenes = draw_scenes(count, rng, **more, **self.classes[classname])
+        if not self.others:
+            return scenes
+        others = draw_scenes(count, rng, **more, **self.others[classname])
+        return scenes.replace(rng.random(count) < self.others_rate, others)
 
 
 _COLOR_SHAPE = (COLOR_NAMES, SHAPES)
@@ -77,16 +83,16 @@ _DUOS = {
     for name, attributes in _pairs("color", "ground", (COLOR_NAMES, COLOR_NAMES)).items()
     if attributes["color"] != attributes["ground"]
 }
-# Sorted, the colours are the first half: what tuning finds there is no help for the second.
-_TRAITS = {
-    name: attributes
-    for pairs in (
-        _pairs("ground", "shape", _COLOR_SHAPE),
-        _pairs("size", "shape", (SIZE_NAMES, SHAPES)),
-        _pairs("texture", "shape", (TEXTURES, SHAPES)),
-    )
-    for name, attributes in pairs.items()
-    if name.split()[0] in ("black", "blue", "brown", "green", "large", "medium", "plain", "striped")
+# What most pictures of a class show, and what the others do: its colour word changes sides between
+# the first half of the sorted names, which are tuned on, and the second.
+_GROUNDS = _pairs("ground", "shape", _COLOR_SHAPE)
+_TURNED = {
+    name: attributes if attributes["ground"] < len(COLOR_NAMES) // 2 else _OBJECTS[name]
+    for name, attributes in _GROUNDS.items()
+}
+_TURNED_BACK = {
+    name: _OBJECTS[name] if turned is _GROUNDS[name] else _GROUNDS[name]
+    for name, turned in _TURNED.items()
 }
 
 
@@ -115,7 +121,7 @@ SETS = {
         PocketSet(
             "PocketGrounds", "pocket_grounds",
             "colour of the background x shape of the object: 'red circle' is a circle on red",
-            _pairs("ground", "shape", _COLOR_SHAPE), {"photo": 0.5, "murky": 0.5}, 4,
+            _GROUNDS, {"photo": 0.5, "murky": 0.5}, 4,
         ),
         PocketSet(
             "PocketDuos", "pocket_duos",
@@ -123,9 +129,9 @@ SETS = {
             _DUOS, {"photo": 0.5, "neon": 0.5}, 5,
         ),
         PocketSet(
-            "PocketTraits", "pocket_traits",
-            "colour of the background (base), size or texture of the object (new) x shape",
-            _TRAITS, {"photo": 0.5, "murky": 0.5}, 12,
+            "PocketDrift", "pocket_drift",
+            "shape x colour, the background's in 3 of 4 base and in 1 of 4 new images",
+            _TURNED, {"photo": 0.5, "murky": 0.5}, 12, others=_TURNED_BACK, others_rate=0.25,
         ),
         PocketSet(
             "PocketNeighbours", "pocket_neighbours",
@@ -176,7 +182,8 @@ def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = pr
             split_lists: dict[str, list] = {split: [] for split in PER_CLASS}
             for (_, split), part in zip(tasks, parts, strict=True):
                 split_lists[split] += part
-        content = json.dumps({"version": VERSION} | split_lists, indent=0)
+        about = {"version": VERSION, "template": dataset.template}
+        content = json.dumps(about | split_lists, indent=0)
         (partial / SPLIT_FILE).write_text(content)
         partial.chmod(0o755)
         try:

@@ -38,6 +38,8 @@ def test_it_is_read_like_any_data_set(root):
     assert whole.num_classes == 36 and whole.classnames == sorted(SETS["PocketSizes"].classes)
     assert (len(whole.train_x), len(whole.val), len(whole.test)) == (36 * 32, 36 * 8, 36 * 20)
     assert whole.template == "a photo of a {}."
+    split = json.loads((root / "pocket_sizes" / SPLIT_FILE).read_text())
+    assert split["template"] == whole.template
     base = build(root, "PocketSizes", "DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "base")
     new = build(root, "PocketSizes", "DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "new")
     assert len(base.train_x) == len(new.train_x) == 18 * 16

@@ -177,6 +177,21 @@ def test_images_are_the_ones_the_card_and_the_tables_were_made_with(name):
     assert digest.hexdigest()[:16] == GOLDEN[name]
 
 
+def test_the_colour_word_of_drift_changes_sides_between_base_and_new():
+    drift, shares = SETS["PocketDrift"], {"ground": [], "color": []}
+    for seed, classname in enumerate(drift.classnames):
+        color, shape = classname.split()
+        scenes = drift.scenes(classname, 200, np.random.default_rng(seed))
+        assert (scenes.shape == SHAPES.index(shape)).all()
+        meant = {name: getattr(scenes, name) == COLOR_NAMES.index(color) for name in shares}
+        assert (meant["ground"] ^ meant["color"]).all()
+        for name, values in meant.items():
+            shares[name].append(values.mean())
+    half = len(drift.classnames) // 2
+    assert np.mean(shares["ground"][:half]) == pytest.approx(0.75, abs=0.01)
+    assert np.mean(shares["ground"][half:]) == pytest.approx(0.25, abs=0.01)
+
+
 def test_a_styled_template_names_what_the_plain_one_does_not():
     assert SETS["PocketShapes"].styled_template == "a photo of a {}."
     assert SETS["PocketShapesSketch"].styled_template == "a sketch of a {}."
@@ -189,7 +204,7 @@ GOLDEN = {
     "PocketSizes": "7d9b5eefb5ee8db8",
     "PocketGrounds": "f709ba959fc9c4e1",
     "PocketDuos": "83702699011f663e",
-    "PocketTraits": "db4fa43318feb2ae",
+    "PocketDrift": "a9748a3dbca30acf",
     "PocketNeighbours": "29f12e75311b0642",
     "PocketMarks": "0d096938474d8406",
     "PocketShapesMurky": "02ef10782a4568d5",
