@@ -36,13 +36,16 @@ def test_dry_run_prints_upstreams_folders_and_chooses_the_published_recipe():
     assert f"--output-dir /o/base2new/test_new/{tail} " in second
     imagenet = bash("scripts/base2new.sh", "CoOp", "imagenet", DRY_RUN="1")
     assert "CoOp/vit_b16_ep50_ctxv1.yaml" in imagenet.stdout
+    for dataset, recipe in (("sun397", "vit_b16_ep25_ctxv1"), ("dtd", "vit_b16_ep50_ctxv1")):
+        done = bash("scripts/base2new.sh", "TCP", dataset, DRY_RUN="1")
+        assert f"TCP/{recipe}.yaml" in done.stdout
 
 
 def test_wrong_arguments_are_explained():
     done = bash("scripts/base2new.sh")
     assert done.returncode == 2 and "<Trainer> <dataset> [recipe]" in done.stderr
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
-    assert done.returncode == 1 and "there are some for: CoOp E2MIM" in done.stderr
+    assert done.returncode == 1 and "there are some for: CoCoOp CoOp E2MIM" in done.stderr
 
 
 @pytest.fixture(scope="module")
