@@ -4,6 +4,8 @@ A method says how its prompts are made (`build_learner`, `prompts`) and what is 
 Only names of upstream Dassl's interface are used, so trainers run there too.
 """
 
+import time
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -115,6 +117,7 @@ class PromptTrainer(TrainerX):
 
     def forward_backward(self, batch) -> dict[str, float]:
         """One optimisation step; returns the figures of the log line."""
+        start = time.perf_counter()
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
             parts = self.loss(images, labels)
@@ -125,6 +128,7 @@ class PromptTrainer(TrainerX):
         figures = {name: value.item() for name, value in parts.items()}
         for name, figure in figures.items():
             self._epoch_figures.setdefault(name, []).append(figure)
+        self.step_sec.append(time.perf_counter() - start)  # `item` has waited for the device
         return figures
 
     def update(self, parts: dict[str, Tensor]) -> None:
@@ -158,6 +162,7 @@ class PromptTrainer(TrainerX):
     def before_train(self) -> None:
         """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
         super().before_train()
+        self.step_sec: list[float] = []
         views = self.cfg.FEATURES.VIEWS
         if views:
             print(f"Encoding {views} view(s) of {len(self.dm.dataset.train_x)} training images")
