@@ -2,34 +2,41 @@
 
 import os
 
+import torch
+from clip.model import CLIP
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
 from promptkit import manifest
 
-# Buffers in the authors' checkpoints that depend on the class list or are frozen parts of CLIP.
+# What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
 CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
+FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "prompt_learner.ZS_image_encoder.")
 
 
-def load_models(
-    models: dict[str, nn.Module],
+def load_learner(
+    learner: nn.Module,
+    name: str,
     directory: str,
     epoch: int | None,
     *,
     trainer: str,
+    clip_model: CLIP,
     weights_sha256: str,
 ) -> None:
-    """Loads each registered model from `directory/<name>/model.pth.tar-<epoch>`.
+    """Loads what was trained from `directory/<name>/model.pth.tar-<epoch>`.
 
     Args:
-        models: by registered name; none of them, nothing to load.
-        directory: a run folder.
+        learner: the module that holds it.
+        name: the name it is registered under.
+        directory: a run folder, ours or one in the layout of the published code.
         epoch: None takes model-best.pth.tar.
         trainer: name of the trainer that loads.
-        weights_sha256: hash of the CLIP that it tunes.
+        clip_model: the CLIP that it tunes.
+        weights_sha256: its hash.
 
     Raises:
-        FileNotFoundError: a file is missing; the message lists the epochs that are there.
+        FileNotFoundError: the file is missing; the message lists the epochs that are there.
         ValueError: the run is another trainer's or on another CLIP, or keys or shapes do not fit.
     """
     if not os.path.isdir(directory):
@@ -48,13 +55,13 @@ def load_models(
             f"hash {weights_sha256[:12]}. Prompts fit only the CLIP they were trained on: set "
             "MODEL.BACKBONE.NAME (--backbone) to it."
         )
-    for name, model in models.items():
-        path = _file(directory, name, epoch)
-        content = load_checkpoint(path)
-        if "state_dict" not in content:
-            raise ValueError(f"{path} is no Dassl checkpoint: it has no 'state_dict'.")
-        print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
-        load_exactly(model, content["state_dict"], path=path)
+    path = _file(directory, name, epoch)
+    content = load_checkpoint(path)
+    if "state_dict" not in content:
+        raise ValueError(f"{path} is no Dassl checkpoint: it has no 'state_dict'.")
+    print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
+    state = from_published(learner, content["state_dict"], clip_model, path=path)
+    load_exactly(learner, state, path=path)
 
 
 def _file(directory: str, name: str, epoch: int | None) -> str:
@@ -70,16 +77,61 @@ def _file(directory: str, name: str, epoch: int | None) -> str:
     )
 
 
+def from_published(
+    learner: nn.Module, state: dict[str, Tensor], clip_model: CLIP, *, path: str
+) -> dict[str, Tensor]:
+    """A state dict in our names, without what is not trained; says what it leaves out.
+
+    A learner may have `published_names`, our keys and those of the published code, and
+    `published_unused`, beginnings of keys that the published code saves and never uses.
+
+    Raises:
+        ValueError: the whole CLIP in the file is another than `clip_model`.
+    """
+    names = {theirs: ours for ours, theirs in getattr(learner, "published_names", {}).items()}
+    unused = getattr(learner, "published_unused", ())
+    _check_frozen(state, clip_model, path=path)
+    kept, of_classes, num_frozen, num_unused = {}, [], 0, 0
+    for key, value in state.items():
+        if key in names:
+            kept[names[key]] = value
+        elif key.rsplit(".", 1)[-1] in CLASS_BUFFERS:
+            of_classes.append(key)
+        elif key.startswith(FROZEN) and "VPT" not in key:  # a prompt too many is no frozen tensor
+            num_frozen += 1
+        elif key.startswith(tuple(unused)):
+            num_unused += 1
+        else:
+            kept[key] = value
+    if of_classes:
+        print(f"Ignoring {', '.join(of_classes)}: they belong to the class list of training")
+    if num_frozen:
+        print(f"Ignoring {num_frozen} tensors of CLIP itself, which is frozen")
+    if num_unused:
+        print(f"Ignoring {num_unused} tensors that the published code saves and never uses")
+    return kept
+
+
+def _check_frozen(state: dict[str, Tensor], clip_model: CLIP, *, path: str) -> None:
+    """Compares one tensor of the image encoder, which differs between all CLIPs."""
+    theirs, ours = state.get("image_encoder.conv1.weight"), clip_model.visual.conv1.weight
+    if theirs is None:
+        return
+    same = theirs.shape == ours.shape
+    # PromptSRC's averaging over epochs rounds the frozen weights, too, in half precision.
+    if not same or not torch.allclose(theirs.float(), ours.float().cpu(), rtol=0.02, atol=1e-3):
+        raise ValueError(
+            f"{path} holds the whole of a CLIP that is another than this run's. Prompts fit only "
+            "the CLIP they were trained on: set MODEL.BACKBONE.NAME (--backbone) to it."
+        )
+
+
 def load_exactly(model: nn.Module, state: dict[str, Tensor], *, path: str) -> None:
-    """Loads a state dict whose keys and shapes must fit, but for buffers of the class list.
+    """Loads a state dict whose keys and shapes must fit.
 
     Raises:
         ValueError: a key is missing or unknown, or a shape differs.
     """
-    ignored = [key for key in state if key.rsplit(".", 1)[-1] in CLASS_BUFFERS]
-    if ignored:
-        print(f"Ignoring {', '.join(ignored)}: they belong to the class list of training")
-    state = {key: value for key, value in state.items() if key not in ignored}
     wanted = model.state_dict()
     problems = [f"'{key}' is missing" for key in wanted if key not in state]
     problems += [f"'{key}' is unknown" for key in state if key not in wanted]
@@ -90,7 +142,8 @@ def load_exactly(model: nn.Module, state: dict[str, Tensor], *, path: str) -> No
     ]
     if problems:
         raise ValueError(
-            f"{path} does not fit this model: {'; '.join(problems)}. Trainer, number of context "
-            "tokens, backbone and (for class-specific contexts) classes must be those of training."
+            f"{path} does not fit this model: {'; '.join(problems)}. Trainer, number and depth of "
+            "the prompts, backbone and (for class-specific contexts) classes must be those of "
+            "training."
         )
     model.load_state_dict(state)

@@ -19,11 +19,16 @@ class OptionError(ValueError):
     """A field has a value that is not allowed; the message begins with the field's name."""
 
 
+def key_of(field: str) -> str:
+    """The key of a field; an underscore at the end keeps a name from being a Python word."""
+    return field.rstrip("_").upper()
+
+
 def require(field: str, value: Any, allowed: tuple) -> None:
     """Raises OptionError unless `value` is one of `allowed`."""
     if value not in allowed:
         names = ", ".join(map(str, allowed))
-        raise OptionError(f"{field.upper()} must be one of {names}; got {value!r}.")
+        raise OptionError(f"{key_of(field)} must be one of {names}; got {value!r}.")
 
 
 def require_range(
@@ -33,7 +38,7 @@ def require_range(
     if not (low < value if open_low else low <= value) or not value <= high:
         bound = f"{'above' if open_low else 'at least'} {low}"
         bound += f" and at most {high}" if high != float("inf") else ""
-        raise OptionError(f"{field.upper()} must be {bound}; got {value}.")
+        raise OptionError(f"{key_of(field)} must be {bound}; got {value}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,32 @@ class ContextConfig(PromptConfig):
         require_range("n_ctx", self.n_ctx, 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class VisionLanguageConfig(PromptConfig):
+    """What trainers with independent prompts in both encoders take."""
+
+    n_ctx_vision: int  # tokens behind the patches
+    n_ctx_text: int  # context tokens; CTX_INIT is used up to 4
+    ctx_init: str = "a photo of a"  # words to start from; "" is N(0, 0.02)
+    prompt_depth_vision: int  # layers with tokens of their own; 0 leaves images unprompted
+    prompt_depth_text: int  # layers with a context of their own
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range("n_ctx_vision", self.n_ctx_vision, 1)
+        require_range("n_ctx_text", self.n_ctx_text, 1)
+
+    def prompts(self) -> dict[str, int | str]:
+        """The arguments of `VisionLanguagePrompts`."""
+        return {
+            "num_text": self.n_ctx_text,
+            "depth_text": self.prompt_depth_text,
+            "num_vision": self.n_ctx_vision,
+            "depth_vision": self.prompt_depth_vision,
+            "init": self.ctx_init,
+        }
+
+
 def default_node(config_class: type) -> CfgNode:
     """The yacs node with the defaults of a `Config` dataclass."""
     return _node(config_class())
@@ -69,7 +100,7 @@ def _node(options: object) -> CfgNode:
     node = CfgNode()
     for field in fields(options):
         value = getattr(options, field.name)
-        node[field.name.upper()] = _node(value) if is_dataclass(value) else value
+        node[key_of(field.name)] = _node(value) if is_dataclass(value) else value
     return node
 
 
@@ -81,7 +112,7 @@ def read_options(config_class: type[Options], node: CfgNode, *, path: str) -> Op
     """
     values = {}
     for field in fields(config_class):
-        key = field.name.upper()
+        key = key_of(field.name)
         value = node[key]
         if isinstance(value, CfgNode):
             value = read_options(field.default_factory, value, path=f"{path}.{key}")

@@ -1,37 +1,15 @@
-"""Prompts: sentences with a class name, fixed or with learnable context tokens."""
+"""CoOp's learnable context tokens around a class name."""
 
 import torch
 from clip.model import CLIP
 from torch import Tensor, nn
 
-from promptkit.templates import fill, readable
-from promptkit.text_encoder import Prompts, encode_prompts, group_by_length
+from promptkit.sentences import INIT_STD, embed, word_vectors
+from promptkit.templates import readable
+from promptkit.text_encoder import Prompts, group_by_length
 from promptkit.tokens import count_tokens, end_of_text, tokenize
 
 POSITIONS = ("end", "middle", "front")
-INIT_STD = 0.02  # of random context vectors, CoOp's value
-
-
-def fixed_prompts(model: CLIP, sentences: list[str], *, classnames: list[str]) -> Prompts:
-    """Prompts of whole sentences, one per class; words that all begin with are the prefix."""
-    tokens = tokenize(sentences, classnames=classnames)
-    ends = end_of_text(tokens)
-    same = (tokens == tokens[:1]).all(dim=0)[: int(ends.min())]  # an end of text is never shared
-    start = len(same) if same.all() else int(same.logical_not().nonzero()[0])
-    device = model.token_embedding.weight.device
-    embedded = model.token_embedding(tokens[:, : int(ends.max()) + 1].to(device))
-    return Prompts(embedded[0, :start], embedded[:, start:], group_by_length(ends - start + 1))
-
-
-@torch.no_grad()
-def template_features(model: CLIP, classnames: list[str], templates: tuple[str, ...]) -> Tensor:
-    """Hand-crafted text features [C, E] in unit norm: the normalised mean over templates."""
-    total = 0
-    for template in templates:
-        sentences = [fill(template, name) for name in classnames]
-        features = encode_prompts(model, fixed_prompts(model, sentences, classnames=classnames))
-        total = total + features / features.norm(dim=-1, keepdim=True)
-    return total / total.norm(dim=-1, keepdim=True)
 
 
 class ContextPrompts(nn.Module):
@@ -67,8 +45,7 @@ class ContextPrompts(nn.Module):
         width = model.token_embedding.weight.shape[1]
         if init:
             num_context = count_tokens(init)
-            words = tokenize([init])[0, 1 : 1 + num_context]
-            vectors = model.token_embedding.weight[words].detach().float().clone()
+            vectors = word_vectors(model, init)
         else:
             vectors = None
         self.initial_words = init or " ".join(["X"] * num_context)
@@ -92,9 +69,7 @@ class ContextPrompts(nn.Module):
         sentences = [f"{placeholder} {name}." for name in names]
         tokens = tokenize(sentences, classnames=names)
         ends = end_of_text(tokens)
-        tokens = tokens[:, : int(ends.max()) + 1].to(model.token_embedding.weight.device)
-        with torch.no_grad():
-            embedded = model.token_embedding(tokens).float()
+        embedded = embed(model, tokens[:, : int(ends.max()) + 1]).float()
         # Not persistent: they belong to a class list, a checkpoint fits every class list.
         self.register_buffer("start", embedded[0, :1], persistent=False)
         self.register_buffer("names", embedded[:, 1 + self.num_context :], persistent=False)

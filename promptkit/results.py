@@ -59,6 +59,12 @@ def peak_memory_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def step_sec(trainer: TrainerX) -> float | None:
+    """Median seconds of an optimisation step, without loading; None if there was none."""
+    times = getattr(trainer, "step_sec", None)
+    return float(np.median(times)) if times else None
+
+
 def build_result(
     trainer: TrainerX, plan: dict[str, Any], *, recipe: str, seconds: dict[str, float]
 ) -> dict[str, Any]:
@@ -80,6 +86,7 @@ def build_result(
         "per_class": per_class(labels, predictions, trainer.lab2cname),
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "seconds": seconds,  # of this process: see resumed_from_epoch
+        "step_sec": step_sec(trainer),
         "resumed_from_epoch": trainer.start_epoch,
         "peak_memory_bytes": peak_memory_bytes(trainer.device),
         "device": _device_name(trainer.device),

@@ -4,6 +4,8 @@ A data set of ours owns its sentence, as the class attribute `template`. Here ar
 for ImageNet and, for data-set classes of other code bases, CoOp's table by registered name.
 """
 
+from collections.abc import Mapping
+
 DEFAULT_TEMPLATE = "a photo of a {}."
 
 # From CoOp's trainers/zsclip.py; ImageNet and its variants take the default there.
@@ -77,22 +79,26 @@ IMAGENET_TEMPLATES = (
 )
 
 
-def dataset_template(dataset: object, override: str = "") -> str:
+def dataset_template(
+    dataset: object, override: str = "", *, published: Mapping[str, str] | None = None
+) -> str:
     """Find the one sentence for a data set.
 
-    The first of these counts: `override`, the attribute `template` of the data set, CoOp's custom
-    template for the name of its class, `DEFAULT_TEMPLATE`.
+    The first of these counts: `override`, `published` by the name of its class, the attribute
+    `template` of the data set, CoOp's custom template for its name, `DEFAULT_TEMPLATE`.
 
     Args:
         dataset: an instance of a registered data set.
         override: the config key `DATASET.TEMPLATE`; empty for none.
+        published: the sentences of a method whose code does not have CoOp's.
 
     Raises:
         ValueError: if the template does not hold `{}` exactly once.
     """
     name = type(dataset).__name__
     fallback = CUSTOM_TEMPLATES.get(name, DEFAULT_TEMPLATE)
-    template = override or getattr(dataset, "template", fallback)
+    own = (published or {}).get(name)
+    template = override or own or getattr(dataset, "template", fallback)
     if template.count("{}") != 1:
         raise ValueError(f"The template of {name} must hold '{{}}' just once; got {template!r}.")
     return template

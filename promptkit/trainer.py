@@ -4,8 +4,11 @@ A method says how its prompts are made (`build_learner`, `prompts`) and what is 
 Only names of upstream Dassl's interface are used, so trainers run there too.
 """
 
+import time
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
@@ -24,12 +27,13 @@ class PromptTrainer(TrainerX):
     Attributes:
         Config: frozen dataclass of the options under `TRAINER.<NAME>`.
         options: an instance of it, checked.
-        learner: the module that holds what is trained, registered as "prompt_learner".
+        learner: the module that holds what is trained.
+        learner_name: the name it is registered under, the published code's; a folder of the run.
         clip_model: the frozen CLIP.
     """
 
     Config: type[PromptConfig] = PromptConfig
-    inference_models: tuple[str, ...] = ("prompt_learner",)  # registered models that tests need
+    learner_name = "prompt_learner"
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -42,8 +46,12 @@ class PromptTrainer(TrainerX):
         return self.learner()
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Images [B, 3, H, W] and labels [B] to named scalars; "loss" is minimised, all logged."""
-        raise NotImplementedError
+        """Images [B, 3, H, W] and labels [B] to named scalars: "loss" is minimised, all are logged.
+
+        By default the cross-entropy of CLIP's classifier.
+        """
+        logits = self.logits(self.image_features(images), self.text_features())
+        return {"loss": F.cross_entropy(logits, labels), "acc": self.accuracy(logits, labels)}
 
     # Building -------------------------------------------------------------------------------------
 
@@ -63,7 +71,7 @@ class PromptTrainer(TrainerX):
         self.learner = self.model = learner.to(self.device)
         self.optim = build_optimizer(self.learner, self.cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
-        self.register_model("prompt_learner", self.learner, self.optim, self.sched)
+        self.register_model(self.learner_name, self.learner, self.optim, self.sched)
 
     def load_frozen_clip(self) -> None:
         """Sets `clip_model`, `precision` and `weights_sha256`."""
@@ -95,35 +103,46 @@ class PromptTrainer(TrainerX):
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """CLIP's classifier: cosine over temperature, [B, C].
 
-        In fp32 always, but for mode fp16, which mirrors the published code: half precision is
-        too coarse for values around 25, it makes ties.
+        Text features are [C, E], or [B, C, E] where each image has its own. In fp32 always, but
+        for mode fp16, which mirrors the published code: half precision is too coarse for values
+        around 25, it makes ties.
         """
         if self.precision.mode != "fp16":
             image_features, text_features = image_features.float(), text_features.float()
         with torch.autocast(self.device.type, enabled=False):
-            return (self.logit_scale * image_features @ text_features.t()).float()
+            scaled = self.logit_scale * image_features
+            if text_features.dim() == 3:
+                return (text_features @ scaled[..., None]).squeeze(-1).float()
+            return (scaled @ text_features.t()).float()
 
     def forward_backward(self, batch) -> dict[str, float]:
         """One optimisation step; returns the figures of the log line."""
+        start = time.perf_counter()
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
             parts = self.loss(images, labels)
-        self._update(parts["loss"])
+        self._class_features = None
+        self.update(parts)
         if (self.batch_idx + 1) == self.num_batches:
             self.update_lr()
         figures = {name: value.item() for name, value in parts.items()}
         for name, figure in figures.items():
             self._epoch_figures.setdefault(name, []).append(figure)
+        self.step_sec.append(time.perf_counter() - start)  # `item` has waited for the device
         return figures
 
-    def _update(self, loss: Tensor) -> None:
-        self._class_features = None
+    def update(self, parts: dict[str, Tensor]) -> None:
+        """Goes backward through `parts["loss"]` and steps the optimisers."""
         if self.scaler is None:
-            self.model_backward_and_update(loss)
+            self.model_backward_and_update(parts["loss"])
             return
-        self.detect_anomaly(loss)
+        self.detect_anomaly(parts["loss"])
         self.model_zero_grad()
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(parts["loss"]).backward()
+        self.step_scaled()
+
+    def step_scaled(self) -> None:
+        """Steps the optimisers on scaled gradients (mode amp)."""
         for optimizer in self._optims.values():
             if optimizer is not None and _has_gradient(optimizer):  # the scaler refuses others
                 self.scaler.step(optimizer)
@@ -143,6 +162,7 @@ class PromptTrainer(TrainerX):
     def before_train(self) -> None:
         """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
         super().before_train()
+        self.step_sec: list[float] = []
         views = self.cfg.FEATURES.VIEWS
         if views:
             print(f"Encoding {views} view(s) of {len(self.dm.dataset.train_x)} training images")
@@ -184,13 +204,20 @@ class PromptTrainer(TrainerX):
             return self.logits(self.image_features(images), self._class_features)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Loads what was trained from a run folder, see `promptkit.checkpoint.load_models`."""
+        """Loads what was trained from a run folder, see `promptkit.checkpoint.load_learner`."""
         if not directory:
             print("Note that load_model() is skipped as no pretrained model is given")
             return
-        models = {name: self._models[name] for name in self.inference_models}
-        origin = {"trainer": type(self).__name__, "weights_sha256": self.weights_sha256}
-        checkpoint.load_models(models, directory, epoch, **origin)
+        if self.learner_name in self._models:  # zero-shot has nothing to load
+            checkpoint.load_learner(
+                self.learner,
+                self.learner_name,
+                directory,
+                epoch,
+                trainer=type(self).__name__,
+                clip_model=self.clip_model,
+                weights_sha256=self.weights_sha256,
+            )
         self._class_features = None
 
 

@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     base2new.add_argument("folder", type=Path, metavar="DIR", help="folder that holds the runs")
     base2new.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: DIR)")
     base2new.add_argument("--title", default="Base to new", help="title of table and plot")
+    base2new.add_argument("--cost", action="store_true", help="also seconds a step and peak memory")
     base2new.add_argument(
         "--strict", action="store_true", help="exit with 1 if a result was left out"
     )
@@ -44,7 +45,7 @@ def report_base_to_new(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     report = statistics.base_to_new(runs, unreadable)
-    markdown = tables.to_markdown(report, title=options.title)
+    markdown = tables.to_markdown(report, title=options.title, cost=options.cost)
     print(markdown, end="")
     if not report.blocks:
         print(f"No pair of base and new results in {options.folder}.", file=sys.stderr)

@@ -22,6 +22,8 @@ class Run:
         subset: the classes it saw: base, new or all.
         split: the images it was evaluated on, normally test.
         accuracy: in percent, 0 to 100.
+        step_sec: seconds of an optimisation step; None where nothing was trained.
+        peak_memory_bytes: of the process, or of the GPU.
     """
 
     path: str
@@ -36,6 +38,8 @@ class Run:
     split: str
     accuracy: float
     trained_parameters: int
+    step_sec: float | None
+    peak_memory_bytes: int
 
 
 @dataclass(frozen=True, order=True)
@@ -100,6 +104,8 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         split=_field(data, "split", str),
         accuracy=_accuracy(data),
         trained_parameters=_field(data, "trained_parameters", int),
+        step_sec=_seconds(data),
+        peak_memory_bytes=_field(data, "peak_memory_bytes", int),
     )
 
 
@@ -122,8 +128,21 @@ def _subset(data: dict) -> str:
 
 def _accuracy(data: dict) -> float:
     value = _field(data, "metrics", dict).get("accuracy")
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # Python's JSON reader takes NaN and Infinity; a table must not.
-    if not is_number or not math.isfinite(value) or not 0 <= value <= 100:
+    if not _is_finite(value) or not 0 <= value <= 100:
         raise ValueError(f"metrics.accuracy must be a number from 0 to 100; got {value!r}")
     return float(value)
+
+
+def _seconds(data: dict) -> float | None:
+    value = data.get("step_sec")
+    if value is None:  # an evaluation, or a trainer that does not measure it
+        return None
+    if not _is_finite(value) or value < 0:
+        raise ValueError(f"step_sec must be a number of seconds; got {value!r}")
+    return float(value)
+
+
+def _is_finite(value: object) -> bool:
+    # Python's JSON reader takes NaN and Infinity; a table must not.
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)

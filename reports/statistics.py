@@ -16,12 +16,27 @@ from reports.collect import LeftOut, Run
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What training took.
+
+    Attributes:
+        parameters: (smallest, largest) number of trained parameters.
+        step_sec: mean seconds of an optimisation step; None where nothing was trained.
+        memory_bytes: highest memory use.
+    """
+
+    parameters: tuple[int, int]
+    step_sec: float | None
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
 class Pair:
     """Base and new accuracy (percent) of one trained model, or their averages over data sets.
 
     Attributes:
         dataset: the data set, or the words that name the average.
-        trained_parameters: (smallest, largest) number over the data sets.
+        cost: of training; over the data sets, for averages.
     """
 
     trainer: str
@@ -33,7 +48,7 @@ class Pair:
     seed: int
     base: float
     new: float
-    trained_parameters: tuple[int, int]
+    cost: Cost
 
     @property
     def method(self) -> tuple[str, str, int]:
@@ -51,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Row:
-    """One method in one block. `trained_parameters` is (smallest, largest) over its seeds."""
+    """One method in one block; its cost is over its seeds."""
 
     trainer: str
     recipe: str
@@ -60,7 +75,7 @@ class Row:
     new: Estimate
     harmonic: Estimate
     seeds: tuple[int, ...]
-    trained_parameters: tuple[int, int]
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,8 @@ def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
             base, new = cell["base"][0], cell["new"][0]
             # The base run is the one that trained.
             parameters = (base.trained_parameters, base.trained_parameters)
-            pairs.append(Pair(*identity, base.accuracy, new.accuracy, parameters))
+            cost = Cost(parameters, base.step_sec, base.peak_memory_bytes)
+            pairs.append(Pair(*identity, base.accuracy, new.accuracy, cost))
         else:
             left_out += _explain(cell)
     return pairs, left_out
@@ -194,13 +210,19 @@ def summarise(pairs: Sequence[Pair]) -> Row:
         new=Estimate(new_mean, float(np.std(new))),
         harmonic=Estimate(harmonic_mean(base_mean, new_mean), float(np.std(harmonic))),
         seeds=tuple(pair.seed for pair in pairs),
-        trained_parameters=_range(pairs),
+        cost=_joint_cost(pairs),
     )
 
 
-def _range(pairs: Iterable[Pair]) -> tuple[int, int]:
-    counts = [count for pair in pairs for count in pair.trained_parameters]
-    return min(counts), max(counts)
+def _joint_cost(pairs: Iterable[Pair]) -> Cost:
+    costs = [pair.cost for pair in pairs]
+    counts = [count for cost in costs for count in cost.parameters]
+    steps = [cost.step_sec for cost in costs if cost.step_sec is not None]
+    return Cost(
+        parameters=(min(counts), max(counts)),
+        step_sec=float(np.mean(steps)) if steps else None,
+        memory_bytes=max(cost.memory_bytes for cost in costs),
+    )
 
 
 def average_over_datasets(pairs: Iterable[Pair]) -> tuple[list[Pair], list[str]]:
@@ -255,5 +277,5 @@ def _average(pairs: Sequence[Pair]) -> Pair:
         dataset=f"Average over {len(pairs)} data sets",
         base=float(np.mean([pair.base for pair in pairs])),
         new=float(np.mean([pair.new for pair in pairs])),
-        trained_parameters=_range(pairs),
+        cost=_joint_cost(pairs),
     )

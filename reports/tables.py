@@ -13,7 +13,7 @@ from reports.statistics import Block, Estimate, Report, Row
 
 PLUS_MINUS = "\u00b1"
 HEADERS = ("Trainer", "Shots", "Base", "New", "HM", "Seeds", "Trained parameters")
-ALIGNMENT = ("left", *["right"] * 6)
+COST_HEADERS = ("Seconds a step", "Peak memory (MB)")
 CSV_FIELDS = (
     "dataset",
     "backbone",
@@ -30,6 +30,8 @@ CSV_FIELDS = (
     "seeds",
     "trained_parameters_min",
     "trained_parameters_max",
+    "step_sec",
+    "peak_memory_bytes",
 )
 FOOTNOTE = (
     f"Accuracy in percent, mean {PLUS_MINUS} population standard deviation over seeds (no "
@@ -37,16 +39,23 @@ FOOTNOTE = (
     f"seed-averaged base (B) and new (N) accuracy; the {PLUS_MINUS} of HM is the standard "
     "deviation of the harmonic means of the single seeds. Bold: best of its column."
 )
+COST_FOOTNOTE = (
+    "Seconds a step: the median over a training's optimisation steps, without loading, mean over "
+    "seeds. Peak memory: of the training process, or of the GPU."
+)
 
 
-def to_markdown(report: Report, *, title: str) -> str:
-    """The whole report as markdown: a table for each block, the footnote, what was left out."""
+def to_markdown(report: Report, *, title: str, cost: bool = False) -> str:
+    """The whole report as markdown: a table for each block, the footnote, what was left out.
+
+    With `cost`, the tables also have what a step and the memory took, which no two runs repeat.
+    """
     parts = [f"# {title}"]
     names = row_labels(row for block in report.blocks for row in block.rows)
     for block, heading in zip(report.blocks, headings(report.blocks), strict=True):
-        parts += [f"## {heading}", _table(block, names)]
+        parts += [f"## {heading}", _table(block, names, cost=cost)]
     if report.blocks:
-        parts.append(FOOTNOTE)
+        parts.append(f"{FOOTNOTE} {COST_FOOTNOTE}" if cost else FOOTNOTE)
     parts += report.notes
     if report.left_out:
         lines = [f"- `{item.path}`: {item.reason}" for item in report.left_out]
@@ -66,7 +75,8 @@ def to_csv(report: Report) -> str:
                 + [row.trainer, row.recipe, row.shots]
                 + [row.base.value, row.base.std, row.new.value, row.new.std]
                 + [row.harmonic.value, row.harmonic.std]
-                + [len(row.seeds), *row.trained_parameters]
+                + [len(row.seeds), *row.cost.parameters]
+                + [row.cost.step_sec, row.cost.memory_bytes]
             )
     return text.getvalue()
 
@@ -100,7 +110,7 @@ def row_labels(rows: Iterable[Row]) -> dict[tuple[str, str, int], str]:
     return labels
 
 
-def _table(block: Block, names: dict[tuple[str, str, int], str]) -> str:
+def _table(block: Block, names: dict[tuple[str, str, int], str], *, cost: bool) -> str:
     # Base, New and HM, written out; equal as written means equally best.
     best = [
         max(round(estimate.value, 2) for estimate in column)
@@ -113,9 +123,12 @@ def _table(block: Block, names: dict[tuple[str, str, int], str]) -> str:
             for estimate, top in zip(_estimates(row), best, strict=True)
         ]
         name = names[row.trainer, row.recipe, row.shots]
-        lines.append([name, row.shots, *accuracies, len(row.seeds), _count(row)])
+        cells = [name, row.shots, *accuracies, len(row.seeds), _count(row)]
+        lines.append([*cells, *_cost(row)] if cost else cells)
+    headers = [*HEADERS, *COST_HEADERS] if cost else HEADERS
+    alignment = ("left", *["right"] * (len(headers) - 1))
     return tabulate(
-        lines, headers=HEADERS, tablefmt="pipe", colalign=ALIGNMENT, disable_numparse=True
+        lines, headers=headers, tablefmt="pipe", colalign=alignment, disable_numparse=True
     )
 
 
@@ -130,5 +143,10 @@ def _cell(estimate: Estimate, *, num_seeds: int, bold: bool) -> str:
 
 
 def _count(row: Row) -> str:
-    smallest, largest = row.trained_parameters
+    smallest, largest = row.cost.parameters
     return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+
+
+def _cost(row: Row) -> tuple[str, str]:
+    step = row.cost.step_sec
+    return "" if step is None else f"{step:.3f}", f"{row.cost.memory_bytes / 1e6:,.0f}"

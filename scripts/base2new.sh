@@ -26,27 +26,25 @@ trainer=$1 dataset=$2 recipe=${3:-}
 shift $(($# < 3 ? $# : 3))
 data=${DATA:-data} output=${OUTPUT:-output} shots=${SHOTS:-16}
 
+# A recipe says in its header what it is the default for: "# Default for: base2new", or, before
+# that one, "# Default for: base2new imagenet sun397" for these data sets.
 choose_recipe() {
-  local candidate
-  if [[ ! -d configs/trainers/$trainer ]]; then
-    echo "error: no recipes in configs/trainers/$trainer/; there are some for:" \
+  local folder=configs/trainers/$trainer line="# Default for: base2new" found
+  if [[ ! -d $folder ]]; then
+    echo "error: no recipes in $folder/; there are some for:" \
       "$(basename -a configs/trainers/* | xargs)" >&2
     return 1
   fi
-  case $dataset in
-    pocket_*) set -- pocket ;;
-    imagenet) set -- vit_b16_ep50_ctxv1 vit_b16_ctxv1 vit_b16_ep100_ctxv1 vit_b16 ;;
-    *) set -- vit_b16_ctxv1 vit_b16_ep100_ctxv1 vit_b16 ;;
-  esac
-  for candidate; do
-    if [[ -f configs/trainers/$trainer/$candidate.yaml ]]; then
-      echo "$candidate"
-      return
-    fi
-  done
-  echo "error: name a recipe of $trainer:" \
-    "$(basename -as .yaml "configs/trainers/$trainer"/*.yaml | xargs)" >&2
-  return 1
+  if [[ $dataset == pocket_* && -f $folder/pocket.yaml ]]; then
+    echo pocket
+    return
+  fi
+  found=$(grep -lE "^$line( .*)? $dataset( |\$)" "$folder"/*.yaml || grep -lx "$line" "$folder"/*.yaml || true)
+  if [[ -z $found ]]; then
+    echo "error: name a recipe of $trainer: $(basename -as .yaml "$folder"/*.yaml | xargs)" >&2
+    return 1
+  fi
+  basename -s .yaml "$found"
 }
 [[ -n $recipe ]] || recipe=$(choose_recipe)
 
@@ -79,8 +77,8 @@ for seed in ${SEEDS:-1 2 3}; do
   run "${common[@]}" --output-dir "$trained" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base
   evaluate=("${common[@]}" --eval-only --model-dir "$trained")
   # The best on validation, if the run kept one: base was measured with it.
-  if [[ ! -f $trained/prompt_learner/model-best.pth.tar ]]; then
-    epoch=$(sed -n '1s/.*tar-//p' "$trained/prompt_learner/checkpoint" 2>/dev/null || true)
+  if ! compgen -G "$trained/*/model-best.pth.tar" >/dev/null; then
+    epoch=$(cat "$trained"/*/checkpoint 2>/dev/null | sed -n '1s/.*tar-//p' || true)
     evaluate+=(--load-epoch "${epoch:-LAST}")
   fi
   run "${evaluate[@]}" --output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new

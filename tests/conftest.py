@@ -19,6 +19,17 @@ from pocket.vocabulary import SHAPES
 from pocket.world import render
 
 TINY_SIZE = 32
+# What keeps trainers within the tiny CLIP's 3 text and 2 image layers, or within one epoch.
+TINY_OPTIONS = {
+    "IVLP": ("TRAINER.IVLP.PROMPT_DEPTH_VISION", 2, "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 3),
+    "LinearProbe": ("OPTIM.MAX_EPOCH", 1),
+    "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", 2),
+    "PromptSRC": (
+        "TRAINER.PROMPTSRC.PROMPT_DEPTH_VISION", 2, "TRAINER.PROMPTSRC.PROMPT_DEPTH_TEXT", 3,
+    ),
+    "TCP": ("TRAINER.TCP.LAYER", 1),
+    "VPT": ("TRAINER.VPT.PROMPT_DEPTH_VISION", 2),
+}  # fmt: skip
 TINY_CLASSES = ("arrow", "circle", "cross_shape", "heart", "ring", "star")
 
 
@@ -109,7 +120,7 @@ def tiny_argv(tiny_root, tiny_weights, tmp_path):
             "INPUT.SIZE", f"({TINY_SIZE}, {TINY_SIZE})", "DATALOADER.NUM_WORKERS", "0",
             "DATALOADER.TRAIN_X.BATCH_SIZE", "12", "OPTIM.NAME", "sgd", "OPTIM.LR", "0.05",
             "OPTIM.MAX_EPOCH", "2", "OPTIM.LR_SCHEDULER", "cosine",
-            *map(str, extra),
+            *map(str, TINY_OPTIONS.get(trainer, ())), *map(str, extra),
         ]  # fmt: skip
 
     return build

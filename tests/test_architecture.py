@@ -9,6 +9,7 @@ import pytest
 
 import datasets  # noqa: F401  (registers the data sets)
 import train
+import trainers  # noqa: F401  (registers the trainers)
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 
@@ -158,6 +159,16 @@ def test_every_recipe_merges_and_names_its_trainer():
         argv = ["--trainer", path.parent.name, "--config-file", str(path)]
         train.setup_cfg(train.parse_args(argv))
         assert path.read_text().startswith("# "), f"{path} does not say what it reproduces"
+
+
+def test_every_trainer_has_a_recipe_for_pocket_and_one_default():
+    for name in TRAINER_REGISTRY.registered_names():
+        if not TRAINER_REGISTRY.get(name).__module__.startswith("trainers."):
+            continue  # tests register more
+        texts = {p.stem: p.read_text() for p in tracked(f"configs/trainers/{name}/*.yaml")}
+        assert "pocket" in texts, name
+        defaults = [s for s, t in texts.items() if "\n# Default for: base2new\n" in t]
+        assert len(defaults) == (name != "LinearProbe"), (name, defaults)
 
 
 def test_every_data_set_has_its_yaml():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,13 +37,16 @@ def test_dry_run_prints_upstreams_folders_and_chooses_the_published_recipe():
     assert f"--output-dir /o/base2new/test_new/{tail} " in second
     imagenet = bash("scripts/base2new.sh", "CoOp", "imagenet", DRY_RUN="1")
     assert "CoOp/vit_b16_ep50_ctxv1.yaml" in imagenet.stdout
+    for dataset, recipe in (("sun397", "vit_b16_ep25_ctxv1"), ("dtd", "vit_b16_ep50_ctxv1")):
+        done = bash("scripts/base2new.sh", "TCP", dataset, DRY_RUN="1")
+        assert f"TCP/{recipe}.yaml" in done.stdout
 
 
 def test_wrong_arguments_are_explained():
     done = bash("scripts/base2new.sh")
     assert done.returncode == 2 and "<Trainer> <dataset> [recipe]" in done.stderr
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
-    assert done.returncode == 1 and "there are some for: CoOp E2MIM" in done.stderr
+    assert done.returncode == 1 and "there are some for: CoCoOp CoOp E2MIM" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,25 @@ def protocol(tmp_path_factory):
         done = bash("scripts/base2new.sh", trainer, "pocket_sizes", "pocket", *opts, **environment)
         assert done.returncode == 0, done.stdout + done.stderr
     return folder, environment
+
+
+def test_compare_takes_every_method_with_its_recipe():
+    done = bash("scripts/compare.sh", "pocket_sizes", DRY_RUN="1", SEEDS="1", OUTPUT="/o")
+    found = re.findall(r"--trainer (\w+) .*configs/trainers/(\w+)/pocket.yaml", done.stdout)
+    assert all(trainer == folder for trainer, folder in found)
+    assert sorted({trainer for trainer, _ in found}) == [
+        "CoCoOp", "CoOp", "E2MIM", "IVLP", "KgCoOp", "MaPLe", "ProGrad", "PromptSRC", "TCP", "VPT",
+        "ZeroshotCLIP", "ZeroshotCLIP2",
+    ]  # fmt: skip
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 24
+
+
+def test_compare_goes_on_after_a_failure_and_says_so(protocol, tmp_path):
+    environment = protocol[1] | {"OUTPUT": str(tmp_path)}
+    done = bash("scripts/compare.sh", "pocket_sizes", "Mapel", "ZeroshotCLIP", **environment)
+    assert done.returncode == 1
+    assert "| ZeroshotCLIP |" in done.stdout and "Peak memory (MB)" in done.stdout
+    assert "error: Mapel failed" in done.stderr and "there are some for: CoCoOp" in done.stderr
 
 
 def test_base_to_new_end_to_end(protocol):

@@ -9,9 +9,6 @@ precision, and worded initialisation also works for class-specific contexts.
 
 from dataclasses import dataclass
 
-from torch import Tensor
-from torch.nn import functional as F
-
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require
 from promptkit.prompts import POSITIONS, ContextPrompts
@@ -46,8 +43,3 @@ class CoOp(PromptTrainer):
             class_specific=self.options.csc,
             position=self.options.class_token_position,
         )
-
-    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy."""
-        logits = self.logits(self.image_features(images), self.text_features())
-        return {"loss": F.cross_entropy(logits, labels), "acc": self.accuracy(logits, labels)}

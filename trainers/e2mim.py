@@ -32,7 +32,8 @@ from promptkit.config import ContextConfig, require, require_range
 from promptkit.critics import CRITICS, build_critic
 from promptkit.mixup import MODES, draw_pairs, mix_features, mix_images, mix_text
 from promptkit.mutual_information import BOUNDS, Estimate, MovingAverage, estimate, levelled
-from promptkit.prompts import ContextPrompts, template_features
+from promptkit.prompts import ContextPrompts
+from promptkit.sentences import template_features
 from promptkit.templates import IMAGENET_TEMPLATES, dataset_template, ensemble_templates
 from promptkit.trainer import PromptTrainer, unit
 

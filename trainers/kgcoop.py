@@ -6,21 +6,25 @@ s_c is the text feature of class c with the learned context, h_c the frozen one 
 hand-crafted sentence, both in unit norm. W = 0 is CoOp.
 
 Paper: Visual-Language Prompt Tuning with Knowledge-guided Context Optimization, arXiv:2303.13283.
-Published code: htyao89/KgCoOp at c43ccc3, trainers/kgcoop.py. Differences: the sentence is the data
-set's (DATASET.TEMPLATE sets another; the published table differs from CoOp's for DTD, "a photo of
-a {}, a type of texture."), and modules that the published code builds but never uses are left out.
+Published code: htyao89/KgCoOp at c43ccc3, trainers/kgcoop.py. Its table of sentences is
+CoOp's but for DTD; DATASET.TEMPLATE sets another. Differences: modules that the published code
+builds but never uses are left out.
 """
 
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
-from promptkit.prompts import ContextPrompts, template_features
+from promptkit.losses import knowledge_guided
+from promptkit.prompts import ContextPrompts
+from promptkit.sentences import template_features
 from promptkit.templates import dataset_template
 from promptkit.trainer import PromptTrainer
+
+# Where the published sentences differ from CoOp's.
+TEMPLATES = {"DescribableTextures": "a photo of a {}, a type of texture."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,24 +48,22 @@ class KgCoOp(PromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> ContextPrompts:
         """A shared context, CoOp's; and the features it is held near."""
-        template = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE)
+        override = self.cfg.DATASET.TEMPLATE
+        template = dataset_template(self.dm.dataset, override, published=TEMPLATES)
         self.hand_crafted = template_features(self.clip_model, classnames, (template,))
-        return ContextPrompts(
+        learner = ContextPrompts(
             self.clip_model,
             classnames,
             num_context=self.options.n_ctx,
             init=self.options.ctx_init,
         )
+        learner.published_unused = ("bias_vectors", "meta_net.")
+        return learner
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy and the weighted distance of the text features."""
         text_features = self.text_features()
         logits = self.logits(self.image_features(images), text_features)
-        ce = F.cross_entropy(logits, labels)
-        distance = 1 - (text_features.float() * self.hand_crafted.float()).sum(dim=-1).mean()
-        return {
-            "loss": ce + self.options.w * distance,
-            "acc": self.accuracy(logits, labels),
-            "ce": ce,
-            "distance": distance,
-        }
+        views = text_features, self.hand_crafted
+        parts = knowledge_guided(logits, labels, *views, self.options.w)
+        return parts | {"acc": self.accuracy(logits, labels)}

@@ -61,7 +61,7 @@ class LinearProbe(PromptTrainer):
     """Logistic regression on image features."""
 
     Config = LinearProbeConfig
-    inference_models = ("linear_probe",)
+    learner_name = "linear_probe"
 
     def check_cfg(self, cfg) -> None:
         """As the base's; the fit is one epoch."""
@@ -79,7 +79,7 @@ class LinearProbe(PromptTrainer):
         self.learner = self.model = nn.Linear(width, self.num_classes, device=self.device)
         for parameter in self.learner.parameters():
             nn.init.zeros_(parameter)
-        self.register_model("linear_probe", self.learner)
+        self.register_model(self.learner_name, self.learner)
 
     def run_epoch(self) -> None:
         """Fits with every candidate for C and keeps the best on validation."""

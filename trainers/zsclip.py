@@ -11,7 +11,7 @@ to a list of the module, once more for each trainer built in a process; here not
 from torch import Tensor
 
 from dassl.engine import TRAINER_REGISTRY
-from promptkit.prompts import template_features
+from promptkit.sentences import template_features
 from promptkit.templates import dataset_template, ensemble_templates
 from promptkit.trainer import PromptTrainer
 
@@ -19,8 +19,6 @@ from promptkit.trainer import PromptTrainer
 @TRAINER_REGISTRY.register()
 class ZeroshotCLIP(PromptTrainer):
     """CLIP with the data set's template."""
-
-    inference_models = ()
 
     def templates(self) -> tuple[str, ...]:
         """The sentences whose features are averaged."""

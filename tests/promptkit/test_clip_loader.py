@@ -6,7 +6,7 @@ import torch
 from clip.model import CLIP
 
 from promptkit.clip_loader import check_input_size, load_clip, weights_hash
-from promptkit.prompts import fixed_prompts
+from promptkit.sentences import fixed_prompts
 from promptkit.text_encoder import encode_prompts
 from promptkit.trainer import PromptTrainer
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.prompts import ContextPrompts, fixed_prompts, template_features
+from promptkit.prompts import ContextPrompts
+from promptkit.sentences import fixed_prompts, template_features
 from promptkit.text_encoder import encode_prompts, encode_prompts_reference, group_by_length
 from promptkit.tokens import tokenize
 

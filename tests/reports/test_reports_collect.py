@@ -38,6 +38,8 @@ def test_order_is_that_of_the_paths(tmp_path, write_result):
         ({"accuracy": 100.5}, "metrics.accuracy must be a number from 0 to 100; got 100.5"),
         ({"accuracy": True}, "metrics.accuracy must be a number from 0 to 100; got True"),
         ({"weights_sha256": None}, "weights_sha256 is missing"),
+        ({"step_sec": float("nan")}, "step_sec must be a number of seconds; got nan"),
+        ({"step_sec": "fast"}, "step_sec must be a number of seconds; got 'fast'"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path, write_result, fields, reason):

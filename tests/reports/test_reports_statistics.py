@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.collect import LeftOut, Run
-from reports.statistics import base_to_new, harmonic_mean
+from reports.statistics import Cost, base_to_new, harmonic_mean
 
 PERCENT = st.floats(min_value=0, max_value=100)
 counter = itertools.count()
@@ -14,6 +14,7 @@ counter = itertools.count()
 
 def make_run(subset, accuracy, *, trainer="CoOp", seed=1, dataset="Shapes", parameters=8, **fields):
     settings = {"recipe": "r", "backbone": "Pocket", "weights": "a", "shots": 16, "split": "test"}
+    settings |= {"step_sec": 0.5, "peak_memory_bytes": 100}
     settings |= {"path": f"{next(counter):06}.json"} | fields
     return Run(
         trainer=trainer,
@@ -141,7 +142,7 @@ def test_average_over_data_sets():
     assert (row.base.value, row.base.std) == (55, 5)
     assert (row.new.value, row.new.std) == (40, 0)
     assert row.harmonic.value == pytest.approx(2 * 55 * 40 / 95)
-    assert row.trained_parameters == (8, 9)
+    assert row.cost == Cost(parameters=(8, 9), step_sec=0.5, memory_bytes=100)
     assert report.notes == ()
 
 

@@ -104,3 +104,17 @@ def test_csv_keeps_full_precision(report):
     assert (rows[1]["base"], rows[1]["seeds"], rows[1]["shots"]) == ("70.0", "2", "16")
     assert rows[1]["weights_sha256"] == "a" * 64
     assert rows[1]["trained_parameters_min"] == rows[1]["trained_parameters_max"] == "2048"
+
+
+def test_costs_by_hand(tmp_path, write_pair):
+    write_pair("a", 70, 50, seed=1, step_sec=0.2, peak_memory_bytes=1_000_000_000)
+    write_pair("b", 70, 50, seed=2, step_sec=0.4, peak_memory_bytes=2_000_000_000)
+    write_pair("z", 40, 60, trainer="ZeroshotCLIP", trained_parameters=0, step_sec=None)
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    rows = table_rows(to_markdown(report, title="", cost=True))
+    assert [row[-2:] for row in rows] == [
+        ["Seconds a step", "Peak memory (MB)"],
+        ["", "600"],
+        ["0.300", "2,000"],
+    ]
+    assert "Seconds" not in to_markdown(report, title="")

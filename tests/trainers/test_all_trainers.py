@@ -17,14 +17,12 @@ TRAINED = [name for name in NAMES if not name.startswith("Zeroshot")]
 PROMPTED = [name for name in TRAINED if name != "LinearProbe"]  # classes are words, not weights
 
 
-def options_of(name: str) -> tuple:
-    """What a trainer needs besides the tiny recipe."""
-    return ("OPTIM.MAX_EPOCH", 1) if name == "LinearProbe" else ()
-
-
 def test_these_are_all():
     """A discovery that finds nothing would make the tests below pass for nothing."""
-    assert NAMES == ["CoOp", "E2MIM", "KgCoOp", "LinearProbe", "ZeroshotCLIP", "ZeroshotCLIP2"]
+    assert NAMES == [
+        "CoCoOp", "CoOp", "E2MIM", "IVLP", "KgCoOp", "LinearProbe", "MaPLe", "ProGrad",
+        "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +37,7 @@ def test_its_options_are_in_the_config_and_checked(name):
 @pytest.mark.parametrize("prec", ["fp32", "bf16"])
 def test_a_step_changes_what_is_registered_and_nothing_else(tiny_trainer, name, prec):
     precision = f"TRAINER.{name.upper()}.PREC", prec
-    trainer = tiny_trainer(name, *precision, "OPTIM.LR", 0.1, *options_of(name))
+    trainer = tiny_trainer(name, *precision, "OPTIM.LR", 0.1)
     frozen = {key: value.clone() for key, value in trainer.clip_model.state_dict().items()}
     registered = {
         (model, key): value.clone()
@@ -71,7 +69,7 @@ def test_trained_on_base_it_gives_the_same_logits_after_loading(tiny_trainer, na
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_checkpoints_hold_only_what_was_trained_as_plain_tensors(tiny_trainer, name):
-    trainer = tiny_trainer(name, *options_of(name))
+    trainer = tiny_trainer(name)
     trainer.train()
     for model in trainer.get_model_names():
         path = f"{trainer.output_dir}/{model}/model.pth.tar-{trainer.max_epoch}"
@@ -79,3 +77,40 @@ def test_checkpoints_hold_only_what_was_trained_as_plain_tensors(tiny_trainer, n
         expected = {"state_dict", "epoch", "optimizer", "scheduler", "val_result", "rng_state"}
         assert set(content) >= expected
         assert not any("token" in key or "clip" in key for key in content["state_dict"])
+
+
+@pytest.mark.parametrize("name", PROMPTED)
+def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_trainer, name):
+    options = ("OPTIM.MAX_EPOCH", 3, "TRAIN.CHECKPOINT_FREQ", 1)
+    whole = tiny_trainer(name, *options, output="whole")
+    whole.train()
+    killed = tiny_trainer(name, *options, output="killed")
+    before_epoch = killed.before_epoch
+
+    def stop_at_the_last():
+        if killed.epoch == 2:
+            raise KeyboardInterrupt
+        before_epoch()
+
+    killed.before_epoch = stop_at_the_last
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    killed.close_writer()
+    resumed = tiny_trainer(name, *options, output="killed")
+    resumed.train()
+    assert resumed.start_epoch == 2
+    for model in whole.get_model_names():
+        again = resumed._models[model].state_dict()
+        for key, value in whole._models[model].state_dict().items():
+            assert torch.equal(again[key], value), (model, key)
+
+
+@pytest.mark.parametrize("name", PROMPTED)
+def test_fast_and_reference_encoder_give_the_same_training(tiny_trainer, name):
+    learned = []
+    for encoder in ("fast", "reference"):
+        key = f"TRAINER.{name.upper()}.TEXT_ENCODER"
+        trainer = tiny_trainer(name, key, encoder, output=encoder)
+        trainer.train()
+        learned.append(torch.cat([p.flatten() for p in trainer.learner.parameters()]).detach())
+    torch.testing.assert_close(*learned, rtol=0, atol=2e-5)

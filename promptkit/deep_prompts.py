@@ -1,0 +1,117 @@
+"""Learned tokens for each of an encoder's first layers, and the pair of them for both encoders."""
+
+import torch
+from clip.model import CLIP
+from torch import nn
+
+from promptkit.image_encoder import VisionPrompts
+from promptkit.sentences import INIT_STD, SentenceSlots, initial_context
+from promptkit.text_encoder import Prompts
+
+# Names in the authors' checkpoints, which keep a layer's prompt in the layer itself.
+PUBLISHED_LAYER = "{encoder}.transformer.resblocks.{layer}.VPT_shallow"
+
+
+def random_layers(depth: int, num_tokens: int, width: int) -> nn.ParameterList:
+    """N(0, 0.02) vectors [M, D] for the layers 1 to depth - 1; the first layer has its own."""
+    layers = (torch.empty(num_tokens, width) for _ in range(depth - 1))
+    return nn.ParameterList(nn.Parameter(nn.init.normal_(x, std=INIT_STD)) for x in layers)
+
+
+def check_depth(name: str, depth: int, layers: int, *, least: int = 1) -> None:
+    """Raises ValueError unless a depth is possible in an encoder of `layers` layers."""
+    if not least <= depth <= layers:
+        raise ValueError(
+            f"{name} must be from {least} to {layers}, the number of layers that this backbone "
+            f"has; got {depth}."
+        )
+
+
+def num_layers(model: CLIP) -> tuple[int, int]:
+    """Layers of the text and of the image encoder (a vision transformer)."""
+    return len(model.transformer.resblocks), len(model.visual.transformer.resblocks)
+
+
+class DeepVisionPrompts(nn.Module):
+    """Tokens behind the patches, in each of the first `depth` layers its own.
+
+    Args:
+        model: a CLIP with a vision transformer.
+        num_tokens: M.
+        depth: layers with tokens of their own; in the layers after them the last ones live on.
+    """
+
+    def __init__(self, model: CLIP, *, num_tokens: int, depth: int) -> None:
+        super().__init__()
+        check_depth("PROMPT_DEPTH_VISION", depth, num_layers(model)[1])
+        width = model.visual.class_embedding.shape[0]
+        self.ctx = nn.Parameter(nn.init.normal_(torch.empty(num_tokens, width), std=INIT_STD))
+        self.deep = random_layers(depth, num_tokens, width)
+
+    def forward(self) -> VisionPrompts:
+        """The tokens of all layers."""
+        return VisionPrompts(self.ctx, tuple(self.deep))
+
+    @property
+    def published_names(self) -> dict[str, str]:
+        """Our keys and those of the published VPT."""
+        names = {"ctx": "image_encoder.VPT"}
+        for index in range(len(self.deep)):
+            name = PUBLISHED_LAYER.format(encoder="image_encoder", layer=index + 1)
+            names[f"deep.{index}"] = name
+        return names
+
+
+class VisionLanguagePrompts(nn.Module):
+    """Independent prompts for both encoders: IVLP's, which PromptSRC regularises.
+
+    Args:
+        model: a CLIP, with a vision transformer if `depth_vision` is not 0.
+        classnames: C names.
+        num_text, depth_text: context tokens and how many layers have their own.
+        num_vision, depth_vision: the same of the image encoder; depth 0 leaves it unprompted.
+        init: words that the first layer's context starts from, see `initial_context`.
+    """
+
+    def __init__(
+        self,
+        model: CLIP,
+        classnames: list[str],
+        *,
+        num_text: int,
+        depth_text: int,
+        num_vision: int,
+        depth_vision: int,
+        init: str,
+    ) -> None:
+        super().__init__()
+        check_depth("PROMPT_DEPTH_TEXT", depth_text, len(model.transformer.resblocks))
+        context, words = initial_context(model, num_text, init)
+        print(f'Independent V-L design\nInitial text context: "{words}"')
+        print(f"Number of context words (tokens) for Language prompting: {num_text}")
+        print(f"Number of context words (tokens) for Vision prompting: {num_vision}")
+        self.ctx = nn.Parameter(context)
+        self.deep_text = random_layers(depth_text, num_text, context.shape[1])
+        self.vision = None
+        if depth_vision:
+            self.vision = DeepVisionPrompts(model, num_tokens=num_vision, depth=depth_vision)
+        self.slots = SentenceSlots(model, classnames, template=f"{words} {{}}.", num_slots=num_text)
+
+    def forward(self) -> Prompts:
+        """The prompts of the text encoder."""
+        return self.slots(self.ctx, deep=self.deep_text)
+
+    def vision_prompts(self) -> VisionPrompts | None:
+        """The prompts of the image encoder, if it has some."""
+        return self.vision() if self.vision is not None else None
+
+    @property
+    def published_names(self) -> dict[str, str]:
+        """Our keys and those of the published IVLP and PromptSRC."""
+        names = {"ctx": "prompt_learner.ctx"}
+        for index in range(len(self.deep_text)):
+            name = PUBLISHED_LAYER.format(encoder="text_encoder", layer=index + 1)
+            names[f"deep_text.{index}"] = name
+        if self.vision is not None:
+            names |= {f"vision.{key}": name for key, name in self.vision.published_names.items()}
+        return names

@@ -1,0 +1,145 @@
+"""Sentences with a class name in them: whole ones, and ones with places for learned vectors."""
+
+from collections.abc import Iterable
+
+import torch
+from clip.model import CLIP
+from torch import Tensor, nn
+
+from promptkit.templates import fill, readable
+from promptkit.text_encoder import Injection, Prompts, encode_prompts, group_by_length
+from promptkit.tokens import count_tokens, end_of_text, tokenize
+
+INIT_STD = 0.02  # of random context vectors, CoOp's value
+
+
+def fixed_prompts(model: CLIP, sentences: list[str], *, classnames: list[str]) -> Prompts:
+    """Prompts of whole sentences, one per class; words that all begin with are the prefix."""
+    tokens = tokenize(sentences, classnames=classnames)
+    ends = end_of_text(tokens)
+    start = _num_shared(tokens, ends)
+    embedded = embed(model, tokens[:, : int(ends.max()) + 1])
+    return Prompts(embedded[0, :start], embedded[:, start:], group_by_length(ends - start + 1))
+
+
+def _num_shared(tokens: Tensor, ends: Tensor) -> int:
+    """How many tokens all sentences begin with; an end of text is never shared."""
+    same = (tokens == tokens[:1]).all(dim=0)[: int(ends.min())]
+    return len(same) if same.all() else int(same.logical_not().nonzero()[0])
+
+
+@torch.no_grad()
+def embed(model: CLIP, tokens: Tensor) -> Tensor:
+    """Embeddings [..., D] of token ids, without positions."""
+    return model.token_embedding(tokens.to(model.token_embedding.weight.device))
+
+
+@torch.no_grad()
+def template_features(
+    model: CLIP, classnames: list[str], templates: tuple[str, ...], *, normalize_each: bool = True
+) -> Tensor:
+    """Hand-crafted text features [C, E] in unit norm: the normalised mean over templates.
+
+    With `normalize_each` (CoOp's way) each template's features have unit norm in the mean.
+    """
+    total = 0
+    for template in templates:
+        sentences = [fill(template, name) for name in classnames]
+        features = encode_prompts(model, fixed_prompts(model, sentences, classnames=classnames))
+        norm = features.norm(dim=-1, keepdim=True) if normalize_each else 1
+        total = total + features / norm
+    return total / total.norm(dim=-1, keepdim=True)
+
+
+def word_vectors(model: CLIP, words: str) -> Tensor:
+    """fp32 embeddings [N, D] of the N tokens of some words."""
+    count = count_tokens(words)
+    return embed(model, tokenize([words])[0, 1 : 1 + count]).float()
+
+
+def coop_context(model: CLIP, num_context: int, words: str) -> tuple[Tensor, str]:
+    """CoOp's rule: all tokens of some words, whatever their number, or M random vectors.
+
+    Returns:
+        Vectors [M, D] and the words that stand before the class name ("X X ..." for random ones).
+    """
+    words = readable(words)
+    if words:
+        return word_vectors(model, words), words
+    width = model.token_embedding.weight.shape[1]
+    vectors = nn.init.normal_(torch.empty(num_context, width), std=INIT_STD)
+    return vectors, " ".join(["X"] * num_context)
+
+
+def initial_context(model: CLIP, num_context: int, words: str) -> tuple[Tensor, str]:
+    """MaPLe's rule: the first M tokens of some words, or random vectors.
+
+    Words are used if M is 4 or less. The sentence then begins with all of them; those beyond the
+    first M tokens stay as they are.
+
+    Returns:
+        Vectors [M, D] and the words that stand before the class name ("X X ..." for random ones).
+
+    Raises:
+        ValueError: the words have less than M tokens.
+    """
+    words = readable(words)
+    if not words or num_context > 4:
+        if words:
+            print(f"CTX_INIT has no effect with {num_context} context tokens, only with 4 or less")
+        return coop_context(model, num_context, "")
+    vectors = word_vectors(model, words)
+    if len(vectors) < num_context:
+        raise ValueError(
+            f"CTX_INIT must have at least as many tokens as there are context tokens, "
+            f"{num_context}; '{words}' has {len(vectors)}. Give more words, or none."
+        )
+    return vectors[:num_context].clone(), words
+
+
+class SentenceSlots(nn.Module):
+    """Sentences about each class whose tokens 1 to M are left open for learned vectors.
+
+    It has no parameters, and nothing of it is in a state dict: the class list is not trained.
+
+    Args:
+        model: the CLIP whose embeddings are used.
+        classnames: C names.
+        template: a sentence with `{}`; its first M tokens are those that are replaced.
+        num_slots: M.
+
+    Raises:
+        ValueError: less than M tokens stand before the class name.
+    """
+
+    def __init__(
+        self, model: CLIP, classnames: list[str], *, template: str, num_slots: int
+    ) -> None:
+        super().__init__()
+        if count_tokens(template.partition("{}")[0]) < num_slots:
+            raise ValueError(
+                f"At least {num_slots} tokens must stand before the class name, one for each "
+                f"context token; the sentence is '{template}'."
+            )
+        sentences = [fill(template, name) for name in classnames]
+        tokens = tokenize(sentences, classnames=classnames)
+        ends = end_of_text(tokens)
+        shared = _num_shared(tokens, ends)
+        embedded = embed(model, tokens[:, : int(ends.max()) + 1]).float()
+        for name, part in (
+            ("start", embedded[0, :1]),
+            ("shared", embedded[0, 1 + num_slots : shared]),
+            ("suffix", embedded[:, shared:]),
+        ):
+            self.register_buffer(name, part, persistent=False)
+        self.groups = group_by_length(ends - shared + 1)
+
+    def forward(
+        self, context: Tensor, *, deep: Iterable[Tensor] = (), injection: Injection | None = None
+    ) -> Prompts:
+        """The prompts with `context` [M, D], or [A, M, D], in the open places."""
+        parts = [self.start, context, self.shared]
+        if context.dim() == 3:
+            parts = [part.expand(len(context), -1, -1) for part in parts]
+        prefix = torch.cat(parts, dim=-2)
+        return Prompts(prefix, self.suffix, self.groups, tuple(deep), injection)

@@ -1,0 +1,53 @@
+"""The base of methods that prompt the image encoder too."""
+
+import clip
+from torch import Tensor
+
+from promptkit.image_encoder import VisionPrompts, encode_image, is_transformer
+from promptkit.trainer import PromptTrainer, unit
+
+
+class VisionPromptTrainer(PromptTrainer):
+    """Tunes prompts of both encoders, or of the image encoder alone."""
+
+    def vision_prompts(self) -> VisionPrompts | None:
+        """The prompts of the image encoder; None leaves it as it is."""
+        raise NotImplementedError
+
+    def check_cfg(self, cfg) -> None:
+        """As the base's; refuses what cannot be prompted, or stored, before anything is loaded."""
+        super().check_cfg(cfg)
+        backbone = cfg.MODEL.BACKBONE.NAME
+        if backbone in clip.available_models() and not backbone.startswith("ViT"):
+            raise ValueError(self._no_tokens(backbone))
+        if cfg.FEATURES.VIEWS:
+            raise ValueError(
+                f"FEATURES.VIEWS must be 0 with {type(self).__name__}, which prompts the image "
+                f"encoder: stored features would not change with the prompts; got "
+                f"{cfg.FEATURES.VIEWS}."
+            )
+
+    def load_frozen_clip(self) -> None:
+        """As the base's.
+
+        Raises:
+            ValueError: its image encoder is a ResNet.
+        """
+        super().load_frozen_clip()
+        if not is_transformer(self.clip_model):
+            raise ValueError(self._no_tokens(self.cfg.MODEL.BACKBONE.NAME))
+
+    def _no_tokens(self, backbone: str) -> str:
+        known = ", ".join(name for name in clip.available_models() if name.startswith("ViT"))
+        return (
+            f"{type(self).__name__} needs an image encoder with tokens, and that of {backbone} is "
+            f"a ResNet. Set MODEL.BACKBONE.NAME (--backbone) to one of {known}, Pocket; or take a "
+            "method that prompts the text alone, such as CoOp, KgCoOp or E2MIM."
+        )
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Prompted image features in unit norm: [B, 3, H, W] to [B, E]."""
+        prompts = self.vision_prompts()
+        if prompts is None:
+            return super().image_features(images)
+        return unit(encode_image(self.clip_model, images, prompts))

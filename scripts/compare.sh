@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# All methods side by side: base-to-new on the same data, shots, seeds and backbone; one table.
+#
+#   bash scripts/compare.sh <dataset> [Trainer ...]
+#
+# Without trainers, all that have a recipe for the data set. Each takes its own published (or pocket)
+# recipe. The table has accuracy, trained parameters, seconds a step and peak memory. Environment:
+#   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output/compare)
+#   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)
+#   DRY_RUN=1 prints the commands. Finished runs are kept; a method that fails does not stop the others.
+set -euo pipefail
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [[ $PWD != "$project" ]]; then # relative folders are the caller's
+  [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
+  [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
+  cd "$project"
+fi
+# shellcheck source=scripts/setup.sh
+source scripts/setup.sh
+
+if (($# < 1)); then
+  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
+dataset=$1
+shift
+export DATA=${DATA:-data} OUTPUT=${OUTPUT:-output/compare}
+if (($# == 0)); then # a linear probe has no classifier for new classes
+  while IFS= read -r trainer; do
+    set -- "$@" "$trainer"
+  done < <(basename -a configs/trainers/* | grep -v LinearProbe)
+fi
+
+if [[ -n ${DRY_RUN:-} ]]; then
+  for trainer; do
+    bash scripts/base2new.sh "$trainer" "$dataset"
+  done
+  exit
+fi
+setup_environment
+mkdir -p "$OUTPUT"
+failed=()
+for trainer; do
+  log=$OUTPUT/$trainer.log
+  echo "$trainer on $dataset (log: $log)"
+  if ! bash scripts/base2new.sh "$trainer" "$dataset" 2>&1 | tee "$log" |
+    awk '/^Result: / { sub("Result:", " "); print; fflush() }'; then
+    failed+=("$trainer")
+  fi
+done
+python -m reports base2new "$OUTPUT" --cost --title "$dataset, ${SHOTS:-16} shots"
+for trainer in ${failed[@]+"${failed[@]}"}; do
+  printf 'error: %s failed; the end of %s:\n' "$trainer" "$OUTPUT/$trainer.log" >&2
+  tail -n 5 "$OUTPUT/$trainer.log" >&2
+done
+((${#failed[@]} == 0))

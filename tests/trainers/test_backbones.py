@@ -1,0 +1,86 @@
+"""Text-only methods run on every OpenAI architecture; others refuse a ResNet by name.
+
+The models are random, with the real widths, heads and resolutions; their encoders are cut to one
+block a stage or two layers for images, and for texts to the nine that TCP's layer 8 needs.
+"""
+
+import clip
+import pytest
+import torch
+from clip.model import CLIP
+
+import train
+from dassl.engine import TRAINER_REGISTRY, build_trainer
+from promptkit import trainer as base
+from promptkit.vision_trainer import VisionPromptTrainer
+
+# embed_dim, resolution, image layers, image width, patch, text width, text heads
+ARCHITECTURES = {
+    "RN50": (1024, 224, (1, 1, 1, 1), 64, None, 512, 8),
+    "RN101": (512, 224, (1, 1, 1, 1), 64, None, 512, 8),
+    "RN50x4": (640, 288, (1, 1, 1, 1), 80, None, 640, 10),
+    "RN50x16": (768, 384, (1, 1, 1, 1), 96, None, 768, 12),
+    "RN50x64": (1024, 448, (1, 1, 1, 1), 128, None, 1024, 16),
+    "ViT-B/32": (512, 224, 2, 768, 32, 512, 8),
+    "ViT-B/16": (512, 224, 2, 768, 16, 512, 8),
+    "ViT-L/14": (768, 224, 2, 1024, 14, 768, 12),
+    "ViT-L/14@336px": (768, 336, 2, 1024, 14, 768, 12),
+}
+TEXT_ONLY = ("CoCoOp", "CoOp", "E2MIM", "KgCoOp", "ProGrad", "TCP")
+VISION = ("IVLP", "MaPLe", "PromptSRC", "VPT")
+
+
+def random_clip(name: str) -> CLIP:
+    embed, resolution, layers, width, patch, text_width, heads = ARCHITECTURES[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = CLIP(embed, resolution, layers, width, patch, 77, 49408, text_width, heads, 9)
+    return model.eval().requires_grad_(False)
+
+
+def test_every_architecture_is_here():
+    assert sorted(ARCHITECTURES) == sorted(clip.available_models())
+
+
+@pytest.mark.parametrize("backbone", ARCHITECTURES)
+def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
+    model, size = random_clip(backbone), ARCHITECTURES[backbone][1]
+    monkeypatch.setattr(base, "load_clip", lambda name: model)
+    monkeypatch.setattr(base, "weights_hash", lambda clip_model: "")
+    features = None
+    for name in TEXT_ONLY:
+        argv = tiny_argv(
+            name, "INPUT.SIZE", f"({size}, {size})", "DATASET.SUBSAMPLE_CLASSES", "base",
+            "DATALOADER.TRAIN_X.BATCH_SIZE", 1,
+            *(("TRAINER.TCP.LAYER", 8) if name == "TCP" else ()),
+        )  # fmt: skip
+        trainer = build_trainer(train.setup_cfg(train.parse_args(argv)))
+        images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
+        if features is None:  # the image encoder is the same for all
+            features = trainer.image_features(images)
+            assert features.shape == (1, ARCHITECTURES[backbone][0])
+        parts = trainer.loss(features, labels)
+        parts.setdefault("loss", parts.get("xe_loss"))
+        gradients = torch.autograd.grad(parts["loss"], list(trainer.learner.parameters()))
+        assert all(g.isfinite().all() for g in gradients), name
+        assert max(g.abs().max() for g in gradients) > 0, name
+        logits = trainer.model_inference(features)
+        assert logits.shape == (1, 3) and logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", VISION)
+def test_methods_that_prompt_images_refuse_a_resnet(tiny_argv, monkeypatch, capsys, name):
+    assert issubclass(TRAINER_REGISTRY.get(name), VisionPromptTrainer)
+    monkeypatch.setattr(base, "load_clip", lambda name: pytest.fail("weights were loaded first"))
+    assert train.main([*tiny_argv(name), "MODEL.BACKBONE.NAME", "RN50"]) == 1
+    message = capsys.readouterr().err
+    assert f"{name} needs an image encoder with tokens, and that of RN50 is a ResNet" in message
+    assert "ViT-B/16" in message
+
+
+def test_a_resnet_in_a_file_is_refused_as_well(tiny_argv, tmp_path, capsys):
+    model = CLIP(32, 32, (1, 1, 1, 1), 64, None, 77, 49408, 64, 1, 2)
+    torch.save(model.state_dict(), tmp_path / "resnet.pt")
+    argv = [*tiny_argv("VPT"), "MODEL.BACKBONE.NAME", str(tmp_path / "resnet.pt")]
+    assert train.main(argv) == 1
+    assert "resnet.pt is a ResNet" in capsys.readouterr().err

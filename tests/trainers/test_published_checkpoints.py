@@ -1,0 +1,125 @@
+"""Checkpoints in the layout of each method's published code load, and say what they leave out."""
+
+import pytest
+import torch
+
+# Registered name, its epoch, and our keys with the published ones where they are not the same.
+LAYOUTS = {
+    "CoOp": ("prompt_learner", 200, {}),
+    "CoCoOp": ("prompt_learner", 10, {}),
+    "KgCoOp": ("prompt_learner", 100, {}),
+    "ProGrad": ("prompt_learner", 100, {}),
+    "TCP": ("prompt_learner", 50, {}),
+    "VPT": (
+        "prompt_learner", 5,
+        {"ctx": "image_encoder.VPT", "deep.0": "image_encoder.transformer.resblocks.1.VPT_shallow"},
+    ),
+    "IVLP": (
+        "VLPromptLearner", 5,
+        {
+            "ctx": "prompt_learner.ctx",
+            "deep_text.0": "text_encoder.transformer.resblocks.1.VPT_shallow",
+            "deep_text.1": "text_encoder.transformer.resblocks.2.VPT_shallow",
+            "vision.ctx": "image_encoder.VPT",
+            "vision.deep.0": "image_encoder.transformer.resblocks.1.VPT_shallow",
+        },
+    ),
+    "MaPLe": (
+        "MultiModalPromptLearner", 5,
+        {
+            key: f"prompt_learner.{key}"
+            for key in (
+                "ctx", "proj.weight", "proj.bias", "compound_prompts_text.0",
+                "compound_prompt_projections.0.weight", "compound_prompt_projections.0.bias",
+            )
+        },
+    ),
+}  # fmt: skip
+LAYOUTS["PromptSRC"] = ("VLPromptLearner", 20, LAYOUTS["IVLP"][2])
+WHOLE = {"VPT", "IVLP", "MaPLe", "PromptSRC"}  # hold all of CLIP
+
+
+def published_state(name: str, trainer) -> dict[str, torch.Tensor]:
+    """Random values, in half precision, under the published keys; frozen tensors as they are."""
+    torch.manual_seed(5)
+    names = LAYOUTS[name][2]
+    prefix = "prompt_learner." if name in WHOLE else ""
+    state = {
+        names.get(key, key): torch.randn(value.shape).half()
+        for key, value in trainer.learner.state_dict().items()
+    }
+    if name != "VPT":
+        state |= {f"{prefix}token_{x}": torch.zeros(9, 2, 64) for x in ("prefix", "suffix")}
+    if name == "KgCoOp":
+        state |= {"bias_vectors": torch.zeros(1, 64), "meta_net.linear1.weight": torch.zeros(2, 2)}
+    if name in WHOLE:
+        visual = trainer.clip_model.visual.state_dict()
+        state |= {f"image_encoder.{key}": value.half() for key, value in visual.items()}
+        text = trainer.clip_model.transformer.state_dict()
+        state |= {f"text_encoder.transformer.{key}": value.half() for key, value in text.items()}
+        state["logit_scale"] = torch.tensor(4.6)
+    if name == "PromptSRC":
+        state |= {f"prompt_learner.ZS_image_encoder.{key}": value for key, value in visual.items()}
+    return state
+
+
+@pytest.fixture
+def published(tiny_trainer, tmp_path):
+    """Builds a trainer and writes a published checkpoint for it, changed by `edit`."""
+
+    def write(name: str, edit=lambda state: None):
+        options = ("TRAINER.PROGRAD.N_CTX", 16) if name == "ProGrad" else ()
+        trainer = tiny_trainer(name, *options)
+        state = published_state(name, trainer)
+        edit(state)
+        folder, epoch, _ = LAYOUTS[name]
+        (tmp_path / "weights" / folder).mkdir(parents=True)
+        path = tmp_path / "weights" / folder / f"model.pth.tar-{epoch}"
+        torch.save({"state_dict": state, "epoch": epoch}, path)
+        return trainer, state, lambda: trainer.load_model(str(tmp_path / "weights"), epoch=epoch)
+
+    return write
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_it_loads_to_the_last_bit_and_says_what_it_ignores(published, capsys, name):
+    trainer, state, load = published(name)
+    load()
+    names = LAYOUTS[name][2]
+    for key, value in trainer.learner.state_dict().items():
+        assert torch.equal(value, state[names.get(key, key)].float()), key
+    printed = capsys.readouterr().out
+    assert ("tensors of CLIP itself, which is frozen" in printed) == (name in WHOLE)
+    assert ("they belong to the class list of training" in printed) == (name != "VPT")
+    assert ("saves and never uses" in printed) == (name == "KgCoOp")
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+@pytest.mark.parametrize("what", ["a shape", "one key less", "one key more"])
+def test_a_real_mismatch_is_an_error_and_loads_nothing(published, name, what):
+    names = LAYOUTS[name][2]
+
+    def edit(state):
+        key = names.get("ctx", "ctx")
+        if what == "a shape":
+            state[key] = torch.zeros(7, 64)
+        elif what == "one key less":
+            del state[key]
+        else:
+            state["text_encoder.transformer.resblocks.9.VPT_shallow"] = torch.zeros(2, 64)
+
+    trainer, _, load = published(name, edit)
+    before = {key: value.clone() for key, value in trainer.learner.state_dict().items()}
+    with pytest.raises(ValueError, match="does not fit this model: '"):
+        load()
+    assert all(torch.equal(v, before[k]) for k, v in trainer.learner.state_dict().items())
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_a_file_with_another_clip_in_it_is_refused(published, name):
+    def edit(state):
+        state["image_encoder.conv1.weight"] = -state["image_encoder.conv1.weight"]
+
+    _, _, load = published(name, edit)
+    with pytest.raises(ValueError, match="holds the whole of a CLIP that is another"):
+        load()

@@ -1,0 +1,110 @@
+"""CoCoOp: CoOp whose context is moved by each image.
+
+    v_m(x) = v_m + h(z),   h = Linear(E, E/16) - ReLU - Linear(E/16, D)      L = CE
+
+z is the image feature in unit norm. Every image has its own text features of all classes, which
+costs B x C sequences a step: the start of each image's prompts is encoded once for all classes,
+and CHUNK bounds how many sequences are alive at a time (with more than one chunk, what is in
+between is computed again in the backward pass).
+
+Paper: Conditional Prompt Learning for Vision-Language Models, arXiv:2203.05557. Published code:
+KaiyangZhou/CoOp at ff61507, trainers/cocoop.py, which needs batch size 1 in half of its uses for
+memory's sake; the recipes keep it, any other works. Differences: the meta-net is fp32 in every
+precision.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from clip.model import CLIP
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from dassl.engine import TRAINER_REGISTRY
+from promptkit.config import ContextConfig, require_range
+from promptkit.sentences import SentenceSlots, coop_context
+from promptkit.text_encoder import ENCODERS, Prompts
+from promptkit.trainer import PromptTrainer, unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoCoOpConfig(ContextConfig):
+    """Options under TRAINER.COCOOP."""
+
+    chunk: int = 2048  # most sequences (images x classes) encoded at a time
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range("chunk", self.chunk, 1)
+
+
+class ConditionalPrompts(nn.Module):
+    """A context and the net that moves it; keys of the state dict are the published ones."""
+
+    def __init__(self, model: CLIP, classnames: list[str], *, num_context: int, init: str) -> None:
+        super().__init__()
+        context, words = coop_context(model, num_context, init)
+        self.ctx = nn.Parameter(context)
+        width = model.text_projection.shape[1]
+        layers = {
+            "linear1": nn.Linear(width, width // 16),
+            "relu": nn.ReLU(),
+            "linear2": nn.Linear(width // 16, context.shape[1]),
+        }
+        self.meta_net = nn.Sequential(OrderedDict(layers))
+        self.slots = SentenceSlots(
+            model, classnames, template=f"{words} {{}}.", num_slots=len(context)
+        )
+
+    def forward(self, image_features: Tensor) -> Prompts:
+        """Image features [B, E] in unit norm to prompts with a prefix for each image."""
+        bias = self.meta_net(image_features.float())  # [B, D]
+        return self.slots(self.ctx + bias[:, None])
+
+
+@TRAINER_REGISTRY.register()
+class CoCoOp(PromptTrainer):
+    """Conditional context optimisation."""
+
+    Config = CoCoOpConfig
+
+    def build_learner(self, classnames: list[str]) -> ConditionalPrompts:
+        """Context and meta-net."""
+        options = self.options
+        return ConditionalPrompts(
+            self.clip_model, classnames, num_context=options.n_ctx, init=options.ctx_init
+        )
+
+    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy."""
+        logits = self.conditional_logits(self.image_features(images))
+        return {"loss": F.cross_entropy(logits, labels), "acc": self.accuracy(logits, labels)}
+
+    def model_inference(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] to logits [B, C]; nothing can be kept from one image to the next."""
+        with torch.no_grad(), self.precision.autocast():
+            return self.conditional_logits(self.image_features(images))
+
+    def conditional_logits(self, image_features: Tensor) -> Tensor:
+        """Logits [B, C] of image features [B, E], CHUNK sequences at a time."""
+        prompts = self.learner(image_features)
+        num_classes = len(prompts.suffix)
+        images = torch.arange(len(image_features)).split(max(1, self.options.chunk // num_classes))
+        classes = torch.arange(num_classes).split(self.options.chunk)
+        parts = [prompts.of_classes(rows) if len(classes) > 1 else prompts for rows in classes]
+        keep = len(images) * len(classes) == 1 or not torch.is_grad_enabled()
+
+        def piece(rows: Tensor, part: Prompts) -> Tensor:
+            arguments = image_features[rows], prompts.prefix[rows], part
+            if keep:
+                return self._logits_of(*arguments)
+            return checkpoint(self._logits_of, *arguments, use_reentrant=False)
+
+        return torch.cat([torch.cat([piece(i, p) for p in parts], dim=1) for i in images])
+
+    def _logits_of(self, image_features: Tensor, prefix: Tensor, prompts: Prompts) -> Tensor:
+        own = Prompts(prefix, prompts.suffix, prompts.groups)
+        text_features = ENCODERS[self.options.text_encoder](self.clip_model, own)
+        return self.logits(image_features, unit(text_features))  # [B, C]

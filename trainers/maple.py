@@ -1,0 +1,97 @@
+"""MaPLe: deep prompts of the text that become those of the image by linear maps.
+
+    P_j = W_j V_j + b_j  for the layers j = 0 ... J-1         L = CE
+
+V_j [M, D] replaces the first M context tokens at the input of text layer j, P_j [M, D'] stands
+behind the patches at the input of image layer j. The words of CTX_INIT beyond the first M tokens
+stay as they are: with M = 2, "a photo" is learned and "of a" is not.
+
+Paper: MaPLe: Multi-modal Prompt Learning, arXiv:2210.03117. Published code:
+muzairkhattak/multimodal-prompt-learning at 69bce21, trainers/maple.py. As there, the maps of the
+deeper layers start as copies of one. Differences: widths are the backbone's (there 512 and 768),
+and everything learned is fp32.
+"""
+
+import copy
+from dataclasses import dataclass
+
+from clip.model import CLIP
+from torch import nn
+
+from dassl.engine import TRAINER_REGISTRY
+from promptkit.config import ContextConfig
+from promptkit.deep_prompts import check_depth, num_layers, random_layers
+from promptkit.image_encoder import VisionPrompts
+from promptkit.sentences import SentenceSlots, initial_context
+from promptkit.text_encoder import Prompts
+from promptkit.vision_trainer import VisionPromptTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaPLeConfig(ContextConfig):
+    """Options under TRAINER.MAPLE."""
+
+    n_ctx: int = 2  # context tokens; CTX_INIT is used up to 4
+    ctx_init: str = "a photo of a"
+    prompt_depth: int = 9  # J: layers of both encoders with prompts of their own
+
+
+class MultiModalPrompts(nn.Module):
+    """Prompts of the text and the maps to the image; keys are the published ones, shortened."""
+
+    def __init__(
+        self, model: CLIP, classnames: list[str], *, num_context: int, depth: int, init: str
+    ) -> None:
+        super().__init__()
+        check_depth("PROMPT_DEPTH", depth, min(num_layers(model)))
+        context, words = initial_context(model, num_context, init)
+        print(f'MaPLe design: Multi-modal Prompt Learning\nInitial context: "{words}"')
+        print(f"Number of MaPLe context words (tokens): {num_context}")
+        width, vision_width = context.shape[1], model.visual.class_embedding.shape[0]
+        self.proj = nn.Linear(width, vision_width)
+        self.ctx = nn.Parameter(context)
+        self.compound_prompts_text = random_layers(depth, num_context, width)
+        one = nn.Linear(width, vision_width)
+        self.compound_prompt_projections = nn.ModuleList(
+            copy.deepcopy(one) for _ in range(depth - 1)
+        )
+        self.slots = SentenceSlots(
+            model, classnames, template=f"{words} {{}}.", num_slots=num_context
+        )
+
+    def forward(self) -> Prompts:
+        """The prompts of the text encoder."""
+        return self.slots(self.ctx, deep=self.compound_prompts_text)
+
+    def vision_prompts(self) -> VisionPrompts:
+        """The prompts of the image encoder, mapped from those of the text."""
+        pairs = zip(self.compound_prompt_projections, self.compound_prompts_text, strict=True)
+        return VisionPrompts(self.proj(self.ctx), tuple(map_(text) for map_, text in pairs))
+
+    @property
+    def published_names(self) -> dict[str, str]:
+        """Our keys and the published ones."""
+        return {key: f"prompt_learner.{key}" for key in self.state_dict()}
+
+
+@TRAINER_REGISTRY.register()
+class MaPLe(VisionPromptTrainer):
+    """Multi-modal prompt learning."""
+
+    Config = MaPLeConfig
+    learner_name = "MultiModalPromptLearner"
+
+    def build_learner(self, classnames: list[str]) -> MultiModalPrompts:
+        """Prompts and maps."""
+        options = self.options
+        return MultiModalPrompts(
+            self.clip_model,
+            classnames,
+            num_context=options.n_ctx,
+            depth=options.prompt_depth,
+            init=options.ctx_init,
+        )
+
+    def vision_prompts(self) -> VisionPrompts:
+        """The prompts of the image encoder."""
+        return self.learner.vision_prompts()
