@@ -86,6 +86,7 @@ class PromptTrainer(TrainerX):
         self.logit_scale = clip_model.logit_scale.detach().float().exp()
         self.scaler = self.precision.scaler()
         self._class_features: Tensor | None = None
+        self.step_sec: list[float] = []  # of each optimisation step so far
 
     # One step -------------------------------------------------------------------------------------
 
@@ -162,7 +163,6 @@ class PromptTrainer(TrainerX):
     def before_train(self) -> None:
         """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
         super().before_train()
-        self.step_sec: list[float] = []
         views = self.cfg.FEATURES.VIEWS
         if views:
             print(f"Encoding {views} view(s) of {len(self.dm.dataset.train_x)} training images")

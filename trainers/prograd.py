@@ -136,7 +136,8 @@ class ProGrad(PromptTrainer):
 
 def projected(gradient: Tensor, other: Tensor, share: float) -> Tensor:
     """A gradient without `share` of its component against `other`, if it has one."""
-    if not (gradient * other).sum() < 0:
+    size = other.norm()
+    if not (gradient * other).sum() < 0 or not size > 0:  # the square of a tiny one is 0
         return gradient
-    direction = other / other.norm()
+    direction = other / size
     return gradient - share * (gradient * direction).sum() * direction

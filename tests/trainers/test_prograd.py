@@ -3,7 +3,7 @@
 import clip
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import train
@@ -82,10 +82,11 @@ vectors = st.lists(st.floats(-10, 10, width=32), min_size=3, max_size=3).map(tor
 
 
 @given(vectors, vectors)
+@settings(deadline=None)
 def test_the_projection_never_goes_against_the_other_gradient(gradient, other):
     result = prograd.projected(gradient, other, 1.0)
     dot, size = (gradient * other).sum(), float(other.norm())
-    if dot >= 0:
+    if dot >= 0 or size == 0:
         assert torch.equal(result, gradient)
     else:
         assert float((result * other).sum()) == pytest.approx(0, abs=1e-4 * max(1, size) * 20)
