@@ -8,11 +8,25 @@ from torch.nn import functional as F
 
 def project(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of tokens x [G, S, D], each [G, heads, S, D / heads]."""
+    return _heads(block, x, slice(None), 3)
+
+
+def queries(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
+    """The queries alone."""
+    return _heads(block, x, slice(0, x.shape[-1]), 1)[0]
+
+
+def keys_values(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values alone."""
+    return _heads(block, x, slice(x.shape[-1], None), 2)
+
+
+def _heads(block: ResidualAttentionBlock, x: Tensor, rows: slice, parts: int) -> tuple[Tensor, ...]:
     attention = block.attn
-    packed = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
-    heads = packed.unflatten(-1, (3, attention.num_heads, -1))  # [G, S, 3, heads, D / heads]
-    query, key, value = heads.permute(2, 0, 3, 1, 4)
-    return query, key, value
+    weight, bias = attention.in_proj_weight[rows], attention.in_proj_bias[rows]
+    packed = F.linear(block.ln_1(x), weight, bias)
+    heads = packed.unflatten(-1, (parts, attention.num_heads, -1))  # [G, S, parts, heads, d]
+    return heads.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def finish(block: ResidualAttentionBlock, x: Tensor, attended: Tensor) -> Tensor:

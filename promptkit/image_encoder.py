@@ -12,7 +12,7 @@ from clip.model import CLIP, VisionTransformer
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptkit.blocks import finish, project, replace_tokens
+from promptkit.blocks import finish, keys_values, project, queries, replace_tokens
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,15 @@ class VisionPrompts:
     deep: tuple[Tensor, ...] = ()
 
 
-def encode_image(model: CLIP, images: Tensor, prompts: VisionPrompts) -> Tensor:
-    """Image features [B, E] of images [B, 3, H, W], not normalised."""
-    visual = model.visual
+def encode_image(model: CLIP, images: Tensor, prompts: VisionPrompts | None = None) -> Tensor:
+    """Image features [B, E] of images [B, 3, H, W], not normalised.
+
+    Without prompts they equal `model.encode_image`'s, which also finishes the tokens of the last
+    layer that nobody reads.
+    """
+    if not is_transformer(model):
+        return model.encode_image(images)
+    visual, prompts = model.visual, prompts or VisionPrompts(model.visual.class_embedding[None][:0])
     patches = visual.conv1(images.to(model.dtype)).flatten(2).transpose(1, 2)
     start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([start, patches], dim=1) + visual.positional_embedding.to(patches.dtype)
@@ -41,10 +47,13 @@ def encode_image(model: CLIP, images: Tensor, prompts: VisionPrompts) -> Tensor:
     for index, block in enumerate(visual.transformer.resblocks):
         if 0 < index <= len(prompts.deep):
             x = replace_tokens(x, prompts.deep[index - 1], place)
-        query, key, value = project(block, x)
-        if index == last:  # only the class token is read
-            x, query = x[:, :1], query[:, :, :1]
-        x = finish(block, x, F.scaled_dot_product_attention(query, key, value))
+        if index < last:
+            attended = F.scaled_dot_product_attention(*project(block, x))
+        else:  # only the class token is read
+            key, value = keys_values(block, x)
+            x = x[:, :1]
+            attended = F.scaled_dot_product_attention(queries(block, x), key, value)
+        x = finish(block, x, attended)
     return visual.ln_post(x[:, 0]) @ visual.proj
 
 

@@ -16,7 +16,7 @@ from clip.model import CLIP, ResidualAttentionBlock
 from torch import Tensor
 from torch.nn import functional as F
 
-from promptkit.blocks import finish, project, replace_tokens
+from promptkit.blocks import finish, keys_values, project, queries, replace_tokens
 from promptkit.tokens import CONTEXT_LENGTH
 
 # Running one more group of suffixes costs about as much as this many tokens more in a group.
@@ -113,22 +113,20 @@ def encode_prompts(model: CLIP, prompts: Prompts) -> Tensor:
         place = positions[start : start + group.length].to(dtype)
         state = suffix[group.rows, : group.length] + place
         states.append(state.expand(count, -1, -1, -1).flatten(0, 1))
-    for index, block in enumerate(model.transformer.resblocks):
+    *blocks, last = model.transformer.resblocks
+    for index, block in enumerate([*blocks, last]):
         if 0 < index <= len(prompts.deep):
             prefix = replace_tokens(prefix, prompts.deep[index - 1], 1)
         if prompts.injection and index == prompts.injection.layer:
             states = _inject(prefix, states, prompts)
             prefix = prefix[:, :0]
-        prefix, states = _layer(block, prefix, states)
+        if block is not last:
+            prefix, states = _layer(block, prefix, states)
     joined = start - prefix.shape[1]  # tokens of the prefix that the states hold by now
+    ends = [group.ends.to(suffix.device) + joined for group in prompts.groups]
     features = [
-        state.unflatten(0, (count, -1))[
-            :,
-            torch.arange(len(group.ends), device=state.device),
-            group.ends.to(state.device) + joined,
-        ]
-        for state, group in zip(states, prompts.groups, strict=True)
-    ]
+        x.unflatten(0, (count, -1)) for x in _last_layer(last, prefix, states, ends)
+    ]  # per group [A, G, D]
     order = torch.cat([group.rows for group in prompts.groups]).argsort()
     features = model.ln_final(torch.cat(features, dim=1))[:, order].to(dtype)
     features = features @ model.text_projection
@@ -163,6 +161,25 @@ def _layer(
         suffix_attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         outputs.append(finish(block, state, suffix_attended))
     return finish(block, prefix, attended), outputs
+
+
+def _last_layer(
+    block: ResidualAttentionBlock, prefix: Tensor, states: list[Tensor], ends: list[Tensor]
+) -> list[Tensor]:
+    """The last block where it is read, at the ends of text: per group [A * G, D]."""
+    prefix_key, prefix_value = keys_values(block, prefix)
+    outputs = []
+    for state, end in zip(states, ends, strict=True):
+        size = len(state) // len(prefix)
+        key, value = keys_values(block, state)
+        key = torch.cat([_for_each(prefix_key, size), key], dim=2)
+        value = torch.cat([_for_each(prefix_value, size), value], dim=2)
+        end = end.repeat(len(prefix))
+        read = state[torch.arange(len(state), device=state.device), end][:, None]  # [A * G, 1, D]
+        mask = _suffix_mask(prefix.shape[1], state.shape[1], state.device)[end][:, None, None]
+        attended = F.scaled_dot_product_attention(queries(block, read), key, value, attn_mask=mask)
+        outputs.append(finish(block, read, attended)[:, 0])
+    return outputs
 
 
 def _whole(block: ResidualAttentionBlock, state: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from promptkit import checkpoint
 from promptkit.clip_loader import check_input_size, load_clip, weights_hash
 from promptkit.config import PromptConfig, read_options
 from promptkit.features import bank_loader, check_views
+from promptkit.image_encoder import encode_image
 from promptkit.precision import resolve
 from promptkit.text_encoder import ENCODERS, Prompts
 
@@ -95,7 +96,7 @@ class PromptTrainer(TrainerX):
         if images.dim() == 2:
             return images
         with torch.no_grad():
-            return unit(self.clip_model.encode_image(images))
+            return unit(encode_image(self.clip_model, images))
 
     def text_features(self) -> Tensor:
         """Text features of all classes in unit norm [C, E]; gradients flow to the learner."""
