@@ -2,7 +2,8 @@
 
 Takes the arguments of CoOp's train.py. Precedence: defaults < data set yaml < method yaml < flags
 < trailing KEY VALUE pairs. A folder whose run is finished is left as it is; one with an unfinished
-run is resumed.
+run is resumed. The arguments of further runs may follow after --then: they share the process, whose
+start takes longer than a small evaluation.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable
 
 from promptkit import manifest
+
+THEN, FINAL = "--then", "final"
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
@@ -35,7 +38,11 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     add("--head", default="", help="MODEL.HEAD.NAME")
     add("--eval-only", action="store_true", help="load --model-dir and test, do not train")
     add("--model-dir", default="", help="run folder to load for --eval-only")
-    add("--load-epoch", type=int, help="epoch to load; without it the best on validation")
+    add(
+        "--load-epoch",
+        type=lambda text: text if text == FINAL else int(text),
+        help="epoch to load; without it the best on validation; final is what its run tested with",
+    )
     add("--no-train", action="store_true", help="build everything, then stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config pairs, merged last")
     return parser.parse_args(argv)
@@ -171,6 +178,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
 
     cfg = setup_cfg(args)
     check_names(cfg)
+    resolve_epoch(args)
     if (args.model_dir or args.load_epoch is not None) and not args.eval_only:
         print("Note that --model-dir and --load-epoch have no effect without --eval-only")
     plan = plan_of(args, cfg)
@@ -201,6 +209,28 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         trainer.train()
     if args.eval_only or not cfg.TEST.NO_TEST:
         save_result(trainer, plan, args, argv, stopwatch)
+
+
+def resolve_epoch(args: argparse.Namespace) -> None:
+    """Puts the epoch in place of `--load-epoch final`: the best if the run kept it, or the last.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+    """
+    if args.load_epoch != FINAL:
+        return
+    folder = glob.escape(args.model_dir)
+    if glob.glob(os.path.join(folder, "*", "model-best.pth.tar")):
+        args.load_epoch = None
+        return
+    pointers = sorted(glob.glob(os.path.join(folder, "*", "checkpoint")))
+    if not pointers:
+        raise FileNotFoundError(
+            f"--load-epoch final: no checkpoint in --model-dir '{args.model_dir}'. Give the folder "
+            "of a run that has trained."
+        )
+    with open(pointers[0]) as file:
+        args.load_epoch = int(file.readline().rsplit("-", 1)[-1])
 
 
 def load(trainer, args: argparse.Namespace) -> None:
@@ -261,8 +291,29 @@ def announce_finished(directory: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs; errors that a user can mend are one message, all others keep their traceback."""
+    """Carries out the runs between --then; the first that fails is the last."""
     argv = sys.argv[1:] if argv is None else argv
+    console = sys.stdout
+    for part in _split(argv):
+        code = run_or_explain(part)
+        sys.stdout = console  # a run tees it into its log
+        if code:
+            return code
+    return 0
+
+
+def _split(argv: list[str]) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for word in argv:
+        if word == THEN:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+def run_or_explain(argv: list[str]) -> int:
+    """One run; errors that a user can mend are one message, all others keep their traceback."""
     args = parse_args(argv)
     try:
         if args.output_dir and manifest.is_finished(args.output_dir, argv):

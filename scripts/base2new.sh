@@ -66,20 +66,13 @@ for seed in ${SEEDS:-1 2 3}; do
     --dataset-config-file "configs/datasets/$dataset.yaml"
     --config-file "configs/trainers/$trainer/$recipe.yaml")
   opts=(DATASET.NUM_SHOTS "$shots" "$@")
+  new=(--output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new)
   if [[ $trainer == Zeroshot* ]]; then # nothing to train, so two evaluations
-    for subset in base new; do
-      run "${common[@]}" --eval-only --output-dir "$output/base2new/test_$subset/$tail" \
-        "${opts[@]}" DATASET.SUBSAMPLE_CLASSES "$subset"
-    done
-    continue
+    run "${common[@]}" --eval-only --output-dir "$output/base2new/test_base/$tail" \
+      "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base --then "${common[@]}" --eval-only "${new[@]}"
+  else
+    trained=$output/base2new/train_base/$tail
+    run "${common[@]}" --output-dir "$trained" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base \
+      --then "${common[@]}" --eval-only --model-dir "$trained" --load-epoch final "${new[@]}"
   fi
-  trained=$output/base2new/train_base/$tail
-  run "${common[@]}" --output-dir "$trained" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES base
-  evaluate=("${common[@]}" --eval-only --model-dir "$trained")
-  # The best on validation, if the run kept one: base was measured with it.
-  if ! compgen -G "$trained/*/model-best.pth.tar" >/dev/null; then
-    epoch=$(cat "$trained"/*/checkpoint 2>/dev/null | sed -n '1s/.*tar-//p' || true)
-    evaluate+=(--load-epoch "${epoch:-LAST}")
-  fi
-  run "${evaluate[@]}" --output-dir "$output/base2new/test_new/$tail" "${opts[@]}" DATASET.SUBSAMPLE_CLASSES new
 done
