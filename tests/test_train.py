@@ -301,3 +301,39 @@ def test_a_finished_run_is_recognised_without_importing_torch(tmp_path):
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Result: CoOp on D, base classes, seed 1: 50.00 %" in done.stdout
+
+
+def test_runs_after_then_are_runs_of_their_own(tiny_argv, tmp_path):
+    """Trained on base and tested on new in one process or in two: the same results."""
+    base, new = ("DATASET.SUBSAMPLE_CLASSES", "base"), ("DATASET.SUBSAMPLE_CLASSES", "new")
+    found = []
+    for name in ("one", "two"):
+        flags = ("--eval-only", "--model-dir", str(tmp_path / name), "--load-epoch", "final")
+        first = tiny_argv("CoOp", *base, output=name)
+        second = tiny_argv("CoOp", *new, output=f"{name}-new", flags=flags)
+        if name == "one":
+            assert train.main([*first, "--then", *second]) == 0
+        else:
+            assert train.main(first) == train.main(second) == 0
+        results = [result_of(tmp_path / folder) for folder in (name, f"{name}-new")]
+        assert [r["subset"] for r in results] == ["base", "new"]
+        assert results[1]["checkpoint"]["epoch"] == 2
+        found.append([r["metrics"] for r in results])
+        log = (tmp_path / name / "log.txt").read_text()
+        assert "Evaluate on the *test* set" in log and f"{name}-new" not in log
+    assert found[0] == found[1]
+
+
+def test_after_a_run_that_fails_nothing_follows(tiny_argv, tmp_path, capsys):
+    wrong = tiny_argv("CoOp", "DATASET.SUBSAMPLE_CLASSES", "old", output="wrong")
+    assert train.main([*wrong, "--then", *tiny_argv("CoOp", output="next")]) == 1
+    assert "SUBSAMPLE_CLASSES" in capsys.readouterr().err and not (tmp_path / "next").exists()
+
+
+def test_the_final_model_is_the_best_if_it_was_kept(tiny_argv, tmp_path, capsys):
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "run"), "--load-epoch", "final")
+    assert train.main(tiny_argv("CoOp", output="early", flags=flags)) == 1
+    assert "--load-epoch final: no checkpoint in --model-dir" in capsys.readouterr().err
+    assert train.main(tiny_argv("CoOp", "TEST.FINAL_MODEL", "best_val")) == 0
+    assert train.main(tiny_argv("CoOp", output="late", flags=flags)) == 0
+    assert 'model-best.pth.tar" (epoch' in capsys.readouterr().out
