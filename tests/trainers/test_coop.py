@@ -7,6 +7,15 @@ from torch.nn import functional as F
 
 import train
 from promptkit.text_encoder import encode_prompts_reference
+from promptkit.tokens import count_tokens
+from tests.trainers.literal import (
+    assert_trainer_is_literal,
+    cross_entropy,
+    image_feature,
+    names_of,
+    scale_of,
+    text_feature,
+)
 
 
 def batch_of(trainer):
@@ -32,6 +41,33 @@ def test_loss_is_cross_entropy_of_scaled_cosines_from_clips_own_encoders(tiny_tr
     torch.testing.assert_close(parts["loss"], F.cross_entropy(logits, labels), rtol=1e-5, atol=0)
     right = (logits.argmax(1) == labels).float().mean() * 100
     assert parts["acc"].item() == pytest.approx(right.item())
+
+
+@pytest.mark.parametrize(
+    ("position", "sentence"),
+    [("end", "X X X X {}."), ("middle", "X X {} X X."), ("front", "{} X X X X.")],
+)
+@pytest.mark.parametrize("csc", [False, True])
+def test_logits_loss_and_gradients_are_the_formulas(tiny_trainer, position, sentence, csc):
+    key = "TRAINER.COOP."
+    options = (f"{key}CLASS_TOKEN_POSITION", position, f"{key}CSC", csc, f"{key}N_CTX", 4)
+    trainer = tiny_trainer("CoOp", *options)
+    model = trainer.clip_model
+
+    def literal(p, images, labels):
+        contexts = p["ctx"] if csc else p["ctx"].expand(6, -1, -1)
+        s = []
+        for name, context in zip(names_of(trainer), contexts, strict=True):
+            words = model.token_embedding(clip.tokenize([name]))[0].double()
+            words = words[1 : 1 + count_tokens(name)]
+            half = {"end": 4, "middle": 2, "front": 0}[position]
+            tokens = torch.cat([context[:half], words, context[half:]])
+            s.append(text_feature(model, sentence.format(name), tokens))
+        z = torch.stack([image_feature(model, x) for x in images])
+        logits = scale_of(trainer) * z @ torch.stack(s).T
+        return logits, {"loss": cross_entropy(logits, labels)}
+
+    assert list(assert_trainer_is_literal(trainer, literal)) == ["ctx"]
 
 
 def test_a_step_changes_the_context_only(tiny_trainer):

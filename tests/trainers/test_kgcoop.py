@@ -1,48 +1,46 @@
 """KgCoOp against its formula."""
 
-import clip
 import pytest
 import torch
-from torch.nn import functional as F
 
 import train
-
-
-def literal_loss(trainer, images, labels, weight: float) -> torch.Tensor:
-    """Cross-entropy + weight * mean(1 - cos), class by class, 77 tokens each, in float64."""
-    model = trainer.clip_model
-    logits, distances = [], []
-    features = F.normalize(model.encode_image(images).double(), dim=-1)
-    names = [name.replace("_", " ") for name in trainer.dm.dataset.classnames]
-    template = trainer.dm.dataset.template
-    for name in names:
-        tokens = clip.tokenize([f"X X X X {name}."])
-        embedded = model.token_embedding(tokens)
-        embedded = torch.cat([embedded[:, :1], trainer.learner.ctx[None], embedded[:, 5:]], dim=1)
-        x = model.transformer((embedded + model.positional_embedding).transpose(0, 1))
-        x = model.ln_final(x.transpose(0, 1))[0, tokens[0].argmax()] @ model.text_projection
-        soft = F.normalize(x.double(), dim=0)
-        hand = model.encode_text(clip.tokenize([template.format(name)]))[0].double()
-        distances.append(1 - soft @ F.normalize(hand, dim=0))
-        logits.append(model.logit_scale.exp().double() * features @ soft)
-    ce = F.cross_entropy(torch.stack(logits, dim=1), labels)
-    return ce + weight * torch.stack(distances).mean()
+from tests.trainers.literal import (
+    assert_trainer_is_literal,
+    cross_entropy,
+    image_feature,
+    names_of,
+    scale_of,
+    text_feature,
+)
+from trainers import kgcoop
 
 
 @pytest.mark.parametrize("weight", [8.0, 0.5])
-def test_loss_and_gradient_equal_a_literal_forward_pass(tiny_trainer, weight):
+def test_logits_losses_and_gradients_are_the_formulas(tiny_trainer, weight):
     trainer = tiny_trainer("KgCoOp", "TRAINER.KGCOOP.W", weight)
-    with torch.no_grad():
-        trainer.learner.ctx += 0.3 * torch.randn(4, 64)
-    images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
-    expected = literal_loss(trainer, images, labels, weight)
-    (expected_gradient,) = torch.autograd.grad(expected, trainer.learner.ctx)
-    loss = trainer.loss(images, labels)["loss"]
-    (gradient,) = torch.autograd.grad(loss, trainer.learner.ctx)
-    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
-    torch.testing.assert_close(
-        gradient, expected_gradient, rtol=1e-4, atol=1e-5 * float(expected_gradient.abs().max())
-    )
+    model = trainer.clip_model
+
+    def literal(p, images, labels):
+        names = names_of(trainer)
+        s = torch.stack([text_feature(model, f"X X X X {name}.", p["ctx"]) for name in names])
+        h = torch.stack([text_feature(model, f"a drawing of a {name}.") for name in names])
+        z = torch.stack([image_feature(model, x) for x in images])
+        logits = scale_of(trainer) * z @ s.T
+        ce, distance = cross_entropy(logits, labels), (1 - (s * h).sum(1)).mean()
+        return logits, {"ce": ce, "distance": distance, "loss": ce + weight * distance}
+
+    assert list(assert_trainer_is_literal(trainer, literal)) == ["ctx"]
+
+
+def test_the_published_sentence_of_a_data_set_is_taken(tiny_trainer, monkeypatch):
+    monkeypatch.setitem(kgcoop.TEMPLATES, "TinyShapes", "a {}, a type of shape.")
+    trainer = tiny_trainer("KgCoOp")
+    expected = [
+        text_feature(trainer.clip_model, f"a {name}, a type of shape.")
+        for name in names_of(trainer)
+    ]
+    found = trainer.hand_crafted.double()
+    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-5)
 
 
 def test_it_starts_on_the_hand_crafted_view_when_the_words_are_the_same(tiny_trainer):
