@@ -13,16 +13,20 @@ A data set in this form is a short class:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DatasetBase, Datum
-from dassl.utils import read_json, write_json
-from datasets.few_shot import as_lists, few_shot, make_datum, replacing, subsample_classes
-
-Splits = tuple[list[Datum], list[Datum], list[Datum]]  # train, val, test
-SPLIT_NAMES = ("train", "val", "test")
+from datasets.few_shot import as_lists, few_shot, subsample_classes
+from datasets.split_file import (
+    SPLIT_NAMES,
+    Entries,
+    Splits,
+    published_split,
+    read_entries,
+    read_split,
+    save_split,
+)
 
 
 class CoOpDataset(DatasetBase):
@@ -49,14 +53,55 @@ class CoOpDataset(DatasetBase):
 
     def __init__(self, cfg: CfgNode) -> None:
         root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT))
+        self.locate(root)
+        self.prepare(root)
+        self._check_folder(cfg.DATASET.ROOT)
+        train, val, test = self.read(cfg)
+        # Before the classes are chosen: all, base and new share one file of picks.
+        train, val = self.pick_shots(cfg, train, val)
+        train, val, test = subsample_classes(
+            train, self.validation(val, test), test, subsample=cfg.DATASET.SUBSAMPLE_CLASSES
+        )
+        super().__init__(train_x=train, val=val, test=test)
+
+    def locate(self, root: str) -> None:
+        """Sets the paths of the data set below an absolute `root`."""
         self.dataset_dir = os.path.join(root, type(self).dataset_dir)
         self.image_dir = os.path.normpath(os.path.join(self.dataset_dir, type(self).image_dir))
         self.split_path = os.path.join(self.dataset_dir, self.split_file)
-        self.prepare(root)
-        self._check_folder(cfg.DATASET.ROOT)
-        train, val, test = self._read_or_build_split()
-        # Before the classes are chosen: all, base and new share one file of picks.
-        train, val = few_shot(
+
+    def prepare(self, root: str) -> None:
+        """Hook, called before anything is read: make the files below `root` if they are missing."""
+
+    def read(self, cfg: CfgNode) -> Splits:
+        """The whole splits: of the split file, or as published, or built and then saved."""
+        path = self._existing_split()
+        if path:
+            return read_split(path, self.image_dir)
+        splits = self.build_split()
+        save_split(*splits, self.split_path, self.image_dir)
+        return splits
+
+    def entries(self) -> Entries:
+        """What `read` would look for, whether it is there or not."""
+        path = self._existing_split()
+        if path:
+            return read_entries(path)
+        splits = zip(SPLIT_NAMES, self.build_split(), strict=True)
+        return {name: as_lists(items, self.image_dir) for name, items in splits}
+
+    def build_split(self) -> Splits:
+        """Hook, called if there is no split file: make the split, which is then saved."""
+        raise FileNotFoundError(
+            f"{type(self).__name__} has no split file {self.split_path}. Put CoOp's "
+            f"{self.split_file} there; without it the split would not be the published one."
+        )
+
+    def pick_shots(
+        self, cfg: CfgNode, train: list[Datum], val: list[Datum]
+    ) -> tuple[list[Datum], list[Datum]]:
+        """The few shots of train and val that the configuration asks for."""
+        return few_shot(
             self,
             train,
             val,
@@ -65,19 +110,17 @@ class CoOpDataset(DatasetBase):
             folder=self.dataset_dir,
             image_dir=self.image_dir,
         )
-        train, val, test = subsample_classes(
-            train, val, test, subsample=cfg.DATASET.SUBSAMPLE_CLASSES
-        )
-        super().__init__(train_x=train, val=val, test=test)
 
-    def prepare(self, root: str) -> None:
-        """Hook, called before anything is read: make the files below `root` if they are missing."""
+    def validation(self, val: list[Datum], test: list[Datum]) -> list[Datum]:
+        """The images that choose the best epoch, if one is chosen: val's."""
+        return val
 
-    def build_split(self) -> Splits:
-        """Hook, called if there is no split file: make the split, which is then saved."""
-        raise FileNotFoundError(
-            f"{type(self).__name__} has no split file {self.split_path}. Put CoOp's "
-            f"{self.split_file} there; without it the split would not be the published one."
+    def warn_of_own_split(self) -> None:
+        """Says that the split at hand will not be the published one."""
+        print(
+            f"Warning: there is no {self.split_path}. Making a split of our own: accuracies on it "
+            f"are not comparable with published ones. CoOp's file: python -m datasets.fetch "
+            f"{type(self).__name__}"
         )
 
     def _check_folder(self, given_root: str) -> None:
@@ -90,84 +133,7 @@ class CoOpDataset(DatasetBase):
             "(--root) to the folder above it, or get the data as the README tells."
         )
 
-    def _read_or_build_split(self) -> Splits:
-        if os.path.isfile(self.split_path):
-            return read_split(self.split_path, self.image_dir)
-        splits = self.build_split()
-        save_split(*splits, self.split_path, self.image_dir)
-        return splits
-
-
-def read_split(path: str, image_dir: str) -> Splits:
-    """Reads a split json: train, val and test, each a list of [relative path, label, class name].
-
-    Raises:
-        FileNotFoundError: images are missing; names how many, and the first three.
-        ValueError: the file is not of this form.
-    """
-    print(f"Reading split from {path}")
-    try:
-        split = read_json(path)
-    except ValueError as error:
-        raise ValueError(f"{path} is not a JSON file ({error}). Download it again.") from error
-    if not isinstance(split, dict) or not all(
-        isinstance(split.get(name), list) for name in SPLIT_NAMES
-    ):
-        raise ValueError(f"{path} must hold an object with the lists train, val and test.")
-    for name in SPLIT_NAMES:
-        for index, entry in enumerate(split[name]):
-            _check_entry(entry, f"{path}: entry {index} of {name}")
-    _check_images(path, image_dir, [entry[0] for name in SPLIT_NAMES for entry in split[name]])
-    train, val, test = (
-        [
-            make_datum(os.path.join(image_dir, image), label, classname)
-            for image, label, classname in split[name]
-        ]
-        for name in SPLIT_NAMES
-    )
-    return train, val, test
-
-
-def save_split(
-    train: Iterable[Datum], val: Iterable[Datum], test: Iterable[Datum], path: str, image_dir: str
-) -> None:
-    """Writes a split json that `read_split` reads, with paths relative to `image_dir`."""
-    splits = zip(SPLIT_NAMES, (train, val, test), strict=True)
-    split = {name: as_lists(items, image_dir) for name, items in splits}
-    with replacing(path) as temporary:
-        write_json(split, temporary)
-    print(f"Saved split to {path}")
-
-
-def _check_entry(entry: object, where: str) -> None:
-    is_triple = isinstance(entry, list) and [type(value) for value in entry] == [str, int, str]
-    if not is_triple or entry[1] < 0:
-        raise ValueError(
-            f"{where} must be [relative image path, label from 0, class name]; got {entry!r}."
+    def _existing_split(self) -> str | None:
+        return (
+            self.split_path if os.path.isfile(self.split_path) else published_split(self.split_file)
         )
-
-
-def _check_images(path: str, image_dir: str, images: list[str]) -> None:
-    # All missing images are named at once; the first Datum would stop at the first of them.
-    listings: dict[str, set[str]] = {}
-    missing = []
-    for image in images:
-        folder, name = os.path.split(os.path.join(image_dir, image))
-        if folder not in listings:
-            listings[folder] = _list_files(folder)
-        if name not in listings[folder]:
-            missing.append(image)
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of the {len(images)} images that {path} names are not in {image_dir}: "
-            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Unpack the images "
-            "again, or set DATASET.ROOT (--root) to the folder that holds the whole data set."
-        )
-
-
-def _list_files(folder: str) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if not entry.is_dir()}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()

@@ -32,8 +32,13 @@ Entry = tuple[str, int, str]  # path, label, class name
 
 
 def make_datum(impath: str, label: int, classname: str) -> Datum:
-    """The one place where these data sets make a Datum (which checks that its image exists)."""
-    return Datum(impath=impath, label=label, classname=classname)
+    """The one place where these data sets make a Datum, of an image that a listing has shown.
+
+    Datum's own constructor asks the file system for each image again, minutes for ImageNet's.
+    """
+    item = Datum.__new__(Datum)
+    item._impath, item._label, item._domain, item._classname = impath, label, 0, classname
+    return item
 
 
 def few_shot(
@@ -152,7 +157,7 @@ def _load(
     stem: str, train: list[Datum], val: list[Datum], *, image_dir: str
 ) -> tuple[list[Datum], list[Datum]] | None:
     """The kept picks as items of the given splits, or None where neither file exists."""
-    readers = {f"{stem}.pkl": _read_pickle, f"{stem}.json": _read_json}
+    readers = {f"{stem}.pkl": read_pickled_entries, f"{stem}.json": _read_json}
     paths = [path for path in readers if os.path.exists(path)]
     if not paths:
         return None
@@ -218,13 +223,22 @@ class _DatumUnpickler(pickle.Unpickler):
         )
 
 
-def _read_pickle(path: str) -> dict[str, list[Entry]]:
+def read_pickled_entries(path: str, parts: tuple[str, ...] | None = None) -> dict[str, list[Entry]]:
+    """Lists of (path, label, class name) from CoOp's pickled lists of Datum, by name.
+
+    Args:
+        path: of the pickle.
+        parts: names of the lists; None for those of a file of picks.
+
+    Raises:
+        ValueError: the file is damaged, or refers to anything but Datum.
+    """
     with open(path, "rb") as file:
         try:
             data = _DatumUnpickler(file).load()
             return {
                 name: [_entry((i._impath, i._label, i._classname)) for i in data[name]]
-                for name in _kept_parts(data)
+                for name in parts or _kept_parts(data)
             }
         except Exception as error:  # a damaged pickle can fail in any way
             raise _unreadable(path, error) from error
@@ -252,6 +266,6 @@ def _entry(values: tuple) -> Entry:
 
 def _unreadable(path: str, error: Exception) -> ValueError:
     return ValueError(
-        f"{path} is no list of few-shot picks ({type(error).__name__}: {error}). "
-        "Delete it and new picks will be drawn from the seed."
+        f"{path} is no list of images ({type(error).__name__}: {error}). "
+        "Delete it, and the images will be listed or picked anew."
     )

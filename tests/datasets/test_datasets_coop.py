@@ -6,7 +6,8 @@ import sys
 import pytest
 
 import datasets
-from datasets.coop import CoOpDataset, read_split, save_split
+from datasets.coop import CoOpDataset
+from datasets.split_file import read_split, save_split
 
 
 class Tiny(CoOpDataset):

@@ -7,8 +7,9 @@ import shutil
 import pytest
 
 from dassl.data.datasets import DatasetBase, Datum
-from datasets.coop import CoOpDataset, read_split
+from datasets.coop import CoOpDataset
 from datasets.few_shot import sample_few_shot, subsample_classes
+from datasets.split_file import read_split
 
 
 class Tiny(CoOpDataset):
@@ -192,7 +193,7 @@ def test_a_malicious_pickle_is_refused_and_not_executed(make_cfg, root, tmp_path
 def test_a_damaged_pickle_is_named(make_cfg, root, content):
     kept(root).parent.mkdir()
     kept(root).write_bytes(content)
-    with pytest.raises(ValueError, match="shot_4-seed_1.pkl is no list of few-shot picks"):
+    with pytest.raises(ValueError, match="shot_4-seed_1.pkl is no list of images"):
         Tiny(make_cfg(num_shots=4))
 
 
@@ -203,7 +204,7 @@ def test_a_damaged_pickle_is_named(make_cfg, root, content):
 def test_a_damaged_json_is_named(make_cfg, root, content):
     kept(root).parent.mkdir()
     kept(root, suffix="json").write_text(content)
-    with pytest.raises(ValueError, match="shot_4-seed_1.json is no list of few-shot picks"):
+    with pytest.raises(ValueError, match="shot_4-seed_1.json is no list of images"):
         Tiny(make_cfg(num_shots=4))
 
 

@@ -1,0 +1,113 @@
+"""Split files: one json object, train, val and test, each a list of [path, label, class name].
+
+Paths are relative to the data set's image folder. The published split files of seven data sets come
+with this package, compressed, see datasets/splits/README.md.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable
+
+from dassl.data.datasets import Datum
+from dassl.utils import write_json
+from datasets.few_shot import Entry, as_lists, make_datum, replacing
+from datasets.listing import list_files
+
+Splits = tuple[list[Datum], list[Datum], list[Datum]]  # train, val, test
+Entries = dict[str, list[Entry]]  # the same by name, with relative paths
+SPLIT_NAMES = ("train", "val", "test")
+PUBLISHED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "splits")
+
+
+def published_split(name: str) -> str | None:
+    """Path of the published split file of that name, if it comes with this package."""
+    path = os.path.join(PUBLISHED, f"{name}.gz")
+    return path if name and os.path.isfile(path) else None
+
+
+def read_entries(path: str) -> Entries:
+    """Reads a split file, which may be compressed (.gz), without looking for its images.
+
+    Raises:
+        ValueError: the file is not of this form.
+    """
+    print(f"Reading split from {path}")
+    try:
+        with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as file:
+            split = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a JSON file ({error}). Download it again.") from error
+    if not isinstance(split, dict) or not all(
+        isinstance(split.get(name), list) for name in SPLIT_NAMES
+    ):
+        raise ValueError(f"{path} must hold an object with the lists train, val and test.")
+    for name in SPLIT_NAMES:
+        for index, entry in enumerate(split[name]):
+            _check_entry(entry, f"{path}: entry {index} of {name}")
+    return {name: [tuple(entry) for entry in split[name]] for name in SPLIT_NAMES}
+
+
+def read_split(path: str, image_dir: str) -> Splits:
+    """Reads a split file and finds its images.
+
+    Raises:
+        FileNotFoundError: images are missing; names how many, and the first three.
+        ValueError: the file is not of this form.
+    """
+    return find_images(read_entries(path), image_dir, named_by=path)
+
+
+def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
+    """The entries as `Datum` objects.
+
+    Raises:
+        FileNotFoundError: images are missing; all at once, where a Datum would stop at the first.
+    """
+    missing = missing_images(entries, image_dir)
+    if missing:
+        total = sum(map(len, entries.values()))
+        raise FileNotFoundError(
+            f"{len(missing)} of the {total} images that {named_by} names are not in {image_dir}: "
+            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Unpack the images "
+            "again, or set DATASET.ROOT (--root) to the folder that holds the whole data set."
+        )
+    train, val, test = (
+        [make_datum(os.path.join(image_dir, image), *rest) for image, *rest in entries[name]]
+        for name in SPLIT_NAMES
+    )
+    return train, val, test
+
+
+def missing_images(entries: Entries, image_dir: str) -> list[str]:
+    """Relative paths of the entries that are not there; one listing a folder finds out."""
+    listings: dict[str, set[str]] = {}
+    missing = []
+    for image in (entry[0] for name in SPLIT_NAMES for entry in entries[name]):
+        folder, name = os.path.split(os.path.join(image_dir, image))
+        if folder not in listings:
+            listings[folder] = set(list_files(folder))
+        if name not in listings[folder]:
+            missing.append(image)
+    return missing
+
+
+def save_split(
+    train: Iterable[Datum], val: Iterable[Datum], test: Iterable[Datum], path: str, image_dir: str
+) -> None:
+    """Writes a split file that `read_split` reads, with paths relative to `image_dir`."""
+    splits = zip(SPLIT_NAMES, (train, val, test), strict=True)
+    split = {name: as_lists(items, image_dir) for name, items in splits}
+    with replacing(path) as temporary:
+        write_json(split, temporary)
+    print(f"Saved split to {path}")
+
+
+def _check_entry(entry: object, where: str) -> None:
+    is_triple = isinstance(entry, list) and [type(value) for value in entry] == [str, int, str]
+    if not is_triple or entry[1] < 0:
+        raise ValueError(
+            f"{where} must be [relative image path, label from 0, class name]; got {entry!r}."
+        )
