@@ -8,16 +8,15 @@ start takes longer than a small evaluation.
 
 import argparse
 import difflib
-import glob
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
 
 from promptkit import manifest
+from promptkit.plan import FINAL, model_files, plan_of, resolve_epoch, trained_on
 
-THEN, FINAL = "--then", "final"
+THEN = "--then"
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
@@ -138,37 +137,6 @@ def print_args(args: argparse.Namespace, cfg) -> None:
     print(f"{stars}\n** Config **\n{stars}\n{cfg}")
 
 
-def plan_of(args: argparse.Namespace, cfg) -> dict:
-    """What decides the result, as plain data: it is compared before a folder is used again.
-
-    Files are in it by checksum: weights that were replaced and runs that were trained again make
-    another plan. Images are not.
-    """
-    from promptkit.clip_loader import backbone_checksum
-
-    config = json.loads(json.dumps(cfg))
-    own = {"NAME", cfg.TRAINER.NAME.upper()}  # the keys of other trainers decide nothing
-    config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
-    checkpoint = None
-    if args.eval_only and args.model_dir:
-        sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
-        checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
-    return {
-        "config": config,
-        "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
-        "eval_only": args.eval_only,
-        "checkpoint": checkpoint,
-    }
-
-
-def model_files(args: argparse.Namespace) -> list[str]:
-    """The checkpoint files that --model-dir and --load-epoch mean."""
-    if not args.model_dir:
-        return []
-    name = "model-best.pth.tar" if args.load_epoch is None else f"model.pth.tar-{args.load_epoch}"
-    return sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*", name)))
-
-
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     """Carries out one run, unless its folder holds the result already."""
     import torch
@@ -211,28 +179,6 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         save_result(trainer, plan, args, argv, stopwatch)
 
 
-def resolve_epoch(args: argparse.Namespace) -> None:
-    """Puts the epoch in place of `--load-epoch final`: the best if the run kept it, or the last.
-
-    Raises:
-        FileNotFoundError: there is no checkpoint.
-    """
-    if args.load_epoch != FINAL:
-        return
-    folder = glob.escape(args.model_dir)
-    if glob.glob(os.path.join(folder, "*", "model-best.pth.tar")):
-        args.load_epoch = None
-        return
-    pointers = sorted(glob.glob(os.path.join(folder, "*", "checkpoint")))
-    if not pointers:
-        raise FileNotFoundError(
-            f"--load-epoch final: no checkpoint in --model-dir '{args.model_dir}'. Give the folder "
-            "of a run that has trained."
-        )
-    with open(pointers[0]) as file:
-        args.load_epoch = int(file.readline().rsplit("-", 1)[-1])
-
-
 def load(trainer, args: argparse.Namespace) -> None:
     """Loads what --eval-only evaluates."""
     if trainer.get_model_names() and not args.model_dir:
@@ -252,6 +198,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatc
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *model_files(args)]
     files += local_weights(trainer.cfg.MODEL.BACKBONE.NAME)
+    result["trained_on"] = trained_on(trainer, args)
     result["inputs"] = manifest.inputs(argv, files)
     manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
     print(summary(result, trainer.cfg.OUTPUT_DIR))

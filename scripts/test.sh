@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole check: style, shell scripts if shellcheck is there, and the tests. Offline, on the CPU.
+# The whole check: style of Python and shell, and the tests. Offline, on the CPU.
 #
 #   bash scripts/test.sh [pytest arguments]
 set -euo pipefail
@@ -10,8 +10,6 @@ setup_environment
 
 ruff format --check --quiet .
 ruff check --quiet .
-if command -v shellcheck >/dev/null; then
-  shellcheck scripts/*.sh .ci/run
-fi
+shellcheck --external-sources scripts/*.sh .ci/run
 export CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1
 python -m pytest --numprocesses 2 "$@"

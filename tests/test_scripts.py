@@ -44,7 +44,7 @@ def test_dry_run_prints_upstreams_folders_and_chooses_the_published_recipe():
 
 def test_wrong_arguments_are_explained():
     done = bash("scripts/base2new.sh")
-    assert done.returncode == 2 and "<Trainer> <dataset> [recipe]" in done.stderr
+    assert done.returncode == 2 and "<Trainer> [data sets] [recipe]" in done.stderr
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
     assert done.returncode == 1 and "there are some for: CoCoOp CoOp E2MIM" in done.stderr
 
@@ -108,8 +108,105 @@ def test_a_second_call_runs_nothing_and_the_table_has_every_run(protocol):
     assert (folder / "out/base2new.png").stat().st_size > 10_000
 
 
-def test_a_failing_run_stops_the_script(protocol):
-    _, environment = protocol
+def test_a_failing_run_is_listed_and_does_not_stop_the_others(protocol):
+    folder, environment = protocol
+    (folder / "data/empty").mkdir(exist_ok=True)
+    environment = environment | {"SEEDS": "5 6"}
     done = bash("scripts/base2new.sh", "CoOp", "pocket_sizes", "pocket", "OPTIM.LR", "x",
                 **environment)  # fmt: skip
-    assert done.returncode == 1 and "OPTIM.LR must be float" in done.stderr
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: 2 run(s) failed:")
+    for seed in (5, 6):
+        assert f"--seed {seed} " in done.stderr
+    assert done.stderr.count("error: OPTIM.LR must be float") == 2
+
+
+# The other protocols ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "lines"),
+    [
+        ("few_shot", ("CoOp", "dtd"), 5),
+        ("few_shot", ("PromptSRC", "all"), 55),
+        ("cross_dataset", ("MaPLe",), 11),
+        ("domain_generalization", ("CoOp",), 5),
+        ("zero_shot", (), 15),
+        ("base2new", ("E2MIM",), 11),
+        ("base2new", ("ZeroshotCLIP", "pocket"), 8),
+        ("cross_dataset", ("TCP", "pocket"), 8),
+        ("cross_dataset", ("ZeroshotCLIP", "dtd,eurosat"), 2),
+    ],
+)
+def test_runs_of_a_protocol(script, arguments, lines):
+    done = bash(f"scripts/{script}.sh", *arguments, DRY_RUN="1", SEEDS="1")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == lines, done.stderr
+    folders = re.findall(r"--output-dir (\S+)", done.stdout)
+    assert len(folders) == len(set(folders)) == lines + (script == "base2new") * lines
+
+
+def test_published_recipes_are_chosen_by_protocol_data_set_and_shots():
+    def recipes(script: str, *arguments: str) -> list[str]:
+        done = bash(f"scripts/{script}.sh", *arguments, DRY_RUN="1", SEEDS="1")
+        return re.findall(r"trainers/\w+/(\S+)\.yaml", done.stdout)
+
+    coop = ["rn50_ep50", "rn50_ep100", "rn50_ep100", "rn50", "rn50"]
+    assert recipes("few_shot", "CoOp", "dtd") == coop
+    assert recipes("few_shot", "CoOp", "imagenet") == ["rn50_ep50"] * 5
+    assert recipes("few_shot", "PromptSRC", "dtd")[0].endswith("few_shot_gpa45")
+    assert recipes("few_shot", "PromptSRC", "food101")[0].endswith("few_shot")
+    assert set(recipes("cross_dataset", "CoOp")) == {"vit_b16_ep50_ctxv1"}
+    done = bash("scripts/few_shot.sh", "MaPLe", "dtd", DRY_RUN="1")
+    assert done.returncode == 1 and "no published recipe for few_shot, dtd, 1 shots" in done.stderr
+    done = bash("scripts/zero_shot.sh", "ZeroshotCLIP", "dtdd", DRY_RUN="1")
+    assert done.returncode == 1 and "no configs/datasets/dtdd.yaml" in done.stderr
+
+
+def test_upstreams_folders():
+    def first(script: str, *arguments: str) -> str:
+        done = bash(f"scripts/{script}.sh", *arguments, DRY_RUN="1", SEEDS="3", OUTPUT="/o")
+        return done.stdout
+
+    assert "/o/dtd/CoOp/rn50_16shots/nctx16_cscTrue_ctpmiddle/seed3 " in first(
+        "few_shot", "CoOp", "dtd", "rn50", "TRAINER.COOP.CSC", "True",
+        "TRAINER.COOP.CLASS_TOKEN_POSITION", "middle",
+    )  # fmt: skip
+    cross = first("cross_dataset", "CoOp", "eurosat")
+    trained = "/o/imagenet/CoOp/vit_b16_ep50_ctxv1_16shots/seed3"
+    assert f"--output-dir {trained} " in cross and f"--model-dir {trained} " in cross
+    assert "/o/evaluation/CoOp/vit_b16_ep50_ctxv1_16shots/eurosat/seed3 " in cross
+    assert trained in first("domain_generalization", "CoOp", "imagenet_a")
+    assert first("zero_shot", "ZeroshotCLIP", "dtd").endswith("/o/ZeroshotCLIP/vit_b16/dtd\n")
+
+
+def test_every_protocol_runs_on_pocket(protocol):
+    folder, environment = protocol
+    epoch = ("OPTIM.MAX_EPOCH", "1")
+    for command in (
+        ("scripts/cross_dataset.sh", "CoOp", "pocket_textures", "default", *epoch),
+        ("scripts/domain_generalization.sh", "CoOp", "pocket_shapes_neon", "default", *epoch),
+        ("scripts/few_shot.sh", "CoOp", "pocket_sizes", "default", *epoch),
+        ("scripts/zero_shot.sh", "ZeroshotCLIP", "pocket_sizes"),
+    ):
+        done = bash(*command, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+    results = {
+        str(path.parent.relative_to(folder / "out")): json.loads(path.read_text())
+        for path in (folder / "out").rglob("result.json")
+        if "base2new" not in str(path)
+    }
+    found = {name: (r["dataset"], r["trained_on"], r["subset"]) for name, r in results.items()}
+    source = {"dataset": "PocketShapes", "subset": "all"}
+    sizes = {"dataset": "PocketSizes", "subset": "all"}
+    assert found == {
+        "pocket_shapes/CoOp/pocket_1shots/seed2": ("PocketShapes", source, "all"),
+        "evaluation/CoOp/pocket_1shots/pocket_textures/seed2": ("PocketTextures", source, "all"),
+        "evaluation/CoOp/pocket_1shots/pocket_shapes_neon/seed2": (
+            "PocketShapesNeon", source, "all",
+        ),
+        "pocket_sizes/CoOp/pocket_1shots/nctx4_cscFalse_ctpend/seed2": (
+            "PocketSizes", sizes, "all",
+        ),
+        "ZeroshotCLIP/pocket/pocket_sizes": ("PocketSizes", None, "all"),
+    }  # fmt: skip
+    assert all(result["metrics"]["accuracy"] > 20 for result in results.values())

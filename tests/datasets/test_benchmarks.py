@@ -1,4 +1,4 @@
-"""The fifteen benchmarks: counts on folder trees made from the published splits, and their rules."""
+"""The fifteen benchmarks: counts on folder trees of the published splits, and their rules."""
 
 import os
 import pickle

@@ -1,0 +1,85 @@
+"""What decides the result of a run: its merged config and the checkpoint that it evaluates.
+
+Takes the parsed command line of `train.py`.
+"""
+
+import argparse
+import glob
+import json
+import os
+from typing import Any
+
+from promptkit import manifest
+
+FINAL = "final"  # for --load-epoch: the model that its run tested with
+
+
+def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
+    """What decides the result, as plain data: it is compared before a folder is used again.
+
+    Files are in it by checksum: weights that were replaced and runs that were trained again make
+    another plan. Images are not.
+    """
+    from promptkit.clip_loader import backbone_checksum  # imports torch
+
+    config = json.loads(json.dumps(cfg))
+    own = {"NAME", cfg.TRAINER.NAME.upper()}  # the keys of other trainers decide nothing
+    config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
+    checkpoint = None
+    if args.eval_only and args.model_dir:
+        sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
+        checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
+    return {
+        "config": config,
+        "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
+        "eval_only": args.eval_only,
+        "checkpoint": checkpoint,
+    }
+
+
+def model_files(args: argparse.Namespace) -> list[str]:
+    """The checkpoint files that --model-dir and --load-epoch mean."""
+    if not args.model_dir:
+        return []
+    name = "model-best.pth.tar" if args.load_epoch is None else f"model.pth.tar-{args.load_epoch}"
+    return sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*", name)))
+
+
+def resolve_epoch(args: argparse.Namespace) -> None:
+    """Puts the epoch in place of `--load-epoch final`: the best if the run kept it, or the last.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+    """
+    if args.load_epoch != FINAL:
+        return
+    folder = glob.escape(args.model_dir)
+    if glob.glob(os.path.join(folder, "*", "model-best.pth.tar")):
+        args.load_epoch = None
+        return
+    pointers = sorted(glob.glob(os.path.join(folder, "*", "checkpoint")))
+    if not pointers:
+        raise FileNotFoundError(
+            f"--load-epoch final: no checkpoint in --model-dir '{args.model_dir}'. Give the folder "
+            "of a run that has trained."
+        )
+    with open(pointers[0]) as file:
+        args.load_epoch = int(file.readline().rsplit("-", 1)[-1])
+
+
+def trained_on(trainer, args: argparse.Namespace) -> dict[str, str] | None:
+    """Data set and classes that the evaluated model was trained on; None for zero-shot.
+
+    Also None for checkpoints of other code, which do not say.
+    """
+    if not trainer.get_model_names():
+        return None
+    config = trainer.cfg
+    if args.eval_only:
+        config = (manifest.read_json(os.path.join(args.model_dir, manifest.RUN)) or {}).get(
+            "config"
+        )
+    if not config:
+        return None
+    dataset = config["DATASET"]
+    return {"dataset": dataset["NAME"], "subset": dataset["SUBSAMPLE_CLASSES"]}

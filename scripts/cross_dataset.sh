@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Cross-dataset: train on all classes of ImageNet, test on ten other data sets.
+#
+#   bash scripts/cross_dataset.sh <Trainer> [data sets] [recipe] [KEY VALUE ...]
+#
+# SOURCE names another data set to train on (default: imagenet, or pocket_shapes for pocket data sets).
+
+set -euo pipefail
+# shellcheck source=scripts/protocol.sh
+source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
+# shellcheck source=scripts/transfer.sh
+source "$(dirname "${BASH_SOURCE[0]}")/transfer.sh"
+start_protocol cross_dataset "$@"
+choose_datasets "${ELEVEN[@]:1}" -- "${POCKET[@]:1}"
+choose_source
+transfer
+finish_protocol

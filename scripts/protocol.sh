@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2034  # set here for the scripts that source this
+# Sourced by the protocol scripts: what they share. Their arguments and environment:
+#
+#   bash scripts/<protocol>.sh <Trainer> [data sets] [recipe] [KEY VALUE ...]
+#
+# [data sets] is one word: a name in configs/datasets/, several with commas between, `all` (the
+# protocol's published ones, the default) or `pocket` (its drawn ones). [recipe] is a name in
+# configs/trainers/<Trainer>/; without it, or with `default`, "pocket" for pocket data sets, else the
+# published recipe for this protocol. KEY VALUE pairs go to the config. Environment:
+#   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
+#   SEEDS   (default: "1 2 3")                           GPU      number of the GPU (default: the first)
+#   SHOTS   images a class for training (default: 16)    DRY_RUN=1 prints the commands
+# Finished runs are kept, unfinished ones resumed; a run that fails does not stop the others.
+
+# shellcheck source=scripts/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+ELEVEN=(imagenet caltech101 oxford_pets stanford_cars oxford_flowers food101 fgvc_aircraft sun397 dtd
+  eurosat ucf101)
+POCKET=(pocket_shapes pocket_textures pocket_sizes pocket_grounds pocket_duos pocket_drift
+  pocket_neighbours pocket_marks)
+VARIANTS=(imagenetv2 imagenet_sketch imagenet_a imagenet_r)
+POCKET_VARIANTS=(pocket_shapes_murky pocket_shapes_sketch pocket_shapes_noisy pocket_shapes_neon)
+
+failed=() # labels of runs, each followed by the end of its output
+
+# start_protocol NAME USAGE_LINES ARGUMENTS...: sets protocol, trainer, datasets, recipe (may be
+# empty), opts, data, output, shots, seeds.
+start_protocol() {
+  protocol=$1
+  shift
+  if [[ $PWD != "$PROJECT" ]]; then # relative folders are the caller's
+    [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
+    [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
+    cd "$PROJECT" || return 1
+  fi
+  if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
+    sed -n '2,/^$/s/^# \{0,1\}//p' "scripts/$protocol.sh" >&2
+    sed -n '6,15s/^# \{0,1\}//p' scripts/protocol.sh >&2
+    exit 2
+  fi
+  trainer=$1 words=${2:-all} recipe=${3:-} data=${DATA:-data} output=${OUTPUT:-output}
+  shots=${SHOTS:-16} seeds=${SEEDS:-1 2 3}
+  [[ $recipe != default ]] || recipe=
+  shift $(($# < 3 ? $# : 3))
+  opts=("$@")
+  if [[ ! -d configs/trainers/$trainer ]]; then
+    echo "error: no recipes in configs/trainers/$trainer/; there are some for:" \
+      "$(basename -a configs/trainers/* | xargs)" >&2
+    exit 1
+  fi
+  [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU
+  [[ -n ${DRY_RUN:-} ]] || setup_environment
+}
+
+# choose_datasets PUBLISHED... -- POCKET...: sets datasets from the word of the command line.
+choose_datasets() {
+  local published=() name
+  while [[ $1 != -- ]]; do
+    published+=("$1")
+    shift
+  done
+  shift
+  case $words in
+  all) datasets=("${published[@]}") ;;
+  pocket) datasets=("$@") ;;
+  *) IFS=', ' read -r -a datasets <<<"$words" ;;
+  esac
+  for name in "${datasets[@]}"; do
+    if [[ ! -f configs/datasets/$name.yaml ]]; then
+      echo "error: no configs/datasets/$name.yaml; there are:" \
+        "$(basename -as .yaml configs/datasets/*.yaml | xargs)" >&2
+      exit 1
+    fi
+  done
+}
+
+# recipe_for DATASET SHOTS: prints the recipe that was named, or the one for this data set. Recipes
+# say in their header what they are the default for: "# Default for: few_shot", or, before that one,
+# "# Default for: few_shot imagenet 1-shot" for these data sets and numbers of shots.
+recipe_for() {
+  local folder=configs/trainers/$trainer line="# Default for: $protocol" found
+  if [[ -n $recipe ]]; then
+    echo "$recipe"
+    return
+  fi
+  if [[ $1 == pocket_* && -f $folder/pocket.yaml ]]; then
+    echo pocket
+    return
+  fi
+  found=$(grep -lE "^$line( .*)? $1( |\$)" "$folder"/*.yaml ||
+    grep -lE "^$line( .*)? $2-shot( |\$)" "$folder"/*.yaml || grep -lx "$line" "$folder"/*.yaml || true)
+  if [[ -z $found ]]; then
+    echo "error: $trainer has no published recipe for $protocol, $1, $2 shots; name one of:" \
+      "$(basename -as .yaml "$folder"/*.yaml | xargs)" >&2
+    return 1
+  fi
+  basename -s .yaml "$found"
+}
+
+# arguments DATASET RECIPE SEED: sets common, the arguments of train.py that all runs have.
+arguments() {
+  common=(--root "$data" --seed "$3" --trainer "$trainer"
+    --dataset-config-file "configs/datasets/$1.yaml"
+    --config-file "configs/trainers/$trainer/$2.yaml")
+}
+
+# attempt ARGUMENTS...: one call of train.py; a failure is noted and returned.
+attempt() {
+  if [[ -n ${DRY_RUN:-} ]]; then
+    echo "python train.py $*"
+    return
+  fi
+  local log
+  log=$(mktemp)
+  if python train.py "$@" 2>&1 | tee "$log"; then
+    rm "$log"
+    return
+  fi
+  failed+=("python train.py $*" "$(tail -n 5 "$log")")
+  rm "$log"
+  return 1
+}
+
+is_zero_shot() { [[ $trainer == Zeroshot* ]]; }
+
+# finish_protocol: lists the runs that failed; the exit code says whether there were any.
+finish_protocol() {
+  local index
+  ((${#failed[@]} == 0)) && return
+  echo "error: $((${#failed[@]} / 2)) run(s) failed:" >&2
+  for ((index = 0; index < ${#failed[@]}; index += 2)); do
+    printf '\n  %s\n%s\n' "${failed[index]}" "${failed[index + 1]}" >&2
+  done
+  return 1
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2154  # set by protocol.sh, which is sourced before
+# Sourced: train on all classes of one data set, test on others (cross-dataset, domain generalisation).
+# Both protocols write into the same folders and so share what was trained.
+
+# transfer: from $source_dataset to each of $datasets.
+transfer() {
+  local chosen seed trained dataset model=()
+  chosen=$(recipe_for "$source_dataset" "$shots") || return 1
+  for seed in $seeds; do
+    if ! is_zero_shot; then
+      trained=$output/$source_dataset/$trainer/${chosen}_${shots}shots/seed$seed
+      arguments "$source_dataset" "$chosen" "$seed"
+      attempt "${common[@]}" --output-dir "$trained" \
+        DATASET.NUM_SHOTS "$shots" ${opts[@]+"${opts[@]}"} || continue
+      model=(--model-dir "$trained" --load-epoch final)
+    fi
+    for dataset in "${datasets[@]}"; do
+      arguments "$dataset" "$chosen" "$seed"
+      attempt "${common[@]}" --eval-only ${model[@]+"${model[@]}"} \
+        --output-dir "$output/evaluation/$trainer/${chosen}_${shots}shots/$dataset/seed$seed" \
+        DATASET.NUM_SHOTS "$shots" ${opts[@]+"${opts[@]}"} || true
+    done
+  done
+}
+
+# choose_source: pocket data sets are the targets of pocket's source; SOURCE names another.
+choose_source() {
+  source_dataset=${SOURCE:-imagenet}
+  [[ -n ${SOURCE:-} || ${datasets[0]} != pocket_* ]] || source_dataset=pocket_shapes
+}
