@@ -21,6 +21,7 @@ class Run:
         weights: SHA-256 of the backbone's weights.
         subset: the classes it saw: base, new or all.
         split: the images it was evaluated on, normally test.
+        trained_on: data set and classes of the training; None for zero-shot, or if not known.
         accuracy: in percent, 0 to 100.
         step_sec: seconds of an optimisation step; None where nothing was trained.
         peak_memory_bytes: of the process, or of the GPU.
@@ -40,6 +41,7 @@ class Run:
     trained_parameters: int
     step_sec: float | None
     peak_memory_bytes: int
+    trained_on: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -106,6 +108,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         trained_parameters=_field(data, "trained_parameters", int),
         step_sec=_seconds(data),
         peak_memory_bytes=_field(data, "peak_memory_bytes", int),
+        trained_on=_trained_on(data),
     )
 
 
@@ -146,3 +149,12 @@ def _is_finite(value: object) -> bool:
     # Python's JSON reader takes NaN and Infinity; a table must not.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and math.isfinite(value)
+
+
+def _trained_on(data: dict) -> tuple[str, str] | None:
+    value = data.get("trained_on")
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.get("subset") not in SUBSETS:
+        raise ValueError(f"trained_on must hold a dataset and a subset; got {value!r}")
+    return _field(value, "dataset", str), value["subset"]

@@ -190,12 +190,14 @@ def _rows(pairs: Iterable[Pair]) -> tuple[Row, ...]:
 
 
 def _row_order(row: Row) -> tuple:
-    """Zero-shot first, then CoOp, then the others by name."""
-    if row.trainer.startswith("Zeroshot"):
-        rank = 0
-    else:
-        rank = 1 if row.trainer == "CoOp" else 2
-    return rank, row.trainer.lower(), row.trainer, row.shots, row.recipe
+    return *trainer_order(row.trainer), row.shots, row.recipe
+
+
+def trainer_order(name: str) -> tuple[int, str, str]:
+    """A key to sort by: zero-shot first, then CoOp, then the others by name."""
+    trainer = name.split(" ")[0]
+    rank = 0 if trainer.startswith("Zeroshot") else 1 if trainer == "CoOp" else 2
+    return rank, name.lower(), name
 
 
 def summarise(pairs: Sequence[Pair]) -> Row:
