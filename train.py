@@ -8,6 +8,7 @@ start takes longer than a small evaluation.
 
 import argparse
 import difflib
+import importlib
 import os
 import sys
 import time
@@ -42,13 +43,32 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         type=lambda text: text if text == FINAL else int(text),
         help="epoch to load; without it the best on validation; final is what its run tested with",
     )
+    add(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import this first: a module of yours that registers trainers or data sets",
+    )
+    add(
+        "--eval-every",
+        type=int,
+        default=0,
+        metavar="K",
+        help="test during training, every K epochs, for a curve of base and new accuracy",
+    )
     add("--no-train", action="store_true", help="build everything, then stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config pairs, merged last")
     return parser.parse_args(argv)
 
 
-def extend_cfg(cfg) -> None:
-    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
+def extend_cfg(cfg, modules: list | None = None) -> None:
+    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer.
+
+    Trainers written for upstream bring theirs in a function `extend_cfg`; such modules of a user's
+    are in `modules`.
+    """
     from yacs.config import CfgNode
 
     import trainers
@@ -57,13 +77,17 @@ def extend_cfg(cfg) -> None:
 
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
     cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
+    # Images of a user's own, see datasets/image_folder.py.
+    cfg.DATASET.FOLDER = CfgNode(
+        {"PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
+    )
     # Views of each training image that are encoded once and drawn from; 0 encodes every step's.
     cfg.FEATURES = CfgNode({"VIEWS": 0})
     for name in TRAINER_REGISTRY.registered_names():
         config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
         if config_class:
             cfg.TRAINER[name.upper()] = default_node(config_class)
-    for module in trainers.MODULES:  # trainers written for upstream bring their keys themselves
+    for module in [*trainers.MODULES, *(modules or [])]:
         if hasattr(module, "extend_cfg"):
             module.extend_cfg(cfg)
 
@@ -76,7 +100,7 @@ def setup_cfg(args: argparse.Namespace):
 
     merge_file, merge_opts = _merge_functions()
     cfg = get_cfg_default()
-    extend_cfg(cfg)
+    extend_cfg(cfg, import_modules(args.modules))
     for path in (args.dataset_config_file, args.config_file):
         if path:
             merge_file(cfg, path)
@@ -97,6 +121,26 @@ def setup_cfg(args: argparse.Namespace):
     merge_opts(cfg, args.opts)
     cfg.freeze()
     return cfg
+
+
+def import_modules(names: list[str]) -> list:
+    """The modules of --import; also from the folder that the command is called in.
+
+    Raises:
+        ValueError: there is no such module.
+    """
+    if names and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    modules = []
+    for name in names:
+        try:
+            modules.append(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"--import {name}: {error}. Give a module's name with dots and without .py; it is "
+                f"looked for in {os.getcwd()} and in the installed packages (PYTHONPATH adds more)."
+            ) from error
+    return modules
 
 
 def check_names(cfg) -> None:
@@ -143,6 +187,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
 
     from dassl.engine import build_trainer
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
+    from promptkit.curve import record_curve
 
     cfg = setup_cfg(args)
     check_names(cfg)
@@ -174,6 +219,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.eval_only:
         trainer.test()
     else:
+        if args.eval_every:
+            record_curve(trainer, args.eval_every)
         trainer.train()
     if args.eval_only or not cfg.TEST.NO_TEST:
         save_result(trainer, plan, args, argv, stopwatch)
@@ -198,7 +245,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatc
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *model_files(args)]
     files += local_weights(trainer.cfg.MODEL.BACKBONE.NAME)
-    result["trained_on"] = trained_on(trainer, args)
+    result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = manifest.inputs(argv, files)
     manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
     print(summary(result, trainer.cfg.OUTPUT_DIR))

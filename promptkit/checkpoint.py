@@ -23,6 +23,7 @@ def load_learner(
     trainer: str,
     clip_model: CLIP,
     weights_sha256: str,
+    bound_to: list[str] | None = None,
 ) -> None:
     """Loads what was trained from `directory/<name>/model.pth.tar-<epoch>`.
 
@@ -34,10 +35,12 @@ def load_learner(
         trainer: name of the trainer that loads.
         clip_model: the CLIP that it tunes.
         weights_sha256: its hash.
+        bound_to: the classes at hand, for a learner that fits only the classes of its training.
 
     Raises:
         FileNotFoundError: the file is missing; the message lists the epochs that are there.
-        ValueError: the run is another trainer's or on another CLIP, or keys or shapes do not fit.
+        ValueError: the run is another trainer's, on another CLIP or on classes that do not fit, or
+            keys or shapes do not fit.
     """
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"--model-dir must be a run folder; there is none at {directory}.")
@@ -59,9 +62,23 @@ def load_learner(
     content = load_checkpoint(path)
     if "state_dict" not in content:
         raise ValueError(f"{path} is no Dassl checkpoint: it has no 'state_dict'.")
+    _check_classes(content.get("run", {}), bound_to, path=path, trainer=trainer)
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
     state = from_published(learner, content["state_dict"], clip_model, path=path)
     load_exactly(learner, state, path=path)
+
+
+def _check_classes(run: dict, bound_to: list[str] | None, *, path: str, trainer: str) -> None:
+    """Equal numbers of classes are not enough: a context of one class says nothing of another."""
+    theirs = run.get("classnames")
+    if bound_to is None or theirs is None or theirs == bound_to:
+        return
+    raise ValueError(
+        f"{path} was trained on {len(theirs)} classes of {run['dataset']} ({run['subset']}: "
+        f"{theirs[0]}, ...), and what {trainer} trains with these settings belongs to its classes; "
+        f"here are {len(bound_to)} others ({bound_to[0]}, ...). Evaluate it on the classes of its "
+        "training, or train a method that shares its prompt between classes."
+    )
 
 
 def _file(directory: str, name: str, epoch: int | None) -> str:

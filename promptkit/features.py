@@ -73,7 +73,7 @@ def bank_loader(
         seed: of the augmentation. The global random state is left as it was, so that a resumed
             run, which makes the same bank again, goes on with the same random numbers.
     """
-    with _seeded(seed):
+    with seeded(seed):
         passes = [encode_all(loader, encode) for _ in range(views)]
     bank = FeatureBank(torch.stack([features for features, _ in passes]), passes[0][1])
     return DataLoader(
@@ -82,7 +82,7 @@ def bank_loader(
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seeds all generators, and gives them their state back."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():

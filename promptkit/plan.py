@@ -34,6 +34,7 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
+        **({"eval_every": args.eval_every} if args.eval_every else {}),
     }
 
 
@@ -67,19 +68,15 @@ def resolve_epoch(args: argparse.Namespace) -> None:
         args.load_epoch = int(file.readline().rsplit("-", 1)[-1])
 
 
-def trained_on(trainer, args: argparse.Namespace) -> dict[str, str] | None:
+def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dict[str, str] | None:
     """Data set and classes that the evaluated model was trained on; None for zero-shot.
 
     Also None for checkpoints of other code, which do not say.
     """
     if not trainer.get_model_names():
         return None
-    config = trainer.cfg
     if args.eval_only:
-        config = (manifest.read_json(os.path.join(args.model_dir, manifest.RUN)) or {}).get(
-            "config"
-        )
-    if not config:
+        result = manifest.read_json(os.path.join(args.model_dir, manifest.RESULT)) or {}
+    if not {"dataset", "subset"} <= set(result):
         return None
-    dataset = config["DATASET"]
-    return {"dataset": dataset["NAME"], "subset": dataset["SUBSAMPLE_CLASSES"]}
+    return {"dataset": result["dataset"], "subset": result["subset"]}

@@ -75,7 +75,7 @@ def build_result(
     return {
         "schema": manifest.SCHEMA,
         "trainer": cfg.TRAINER.NAME,
-        "dataset": cfg.DATASET.NAME,
+        "dataset": getattr(trainer.dm.dataset, "title", cfg.DATASET.NAME),
         "recipe": recipe,
         "backbone": cfg.MODEL.BACKBONE.NAME,
         "shots": cfg.DATASET.NUM_SHOTS,

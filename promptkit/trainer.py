@@ -204,6 +204,10 @@ class PromptTrainer(TrainerX):
                 self._class_features = self.class_features()
             return self.logits(self.image_features(images), self._class_features)
 
+    def is_bound_to_classes(self) -> bool:
+        """Whether what is trained belongs to the classes of training and fits no others."""
+        return getattr(self.learner, "class_specific", False)
+
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Loads what was trained from a run folder, see `promptkit.checkpoint.load_learner`."""
         if not directory:
@@ -218,6 +222,7 @@ class PromptTrainer(TrainerX):
                 trainer=type(self).__name__,
                 clip_model=self.clip_model,
                 weights_sha256=self.weights_sha256,
+                bound_to=self.dm.dataset.classnames if self.is_bound_to_classes() else None,
             )
         self._class_features = None
 

@@ -10,7 +10,8 @@
 # published recipe for this protocol. KEY VALUE pairs go to the config. Environment:
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
 #   SEEDS   (default: "1 2 3")                           GPU      number of the GPU (default: the first)
-#   SHOTS   images a class for training (default: 16)    DRY_RUN=1 prints the commands
+#   SHOTS   images a class for training (default: 16)    IMPORT   a module of yours to import first
+#   DRY_RUN=1 prints the commands
 # Finished runs are kept, unfinished ones resumed; a run that fails does not stop the others.
 
 # shellcheck source=scripts/setup.sh
@@ -37,7 +38,7 @@ start_protocol() {
   fi
   if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
     sed -n '2,/^$/s/^# \{0,1\}//p' "scripts/$protocol.sh" >&2
-    sed -n '6,15s/^# \{0,1\}//p' scripts/protocol.sh >&2
+    sed -n '6,16s/^# \{0,1\}//p' scripts/protocol.sh >&2
     exit 2
   fi
   trainer=$1 words=${2:-all} recipe=${3:-} data=${DATA:-data} output=${OUTPUT:-output}
@@ -103,7 +104,7 @@ recipe_for() {
 arguments() {
   common=(--root "$data" --seed "$3" --trainer "$trainer"
     --dataset-config-file "configs/datasets/$1.yaml"
-    --config-file "configs/trainers/$trainer/$2.yaml")
+    --config-file "configs/trainers/$trainer/$2.yaml" ${IMPORT:+--import "$IMPORT"})
 }
 
 # attempt ARGUMENTS...: one call of train.py; a failure is noted and returned.

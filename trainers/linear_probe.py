@@ -81,6 +81,10 @@ class LinearProbe(PromptTrainer):
             nn.init.zeros_(parameter)
         self.register_model(self.learner_name, self.learner)
 
+    def is_bound_to_classes(self) -> bool:
+        """Yes: one row of weights each."""
+        return True
+
     def run_epoch(self) -> None:
         """Fits with every candidate for C and keeps the best on validation."""
         candidates = sorted(self.options.c)

@@ -63,7 +63,7 @@ def test_its_weights_do_not_fit_other_classes(tiny_trainer):
     trainer.train()
     argv = ("OPTIM.MAX_EPOCH", 1, "DATASET.SUBSAMPLE_CLASSES", "new")
     new = tiny_trainer("LinearProbe", *argv, output="new")
-    with pytest.raises(ValueError, match=r"'weight' has shape \(6, 32\), expected \(3, 32\)"):
+    with pytest.raises(ValueError, match="trained on 6 classes .* here are 3 others"):
         new.load_model(trainer.output_dir, epoch=1)
 
 

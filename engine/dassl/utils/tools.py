@@ -86,7 +86,7 @@ def download_url(url: str, dst: str) -> None:
 
 
 def read_image(path: str) -> Image.Image:
-    """Read an image as RGB.
+    """Read an image as RGB; 16-bit grey is scaled to 8 bits, where PIL would cut it off at 255.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -94,6 +94,8 @@ def read_image(path: str) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I"):
+                image = Image.fromarray(np.uint8(np.asarray(image).clip(0, 65535) // 257))
             return image.convert("RGB")
     except FileNotFoundError:
         raise FileNotFoundError(f'Cannot read image "{path}": there is no such file') from None

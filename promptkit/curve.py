@@ -1,0 +1,64 @@
+"""Accuracy during training: `curve.json` in the run folder, one entry per evaluated epoch.
+
+A run on base classes is tested on base and new ones. Training is not touched by it: a second
+trainer takes a copy of what is trained, and the random numbers go on where they were.
+"""
+
+import contextlib
+import io
+import os
+
+import torch
+
+from dassl.engine import TrainerX, build_trainer
+from promptkit import manifest
+from promptkit.features import seeded
+
+CURVE = "curve.json"
+
+
+def record_curve(trainer: TrainerX, every: int) -> None:
+    """Makes `trainer` test itself after every `every` epochs and after the last.
+
+    Raises:
+        ValueError: `every` is below 1, or what is trained fits no other classes than base.
+    """
+    if every < 1:
+        raise ValueError(f"--eval-every must be 1 or more epochs; got {every}.")
+    subset, seed = trainer.cfg.DATASET.SUBSAMPLE_CLASSES, max(trainer.cfg.SEED, 0)
+    twins = {}
+    with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
+        for name in ("base", "new") if subset == "base" else (subset,):
+            cfg = trainer.cfg.clone()
+            cfg.defrost()
+            cfg.DATASET.SUBSAMPLE_CLASSES = name
+            twins[name] = build_trainer(cfg)
+    if "new" in twins and trainer.is_bound_to_classes():
+        raise ValueError(
+            "--eval-every: what is trained belongs to the base classes and cannot be tested on new "
+            "ones. Leave it out, or train on DATASET.SUBSAMPLE_CLASSES all."
+        )
+    path = os.path.join(trainer.cfg.OUTPUT_DIR, CURVE)
+    after_epoch = trainer.after_epoch
+
+    def after_epoch_with_test() -> None:
+        after_epoch()
+        epoch = trainer.epoch + 1
+        if epoch % every and epoch != trainer.max_epoch:
+            return
+        figures = {"epoch": epoch}
+        with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
+            for name, twin in twins.items():
+                twin.learner.load_state_dict(trainer.learner.state_dict())
+                with torch.no_grad():
+                    figures[name] = twin.test("test")
+        print(f"epoch [{epoch}/{trainer.max_epoch}] test accuracy {_words(figures)}")
+        kept = manifest.read_json(path) or {"points": []}  # a resumed run goes on with its curve
+        points = [point for point in kept["points"] if point["epoch"] < epoch]
+        manifest.write_json(path, {"points": [*points, figures]})
+
+    trainer.after_epoch = after_epoch_with_test
+
+
+def _words(figures: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.2f}" for name, value in figures.items() if name != "epoch")

@@ -1,0 +1,170 @@
+"""A user's own pictures: tuned and evaluated by configuration alone, whatever their format."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train
+from datasets.image_folder import ImageFolder
+
+CLASSES = ("Kühe im Stall", "Äpfel", "猫 und Hund")
+SIZE = 32  # of the tiny CLIP
+CONFIG = str(Path(train.__file__).parent / "configs/datasets/folder.yaml")
+
+
+def save(folder: Path, number: int, rng) -> None:
+    """Picture number n of a class, in one of six kinds of file."""
+    pixels = rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    kind = number % 6
+    stem = folder / f"bild {number}"
+    if kind == 0:
+        image.save(f"{stem}.jpg")
+    elif kind == 1:
+        image.save(f"{stem}.PNG")
+    elif kind == 2:
+        image.save(f"{stem}.webp")
+    elif kind == 3:
+        image.convert("CMYK").save(f"{stem}.jpeg")
+    elif kind == 4:
+        grey = pixels[..., 0].astype(np.uint16) * 257
+        Image.fromarray(grey).save(f"{stem}.png")
+    else:
+        image.convert("P").save(f"{stem}.png")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Three classes of 12 pictures, one folder each."""
+    root, rng = tmp_path / "meine Bilder", np.random.default_rng(0)
+    for name in CLASSES:
+        (root / name).mkdir(parents=True)
+        for number in range(12):
+            save(root / name, number, rng)
+    return root
+
+
+def cfg_of(root, *opts):
+    argv = ["--root", str(root), "--dataset-config-file", CONFIG, *map(str, opts)]
+    return train.setup_cfg(train.parse_args(argv))
+
+
+def run(root, weights, output, *opts) -> tuple[int, dict]:
+    argv = [
+        "--transforms", "normalize",
+        "--root", str(root), "--dataset-config-file", CONFIG, "--trainer", "CoOp", "--seed", "1",
+        "--backbone", weights, "--output-dir", str(output),
+        "DATASET.NUM_SHOTS", "2", "INPUT.SIZE", f"({SIZE}, {SIZE})",
+        "DATALOADER.NUM_WORKERS", "0", "DATALOADER.TRAIN_X.BATCH_SIZE", "6", "OPTIM.MAX_EPOCH", "1",
+        *opts,
+    ]  # fmt: skip
+    code = train.main(argv)
+    path = output / "result.json"
+    return code, json.loads(path.read_text()) if path.exists() else {}
+
+
+def test_one_tree_tunes_and_evaluates(pictures, tiny_weights, tmp_path):
+    code, result = run(pictures, tiny_weights, tmp_path / "out")
+    assert code == 0 and result["dataset"] == "meine Bilder"
+    assert [(c["name"], c["total"]) for c in result["per_class"]] == [
+        (name, 4)
+        for name in sorted(CLASSES)  # 12 images: 6 to train, 2 for validation
+    ]
+    split = json.loads((pictures / "split_50_20_30.json").read_text())
+    assert [len(split[part]) for part in ("train", "val", "test")] == [18, 6, 12]
+    first = (pictures / "split_50_20_30.json").read_bytes()
+    ImageFolder(cfg_of(pictures))
+    assert (pictures / "split_50_20_30.json").read_bytes() == first
+
+
+def test_a_truncated_file_is_named_or_skipped(pictures, tiny_weights, tmp_path, capfd):
+    for path in (pictures / "Äpfel").iterdir():
+        if path.suffix == ".jpg":
+            path.write_bytes(path.read_bytes()[:-200])
+    broken = ["bild 0.jpg", "bild 6.jpg"]
+    code, _ = run(pictures, tiny_weights, tmp_path / "a", "DATASET.NUM_SHOTS", "-1")
+    error = capfd.readouterr().err
+    assert code == 1 and "Cannot read image" in error and "truncated" in error
+    assert any(f"Äpfel/{name}" in error for name in broken)
+    skip = ("DATASET.FOLDER.SKIP_UNREADABLE", "True")
+    code, result = run(pictures, tiny_weights, tmp_path / "b", *skip)
+    out = capfd.readouterr().out
+    assert code == 0 and "skipping 2 of 36 images that cannot be read" in out
+    assert all(f"Äpfel/{name}: image file is truncated" in out for name in broken)
+    split = json.loads((pictures / "split_50_20_30.json").read_text())
+    bad_tests = [e for e in split["test"] if e[0].split("/")[1] in broken and "Äpfel" in e[0]]
+    assert sum(c["total"] for c in result["per_class"]) == 12 - len(bad_tests)
+
+
+def test_sixteen_bits_keep_their_shades(tmp_path):
+    from dassl.utils import read_image
+
+    grey = np.array([[0, 257, 25700, 65535]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "x.png")
+    assert np.asarray(read_image(str(tmp_path / "x.png")))[0, :, 0].tolist() == [0, 1, 100, 255]
+
+
+def test_three_trees(pictures, tmp_path):
+    tree = tmp_path / "tree"
+    for name in CLASSES:
+        for part, numbers in (("train", range(6)), ("test", range(6, 12))):
+            (tree / part / name).mkdir(parents=True)
+            for path in (pictures / name).iterdir():
+                if int(path.stem.split()[1]) in numbers:
+                    shutil.copy(path, tree / part / name)
+    data = ImageFolder(cfg_of(tree))
+    assert (len(data.train_x), len(data.val), len(data.test)) == (18, 0, 18)
+    assert data.classnames == sorted(CLASSES)
+    (tree / "test/other").mkdir()
+    with pytest.raises(ValueError, match="class 'other', which train/ does not have"):
+        ImageFolder(cfg_of(tree))
+
+
+def test_csv_and_json(pictures):
+    lines = ["image,class,split"]
+    for name in CLASSES:
+        images = sorted(path.name for path in (pictures / name).iterdir())
+        lines += [f"{name}/{image},{name.upper()},train" for image in images[:8]]
+        lines += [f"{name}/{image},{name.upper()},test" for image in images[8:]]
+    (pictures / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    data = ImageFolder(cfg_of(pictures, "DATASET.FOLDER.SPLIT", "list.csv"))
+    assert data.classnames == sorted(name.upper() for name in CLASSES)
+    assert (len(data.train_x), len(data.test)) == (24, 12)
+    (pictures / "plain.csv").write_text("\n".join(x.rsplit(",", 1)[0] for x in lines))
+    data = ImageFolder(cfg_of(pictures, "DATASET.FOLDER.SPLIT", "plain.csv"))
+    assert (len(data.train_x), len(data.val), len(data.test)) == (18, 6, 12)
+    (pictures / "bad.csv").write_text("file,label\na,b\n")
+    with pytest.raises(ValueError, match=r"columns image and class .* got \['file', 'label'\]"):
+        ImageFolder(cfg_of(pictures, "DATASET.FOLDER.SPLIT", "bad.csv"))
+    ImageFolder(cfg_of(pictures))
+    again = ImageFolder(cfg_of(pictures, "DATASET.FOLDER.SPLIT", "split_50_20_30.json"))
+    assert len(again.train_x) == 18
+
+
+def test_class_names_from_a_file(pictures):
+    names = {"Kühe im Stall": "cows in a stable", "Äpfel": "apples", "猫 und Hund": "cat and dog"}
+    (pictures / "names.txt").write_text("".join(f"{k}\t{v}\n" for k, v in names.items()))
+    data = ImageFolder(cfg_of(pictures, "DATASET.FOLDER.CLASSNAMES", "names.txt"))
+    assert data.classnames == [names[name] for name in sorted(CLASSES)]
+    (pictures / "names.txt").write_text("Äpfel\tapples\n")
+    with pytest.raises(ValueError, match="has no line for 'Kühe im Stall'"):
+        ImageFolder(cfg_of(pictures, "DATASET.FOLDER.CLASSNAMES", "names.txt"))
+
+
+def test_changed_and_small_folders_are_refused(pictures, tmp_path):
+    ImageFolder(cfg_of(pictures))
+    shutil.copy(pictures / "Äpfel/bild 0.jpg", pictures / "Äpfel/bild 99.jpg")
+    with pytest.raises(ValueError, match="no longer those of its split"):
+        ImageFolder(cfg_of(pictures))
+    small = tmp_path / "small/x"
+    small.mkdir(parents=True)
+    shutil.copy(pictures / "Äpfel/bild 0.jpg", small)
+    with pytest.raises(ValueError, match="Class 'x' in .* has no image to"):
+        ImageFolder(cfg_of(tmp_path / "small"))
+    assert not (tmp_path / "small/split_50_20_30.json").exists()
+    with pytest.raises(FileNotFoundError, match="has no folders, one per class"):
+        ImageFolder(cfg_of(small))
