@@ -3,5 +3,8 @@
 import importlib
 import pkgutil
 
+TOOLS = ("check", "fetch")  # commands: python -m datasets.check
+
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if _module.name not in TOOLS:
+        importlib.import_module(f"{__name__}.{_module.name}")

@@ -10,11 +10,11 @@ import csv
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image, UnidentifiedImageError
 from yacs.config import CfgNode
 
-from dassl.data.datasets import DATASET_REGISTRY, Datum
+from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
+from datasets.image_files import why_unreadable
 from datasets.listing import images_by_folder, list_folders, split_50_20_30
 from datasets.split_file import (
     SPLIT_NAMES,
@@ -159,7 +159,8 @@ class ImageFolder(CoOpDataset):
     def _without_unreadable(self, splits: Splits) -> Splits:
         items = [item for part in splits for item in part]
         with ThreadPoolExecutor() as pool:
-            reasons = dict(zip(items, pool.map(_why_unreadable, items), strict=True))
+            found = pool.map(why_unreadable, [item.impath for item in items])
+            reasons = dict(zip(items, found, strict=True))
         bad = {item: reason for item, reason in reasons.items() if reason}
         if bad:
             print(f"Warning: skipping {len(bad)} of {len(items)} images that cannot be read:")
@@ -177,14 +178,3 @@ class ImageFolder(CoOpDataset):
                         f"Class {item.classname!r} in {self.dataset_dir} has no image to {part}. "
                         "Add images (an automatic split needs 3 a class), or give a split."
                     )
-
-
-def _why_unreadable(item: Datum) -> str:
-    try:
-        with Image.open(item.impath) as image:
-            image.load()
-    except UnidentifiedImageError:
-        return "not an image, or of a format unknown to PIL"
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # PIL's ways to say damaged
-        return str(error)
-    return ""

@@ -1,0 +1,232 @@
+"""Downloads from a server on loopback: good, broken off, wrong, malicious."""
+
+import hashlib
+import io
+import os
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from datasets import fetch as fetching
+from datasets.fetch import FetchError, download, fetch, main, unpack
+from datasets.sources import SOURCES, Download, Source, named
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `files`; of those in `cut`, so many bytes at the first call; knows ranges."""
+
+    files: dict[str, bytes] = {}
+    cut: dict[str, int] = {}
+    log: list[tuple[str, str | None]] = []
+
+    def do_GET(self):
+        name = self.path.strip("/")
+        wanted = self.headers.get("Range")
+        self.log.append((name, wanted))
+        if name not in self.files:
+            self.send_error(404)
+            return
+        content, start = self.files[name], 0
+        if wanted:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        stop = self.cut.pop(name, len(content))
+        self.wfile.write(content[start:stop])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    """The address of a running server; its handler's tables start empty."""
+    Handler.files, Handler.cut, Handler.log = {}, {}, []
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_address[1]}"
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def tar(*members: tuple[str, bytes | tarfile.TarInfo]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        for name, content in members:
+            if isinstance(content, tarfile.TarInfo):
+                file.addfile(content)
+            else:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                file.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def link(name: str, target: str, kind=tarfile.SYMTYPE) -> tuple[str, tarfile.TarInfo]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return name, info
+
+
+def tar_source(server: str, content: bytes, **fields) -> Source:
+    Handler.files["x.tar.gz"] = content
+    item = Download("set/images", f"{server}/x.tar.gz", into="set", **fields)
+    return Source("X", 1, (1, 0, 0), "page", (item,))
+
+
+GOOD = tar(("images/a.txt", os.urandom(300_000)), ("images/b.txt", b"b"))
+
+
+def test_good(server, tmp_path):
+    source = tar_source(server, GOOD, md5=hashlib.md5(GOOD).hexdigest())
+    fetch(source, str(tmp_path))
+    assert (tmp_path / "set/images/b.txt").read_bytes() == b"b"
+    assert sorted(os.listdir(tmp_path / "set")) == ["images"]  # no archive, no part
+    fetch(source, str(tmp_path))
+    assert len(Handler.log) == 1  # it is there
+
+
+def test_a_download_that_broke_off_goes_on(server, tmp_path):
+    source = tar_source(server, GOOD, md5=hashlib.md5(GOOD).hexdigest())
+    Handler.cut["x.tar.gz"] = 100_000
+    with pytest.raises(FetchError, match="Call again to go on"):
+        fetch(source, str(tmp_path))
+    assert os.listdir(tmp_path / "set") == ["x.tar.gz.part"]
+    kept = (tmp_path / "set/x.tar.gz.part").stat().st_size
+    assert 0 < kept <= 100_000
+    fetch(source, str(tmp_path))
+    assert Handler.log[-1] == ("x.tar.gz", f"bytes={kept}-")
+    assert len((tmp_path / "set/images/a.txt").read_bytes()) == 300_000
+
+
+def test_a_part_that_is_whole_needs_nothing_more(server, tmp_path):
+    Handler.files["x"] = b"12345"
+    (tmp_path / "x.part").write_bytes(b"12345")
+    download(Download("x", f"{server}/x"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b"12345"
+
+
+def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
+    source = tar_source(server, GOOD, md5="0" * 32)
+    with pytest.raises(FetchError, match="expected 00000000"):
+        fetch(source, str(tmp_path))
+    assert os.listdir(tmp_path / "set") == []
+
+
+def test_an_address_that_is_gone(server, tmp_path):
+    item = Download("y", f"{server}/gone")
+    with pytest.raises(FetchError, match="404"):
+        download(item, tmp_path / "y")
+    assert not (tmp_path / "y").exists()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("images/a.txt", b"a"), ("../evil.txt", b"x")],
+        [("images/a.txt", b"a"), link("images/out", "../../../outside")],
+        [("images/a.txt", b"a"), link("images/out", "/etc/passwd")],
+        [("images/a.txt", b"a"), link("images/hard", "../../outside", tarfile.LNKTYPE)],
+        [link("images", "/tmp"), ("images/evil.txt", b"x")],
+    ],
+)
+def test_malicious_tars(server, tmp_path, members):
+    root = tmp_path / "data"
+    source = tar_source(server, tar(*members))
+    with pytest.raises(FetchError, match="is not safe, nothing was unpacked"):
+        fetch(source, str(root))
+    assert os.listdir(tmp_path) == ["data"]
+    assert os.listdir(root / "set") == ["x.tar.gz"]
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "..\\evil.txt", "C:/evil.txt"])
+def test_malicious_zips(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("images/a.txt", "a")
+        file.writestr(name, "x")
+    (tmp_path / "set").mkdir()
+    with pytest.raises(FetchError, match="is not safe, nothing was unpacked"):
+        unpack(tmp_path / "x.zip", tmp_path / "set")
+    assert sorted(os.listdir(tmp_path)) == ["set", "x.zip"] and not os.listdir(tmp_path / "set")
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    info = zipfile.ZipInfo("images/link")
+    info.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr(info, "/etc/passwd")
+    with pytest.raises(FetchError, match="'images/link' is a link"):
+        unpack(tmp_path / "x.zip", tmp_path)
+
+
+def test_half_an_archive_is_not_unpacked(tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(GOOD[: len(GOOD) // 2])
+    (tmp_path / "set").mkdir()
+    with pytest.raises(FetchError, match="is damaged, nothing was unpacked"):
+        unpack(tmp_path / "x.tar.gz", tmp_path / "set")
+    assert not os.listdir(tmp_path / "set")
+
+
+def test_a_folder_of_the_archive_and_an_archive_in_it(server, tmp_path):
+    inner = tar(("pictures/1.txt", b"1"))
+    Handler.files["y.tar.gz"] = tar(("top/data/pictures.tar.gz", inner), ("top/README", b"r"))
+    item = Download(
+        "set/pictures", f"{server}/y.tar.gz", into="set", take="top/data", inner="pictures.tar.gz"
+    )
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/mine.txt").write_text("mine")
+    fetch(Source("Y", 1, (1, 0, 0), "page", (item,)), str(tmp_path))
+    assert sorted(os.listdir(tmp_path / "set")) == ["mine.txt", "pictures"]
+    assert (tmp_path / "set/pictures/1.txt").read_bytes() == b"1"
+
+
+def test_a_file_of_google_drive(monkeypatch, tmp_path):
+    def fake(*, id, output, resume):
+        assert resume
+        with open(output, "w") as file:
+            file.write(id)
+        return output
+
+    monkeypatch.setattr("gdown.download", fake)
+    source = Source("Z", 1, (1, 0, 0), "page", (Download("z/split.json", drive="abc"),))
+    fetch(source, str(tmp_path))
+    assert (tmp_path / "z/split.json").read_text() == "abc"
+    monkeypatch.setattr("gdown.download", lambda **_: None)
+    (tmp_path / "z/split.json").unlink()
+    with pytest.raises(FetchError, match="could not be downloaded"):
+        fetch(source, str(tmp_path))
+
+
+def test_the_command(server, tmp_path, monkeypatch, capsys):
+    source = tar_source(server, GOOD)
+    monkeypatch.setitem(SOURCES, "dtd", source)
+    assert main(["dtd", "--root", str(tmp_path)]) == 0
+    assert main(["stanford_cars", "--root", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "authors' server is offline" in out and "stanford_cars/cars_train/00001.jpg" in out
+    monkeypatch.setattr(fetching, "fetch", lambda *_: (_ for _ in ()).throw(FetchError("no")))
+    assert main(["dtd", "--root", str(tmp_path)]) == 1
+    assert "error: dtd: no" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["cifar"])
+    assert "no data set is called 'cifar'" in capsys.readouterr().err
+
+
+def test_every_source_can_be_got_or_says_how():
+    assert len(SOURCES) == 15
+    assert named(["DescribableTextures", "dtd", "ImageNetV2"]) == ["dtd", "dtd", "imagenetv2"]
+    for name, source in SOURCES.items():
+        assert source.downloads or source.by_hand, name
+        for item in source.downloads:
+            assert bool(item.url) != bool(item.drive) and not item.makes.startswith("/"), name
