@@ -63,15 +63,11 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def extend_cfg(cfg, modules: list | None = None) -> None:
-    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer.
-
-    Trainers written for upstream bring theirs in a function `extend_cfg`; such modules of a user's
-    are in `modules`.
-    """
+def extend_cfg(cfg) -> None:
+    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
     from yacs.config import CfgNode
 
-    import trainers
+    import trainers  # noqa: F401  (registers the trainers)
     from dassl.engine import TRAINER_REGISTRY
     from promptkit.config import default_node
 
@@ -87,20 +83,21 @@ def extend_cfg(cfg, modules: list | None = None) -> None:
         config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
         if config_class:
             cfg.TRAINER[name.upper()] = default_node(config_class)
-    for module in [*trainers.MODULES, *(modules or [])]:
-        if hasattr(module, "extend_cfg"):
-            module.extend_cfg(cfg)
 
 
 def setup_cfg(args: argparse.Namespace):
     """The merged and frozen config of a command line."""
     import datasets  # noqa: F401  (registers the data sets)
-    import trainers  # noqa: F401  (registers the trainers)
+    import trainers
     from dassl.config import get_cfg_default
 
     merge_file, merge_opts = _merge_functions()
     cfg = get_cfg_default()
-    extend_cfg(cfg, import_modules(args.modules))
+    modules = [*trainers.MODULES, *import_modules(args.modules)]
+    extend_cfg(cfg)
+    for module in modules:  # trainers written for upstream bring their keys themselves
+        if hasattr(module, "extend_cfg"):
+            module.extend_cfg(cfg)
     for path in (args.dataset_config_file, args.config_file):
         if path:
             merge_file(cfg, path)
