@@ -77,8 +77,9 @@ def extend_cfg(cfg) -> None:
     cfg.DATASET.FOLDER = CfgNode(
         {"PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
     )
-    # Views of each training image that are encoded once and drawn from; 0 encodes every step's.
-    cfg.FEATURES = CfgNode({"VIEWS": 0})
+    # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
+    # STORE: frozen features of test images are kept on disk, see promptkit/feature_store.py.
+    cfg.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
     for name in TRAINER_REGISTRY.registered_names():
         config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
         if config_class:

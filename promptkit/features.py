@@ -1,6 +1,9 @@
-"""A bank of image features for training: views of each image are encoded once, then drawn from.
+"""Image features in place of images.
 
-The image encoder is frozen and most of a step's cost. Without augmentation one view is all there
+For tests: the encoder is frozen, so features that were encoded before are read from the store.
+
+For training: a bank, views of each image that are encoded once, then drawn from.
+The image encoder is most of a step's cost. Without augmentation one view is all there
 is, and training on the bank is training on the images, to rounding. With augmentation, k views per
 image stand in for a fresh one at every step.
 """
@@ -8,6 +11,7 @@ image stand in for a fresh one at every step.
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dassl.utils import set_random_seed
+from promptkit.feature_store import FeatureStore, image_files_key
 
 ENCODE_BATCH = 128  # images
 
@@ -53,12 +58,48 @@ def check_views(cfg) -> None:
 
 
 @torch.no_grad()
-def encode_all(loader: DataLoader, encode: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def encode_all(
+    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, batch_size: int = ENCODE_BATCH
+) -> tuple[Tensor, Tensor]:
     """Features [N, E] and labels [N] of all images of a loader's data set, in its order."""
-    plain = DataLoader(loader.dataset, batch_size=ENCODE_BATCH, num_workers=loader.num_workers)
+    plain = DataLoader(loader.dataset, batch_size=batch_size, num_workers=loader.num_workers)
     parts = [(encode(batch["img"]).cpu(), batch["label"]) for batch in plain]
     features, labels = zip(*parts, strict=True)
     return torch.cat(features), torch.cat(labels)
+
+
+def stored_loader(
+    loader: DataLoader,
+    encode: Callable[[Tensor], Tensor],
+    store: FeatureStore,
+    depends_on: dict[str, Any],
+) -> DataLoader:
+    """A test loader over features that are read from `store`, or encoded and written.
+
+    They are those that evaluation on the images would compute, to the last bit: encoded in the same
+    batches.
+
+    Args:
+        loader: the test loader.
+        encode: images [B, 3, H, W] to features [B, E].
+        store: where they are kept.
+        depends_on: what decides them besides images, transform and batches.
+    """
+    items, transform = loader.dataset.data_source, repr(loader.dataset.transform)
+    if " at 0x" in transform:  # it does not say what it does
+        return loader
+    depends_on = {
+        **depends_on,
+        "images": image_files_key([item.impath for item in items]),
+        "batch_size": loader.batch_size,
+        "transform": transform,
+    }
+    with seeded(0):  # reading and encoding draw the same random numbers: none
+        features = store.get(
+            depends_on, lambda: encode_all(loader, encode, batch_size=loader.batch_size)[0]
+        )
+    labels = torch.tensor([item.label for item in items])
+    return DataLoader(FeatureBank(features[None], labels), batch_size=loader.batch_size)
 
 
 def bank_loader(

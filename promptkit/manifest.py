@@ -21,7 +21,14 @@ RUN, RESULT = "run.json", "result.json"
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "numpy", "pillow", "yacs")
 # Settings that say where and how fast, not what: they may differ between two calls of one run.
-INCIDENTAL = ("OUTPUT_DIR", "RESUME", "VERBOSE", "DATALOADER.NUM_WORKERS", "TRAIN.PRINT_FREQ")
+INCIDENTAL = (
+    "OUTPUT_DIR",
+    "RESUME",
+    "VERBOSE",
+    "DATALOADER.NUM_WORKERS",
+    "TRAIN.PRINT_FREQ",
+    "FEATURES.STORE",
+)
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

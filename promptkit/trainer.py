@@ -16,7 +16,8 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit import checkpoint
 from promptkit.clip_loader import check_input_size, load_clip, weights_hash
 from promptkit.config import PromptConfig, read_options
-from promptkit.features import bank_loader, check_views
+from promptkit.feature_store import FeatureStore, default_folder
+from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
 from promptkit.precision import resolve
 from promptkit.text_encoder import ENCODERS, Prompts
@@ -35,6 +36,7 @@ class PromptTrainer(TrainerX):
 
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
+    has_frozen_images = True  # image features do not change with what is trained
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -88,6 +90,7 @@ class PromptTrainer(TrainerX):
         self.scaler = self.precision.scaler()
         self._class_features: Tensor | None = None
         self.step_sec: list[float] = []  # of each optimisation step so far
+        self._stored: set[str] = set()  # splits whose loaders give stored features
 
     # One step -------------------------------------------------------------------------------------
 
@@ -187,6 +190,25 @@ class PromptTrainer(TrainerX):
         for name, mean in means.items():
             self.write_scalar(f"epoch/{name}", mean, self.epoch + 1)
         super().after_epoch()
+
+    def test(self, split: str | None = None) -> float:
+        """As Dassl's; frozen features of the images come from the store, or go into it."""
+        name = "val" if (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader else "test"
+        if self.has_frozen_images and self.cfg.FEATURES.STORE and name not in self._stored:
+            self._stored.add(name)
+            loader = stored_loader(
+                getattr(self, f"{name}_loader"),
+                self._encode,
+                FeatureStore(default_folder()),
+                {
+                    "weights": self.weights_sha256,
+                    "precision": self.precision.mode,
+                    "device": self.device.type,
+                    "torch": torch.__version__,
+                },
+            )
+            setattr(self, f"{name}_loader", loader)
+        return super().test(split)
 
     def set_model_mode(self, mode: str = "train", names=None) -> None:
         """As Dassl's; also forgets the cached class features, which a step makes stale."""

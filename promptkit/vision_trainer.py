@@ -10,6 +10,8 @@ from promptkit.trainer import PromptTrainer, unit
 class VisionPromptTrainer(PromptTrainer):
     """Tunes prompts of both encoders, or of the image encoder alone."""
 
+    has_frozen_images = False
+
     def vision_prompts(self) -> VisionPrompts | None:
         """The prompts of the image encoder; None leaves it as it is."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """What all tests share: a tiny random CLIP, a tiny data set on disk, runs of train.py on both."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -37,6 +38,12 @@ TINY_CLASSES = ("arrow", "circle", "cross_shape", "heart", "ring", "star")
 def _one_thread_per_worker():
     """Tests run in parallel processes; more threads each would only get in the way."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_feature_store(tmp_path_factory):
+    """Tests leave the user's store alone."""
+    os.environ["PROMPTKIT_FEATURES"] = str(tmp_path_factory.mktemp("features"))
 
 
 @pytest.fixture(autouse=True)
