@@ -1,0 +1,128 @@
+"""Command line, see the package."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+
+from benchmarks import cases
+from benchmarks.measure import Ratio, multiply_rate
+from benchmarks.subjects import SIZES, make_files
+from promptkit import manifest
+
+KINDS = ("text", "step", "eval")
+HEADERS = (
+    "what",
+    "classes",
+    "fast (ms)",
+    "reference (ms)",
+    "ratio",
+    "spread",
+    "difference",
+    "note",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measures, prints the table and writes it as json."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)} (all)")
+    parser.add_argument("--model", choices=tuple(SIZES), default="ViT-B/16")
+    parser.add_argument("--classes", default="100", help="numbers of classes, with commas")
+    parser.add_argument("--repeats", type=int, default=5, help="timings of each way")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args(arguments)
+    unknown = set(options.kinds) - set(KINDS)
+    if unknown:
+        parser.error(f"KIND must be one of {', '.join(KINDS)}; got {sorted(unknown)[0]!r}")
+    rows = []
+    for classes in map(int, options.classes.split(",")):
+        for row in measure(options.kinds or KINDS, options.model, classes, options.repeats):
+            rows.append(row)
+            print(f"{row['what']}, {classes} classes: {row['ratio']:.1f}x", file=sys.stderr)
+    facts = {
+        "model": options.model,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "matrix_product_gflops": round(multiply_rate() / 1e9, 1),
+        "repeats": options.repeats,
+        "commit": manifest.environment()["git"],
+    }
+    print(table(rows))
+    print(", ".join(f"{key}: {value}" for key, value in facts.items()))
+    if options.json:
+        manifest.write_json(options.json, {**facts, "rows": rows})
+    return 0
+
+
+def measure(kinds, model: str, classes: int, repeats: int) -> Iterator[dict]:
+    """One row a case."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        make_files(root, classes=classes, tests=200, size=SIZES[model])
+        if "text" in kinds:
+            with _quiet():
+                ratio = cases.text(model, root, repeats=repeats)
+            yield _row("text features, forward + backward", classes, ratio)
+        if "step" in kinds:
+            for name, batch, stored in cases.STEPS:
+                with _quiet():
+                    ratio = cases.step(name, batch, stored, model, root, repeats=repeats)
+                source = "stored image features" if stored else "images encoded in the step"
+                yield _row(f"{name} step, batch {batch}", classes, ratio, source)
+        if "eval" in kinds:
+            with _quiet():
+                ratio, share = cases.evaluation(model, root, repeats=repeats)
+            note = f"{100 * share:.1f} % of the bare image encoder's rate"
+            yield _row("evaluation, 200 images", classes, ratio, note)
+
+
+def _row(what: str, classes: int, ratio: Ratio, note: str = "") -> dict:
+    return {
+        "what": what,
+        "classes": classes,
+        "fast_ms": 1e3 * ratio.fast_sec,
+        "reference_ms": 1e3 * ratio.reference_sec,
+        "ratio": ratio.speedup,
+        "fast_spread": ratio.fast_spread,
+        "reference_spread": ratio.reference_spread,
+        "difference": ratio.difference,
+        "note": note,
+    }
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as markdown; spread is (slowest - fastest) / median, of both ways."""
+    lines = [
+        [
+            row["what"], f"{row['classes']:,}", f"{row['fast_ms']:,.1f}",
+            f"{row['reference_ms']:,.1f}", f"{row['ratio']:.1f}",
+            f"{100 * row['fast_spread']:.0f} % / {100 * row['reference_spread']:.0f} %",
+            f"{row['difference']:.0e}", row["note"],
+        ]
+        for row in rows
+    ]  # fmt: skip
+    alignment = ("left", *["right"] * 6, "left")
+    return tabulate(
+        lines, headers=HEADERS, tablefmt="pipe", colalign=alignment, disable_numparse=True
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what trainers print."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

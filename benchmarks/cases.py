@@ -1,0 +1,111 @@
+"""The measured cases, each a fast way and its reference way of the same computation."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import Ratio, compare
+from benchmarks.subjects import make_trainer
+from promptkit.image_encoder import encode_image
+from promptkit.trainer import PromptTrainer, unit
+
+# Method, images in a batch, whether they come as stored features.
+STEPS = (
+    ("CoOp", 32, True),
+    ("KgCoOp", 32, True),
+    ("E2MIM", 32, True),
+    ("CoCoOp", 1, True),
+    ("CoCoOp", 8, True),
+    ("MaPLe", 4, False),
+    ("PromptSRC", 4, False),
+)
+
+
+def twins(name: str, model: str, root: Path, batch_size: int) -> tuple[PromptTrainer, ...]:
+    """The same trainer with the fast and the reference text encoder, equal weights."""
+    fast, reference = (
+        make_trainer(name, model, root, batch_size=batch_size, encoder=encoder)
+        for encoder in ("fast", "reference")
+    )
+    reference.learner.load_state_dict(copy.deepcopy(fast.learner.state_dict()))
+    return fast, reference
+
+
+def text(model: str, root: Path, *, repeats: int) -> Ratio:
+    """Text features of all classes, forward and backward (CoOp, 4 context tokens)."""
+
+    def way(trainer: PromptTrainer):
+        def run() -> list[Tensor]:
+            trainer.learner.zero_grad()
+            features = trainer.text_features()
+            (features * weight).sum().backward()
+            return [features.detach(), trainer.learner.ctx.grad]
+
+        return run
+
+    fast, reference = twins("CoOp", model, root, 32)
+    weight = torch.randn(fast.text_features().shape, generator=torch.Generator().manual_seed(0))
+    return compare(way(fast), way(reference), repeats=repeats)
+
+
+def step(
+    name: str, batch_size: int, stored: bool, model: str, root: Path, *, repeats: int
+) -> Ratio:
+    """Loss and gradients of one training batch; without the optimiser, so that they stay equal."""
+    fast, reference = twins(name, model, root, batch_size)
+    images, labels = fast.parse_batch_train(next(iter(fast.train_loader_x)))
+    if stored:
+        images = fast.image_features(images)
+
+    def way(trainer: PromptTrainer):
+        def run() -> list[Tensor]:
+            torch.manual_seed(0)  # of mixup
+            trainer.learner.zero_grad()
+            loss = trainer.loss(images, labels)["loss"]
+            loss.backward()
+            gradients = [p.grad for p in trainer.learner.parameters() if p.grad is not None]
+            return [loss.detach()[None], *gradients]
+
+        return run
+
+    # The reference sums in another order, and gradients through twelve layers amplify it.
+    return compare(way(fast), way(reference), repeats=repeats, tolerance=1e-4)
+
+
+def evaluation(model: str, root: Path, *, repeats: int) -> tuple[Ratio, float]:
+    """Logits of a test set; the reference encodes all classes again for every batch.
+
+    Returns:
+        The comparison, and the fast way's share of the bare image encoder's rate.
+    """
+    fast, reference = twins("CoOp", model, root, 32)
+    batches = [batch["img"] for batch in fast.test_loader]
+
+    def cached() -> list[Tensor]:
+        fast.set_model_mode("eval")  # forgets the classes: they are part of an evaluation
+        return [torch.cat([fast.model_inference(images) for images in batches])]
+
+    def again() -> list[Tensor]:
+        logits = []
+        with torch.no_grad():
+            for images in batches:
+                features = unit(reference.clip_model.encode_image(images))
+                logits.append(reference.logits(features, reference.text_features()))
+        return [torch.cat(logits)]
+
+    def bare() -> list[Tensor]:
+        with torch.no_grad():
+            return [torch.cat([encode_image(fast.clip_model, images) for images in batches])]
+
+    ratio = compare(cached, again, repeats=repeats, tolerance=1e-4)
+    alone = compare(bare, bare_twin(bare), repeats=repeats)
+    return ratio, alone.fast_sec / ratio.fast_sec
+
+
+def bare_twin(way):
+    """The same way under another name, so that the two are timed in turn."""
+    return lambda: way()

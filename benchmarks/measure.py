@@ -1,0 +1,77 @@
+"""Timing two ways of computing the same thing: alternately, medians, after a check of equality."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Seconds of both ways.
+
+    Attributes:
+        fast_sec, reference_sec: medians.
+        fast_spread, reference_spread: (slowest - fastest) / median.
+        difference: largest difference of their results, relative to the largest value.
+    """
+
+    fast_sec: float
+    reference_sec: float
+    fast_spread: float
+    reference_spread: float
+    difference: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times the reference's time the fast way would fit into."""
+        return self.reference_sec / self.fast_sec
+
+
+def compare(
+    fast: Callable[[], list[Tensor]],
+    reference: Callable[[], list[Tensor]],
+    *,
+    repeats: int,
+    tolerance: float = 1e-5,
+) -> Ratio:
+    """Checks that both give the same tensors, then times them in turn.
+
+    Raises:
+        AssertionError: they differ by more than `tolerance`, relative to the largest value.
+    """
+    pairs = zip(fast(), reference(), strict=True)  # also the warm-up
+    difference = max(_relative(ours, theirs) for ours, theirs in pairs)
+    assert difference <= tolerance, f"the fast way differs from the reference by {difference:.1e}"
+    times: dict[Callable, list[float]] = {fast: [], reference: []}
+    for _ in range(repeats):
+        for way, seconds in times.items():
+            start = time.perf_counter()
+            way()
+            seconds.append(time.perf_counter() - start)
+    medians = [statistics.median(seconds) for seconds in times.values()]
+    spreads = [
+        (max(seconds) - min(seconds)) / median
+        for seconds, median in zip(times.values(), medians, strict=True)
+    ]
+    return Ratio(*medians, *spreads, difference)
+
+
+def _relative(ours: Tensor, theirs: Tensor) -> float:
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def multiply_rate(size: int = 1536, repeats: int = 5) -> float:
+    """Floating-point operations a second in a square fp32 matrix product on this machine."""
+    x = torch.randn(size, size)
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        x @ x
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)

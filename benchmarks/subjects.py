@@ -1,0 +1,116 @@
+"""What is measured: trainers on a random CLIP and made-up images, built as a run builds them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from clip.model import CLIP
+from PIL import Image
+
+import train
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import build_trainer
+from dassl.utils import set_random_seed
+from datasets.coop import CoOpDataset
+from promptkit.trainer import PromptTrainer
+
+# Class names of 1 to 3 words, as CLIP's tokenizer finds them.
+WORDS = (
+    ("red", "old", "wild", "small", "northern", "striped", "spotted", "golden", "common", "great"),
+    ("river", "mountain", "garden", "house", "forest", "desert", "sea", "field", "stone", "snow"),
+    ("cat", "lily", "bridge", "truck", "sparrow", "chair", "temple", "daisy", "spaniel", "guitar"),
+)
+SIZES = {"ViT-B/16": 224, "Pocket": 48}
+# Pocket's towers have 6 and 4 layers, fewer than the published depths.
+POCKET_DEPTHS = {
+    "MaPLe": ("PROMPT_DEPTH",),
+    "PromptSRC": ("PROMPT_DEPTH_VISION", "PROMPT_DEPTH_TEXT"),
+}
+
+
+def class_names(count: int) -> list[str]:
+    """`count` different names, a third each of one, two and three words (as far as they go)."""
+    first, second, third = WORDS
+    names = [noun for noun in third]
+    names += [f"{a} {c}" for a in first for c in third]
+    names += [f"{a} {b} {c}" for a in first for b in second for c in third]
+    names += [f"{name} {number}" for number in range(2, 11) for name in names[110:]]
+    one, two, more = names[:10], names[10:110], names[110:]
+    picked = one[: count // 3] + two[: count // 3]
+    picked += more[: count - len(picked)]
+    return sorted(picked)
+
+
+@DATASET_REGISTRY.register()
+class RandomImages(CoOpDataset):
+    """Noise; one image a class and split."""
+
+    dataset_dir = "random"
+    split_file = "split.json"
+
+
+def make_files(root: Path, *, classes: int, tests: int, size: int) -> None:
+    """Images and split of RandomImages below `root`."""
+    folder = root / "random"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(max(32, tests)):
+        pixels = rng.integers(0, 255, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.jpg")
+    names = class_names(classes)
+    train_x = [[f"{label % 32}.jpg", label, name] for label, name in enumerate(names)]
+    test = [[f"{number}.jpg", 0, names[0]] for number in range(tests)]
+    (folder / "split.json").write_text(json.dumps({"train": train_x, "val": [], "test": test}))
+
+
+def classes_of(root: Path) -> int:
+    """Number of classes that `make_files` made."""
+    return len(json.loads((root / "random/split.json").read_text())["train"])
+
+
+def weights_file(model: str, folder: Path) -> str:
+    """The backbone's name: Pocket, or a file of random weights in ViT-B/16's architecture."""
+    if model == "Pocket":
+        return model
+    path = folder / "vit_b16.pt"
+    if not path.exists():
+        torch.manual_seed(0)
+        clip_model = CLIP(512, 224, 12, 768, 16, 77, 49408, 512, 8, 12)
+        torch.save(clip_model.state_dict(), path)
+    return str(path)
+
+
+def make_trainer(
+    name: str, model: str, root: Path, *, batch_size: int, encoder: str
+) -> PromptTrainer:
+    """A trainer with the published defaults, four context tokens and fp32.
+
+    Args:
+        name: of the method.
+        model: of the backbone, a key of SIZES.
+        root: what `make_files` was given; also holds the weights.
+        batch_size: images in a training batch.
+        encoder: fast or reference, the text encoder.
+    """
+    node, size = f"TRAINER.{name.upper()}", SIZES[model]
+    options = {
+        "DATASET.NAME": "RandomImages", "DATASET.ROOT": str(root), "TRAINER.NAME": name,
+        "MODEL.BACKBONE.NAME": weights_file(model, root), "INPUT.SIZE": f"({size}, {size})",
+        "INPUT.TRANSFORMS": "['normalize']", "DATALOADER.NUM_WORKERS": "0", "SEED": "1",
+        "DATALOADER.TRAIN_X.BATCH_SIZE": str(batch_size), "VERBOSE": "False",
+        "FEATURES.STORE": "False", "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
+        f"{node}.PREC": "fp32", f"{node}.TEXT_ENCODER": encoder,
+    }  # fmt: skip
+    if name in ("CoOp", "KgCoOp", "E2MIM", "CoCoOp"):
+        options[f"{node}.CTX_INIT"] = "a photo of a"
+    if name == "CoCoOp":  # 8 images x 100 classes x 77 tokens at once would take 24 GB
+        options[f"{node}.CHUNK"] = str(classes_of(root))
+    if model == "Pocket":
+        options |= {f"{node}.{key}": "3" for key in POCKET_DEPTHS.get(name, ())}
+    argv = [word for pair in options.items() for word in pair]
+    cfg = train.setup_cfg(train.parse_args(argv))
+    set_random_seed(1)
+    return build_trainer(cfg)
