@@ -190,6 +190,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     cfg = setup_cfg(args)
     check_names(cfg)
     resolve_epoch(args)
+    if args.eval_every and args.eval_only:
+        raise ValueError("--eval-every is about training: leave it out of --eval-only.")
     if (args.model_dir or args.load_epoch is not None) and not args.eval_only:
         print("Note that --model-dir and --load-epoch have no effect without --eval-only")
     plan = plan_of(args, cfg)
@@ -211,14 +213,14 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         load(trainer, args)
     elif args.no_train:
         return
+    if args.eval_every and not args.eval_only:
+        record_curve(trainer, args.eval_every)
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
     manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), plan)
     stopwatch = Stopwatch(trainer)
     if args.eval_only:
         trainer.test()
     else:
-        if args.eval_every:
-            record_curve(trainer, args.eval_every)
         trainer.train()
     if args.eval_only or not cfg.TEST.NO_TEST:
         save_result(trainer, plan, args, argv, stopwatch)

@@ -69,6 +69,8 @@ def check(name: str, root: str, *, deep: bool = False) -> Finding:
     classes = len({label for part in SPLIT_NAMES for _, label, _ in present[part]})
     if not remarks:
         remarks = _differences(source, classes, images)
+    if dataset.split_file and not dataset.existing_split():
+        remarks.append(f"the published split {dataset.split_path} is missing")
     state = "incomplete" if remarks else "found"
     return Finding(name, state, classes, images, tuple(remarks))
 

@@ -39,6 +39,7 @@ class CoOpDataset(DatasetBase):
         image_dir: the folder that the paths in the split file start from; below `dataset_dir` on
             the class ("" is that folder itself), absolute on an object.
         split_file: name of the split file in `dataset_dir`.
+        picks_suffix: of the files of few-shot picks.
         template: hand-crafted prompt, `{}` stands for the class name.
 
     Raises:
@@ -49,6 +50,7 @@ class CoOpDataset(DatasetBase):
     dataset_dir: str = ""
     image_dir: str = ""
     split_file: str = ""
+    picks_suffix: str = ""
     template: str = "a photo of a {}."
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -75,18 +77,25 @@ class CoOpDataset(DatasetBase):
 
     def read(self, cfg: CfgNode) -> Splits:
         """The whole splits: of the split file, or as published, or built and then saved."""
-        path = self._existing_split()
+        path = self.existing_split()
         if path:
             return read_split(path, self.image_dir)
+        own = self.own_split_path()
+        if os.path.isfile(own):
+            self.warn_of_own_split()
+            return read_split(own, self.image_dir)
         splits = self.build_split()
-        save_split(*splits, self.split_path, self.image_dir)
+        save_split(*splits, own, self.image_dir)
         return splits
 
     def entries(self) -> Entries:
         """What `read` would look for, whether it is there or not."""
-        path = self._existing_split()
+        path = self.existing_split()
         if path:
             return read_entries(path)
+        own = self.own_split_path()
+        if os.path.isfile(own):
+            return read_entries(own)
         splits = zip(SPLIT_NAMES, self.build_split(), strict=True)
         return {name: as_lists(items, self.image_dir) for name, items in splits}
 
@@ -109,16 +118,23 @@ class CoOpDataset(DatasetBase):
             seed=cfg.SEED,
             folder=self.dataset_dir,
             image_dir=self.image_dir,
+            suffix=self.picks_suffix,
         )
 
     def validation(self, val: list[Datum], test: list[Datum]) -> list[Datum]:
         """The images that choose the best epoch, if one is chosen: val's."""
         return val
 
+    def own_split_path(self) -> str:
+        """Where `build_split`'s split is kept: under no published name, if there is one."""
+        folder, name = os.path.split(self.split_path)
+        is_published = name.startswith("split_zhou_")
+        return os.path.join(folder, name.replace("zhou", "own", 1) if is_published else name)
+
     def warn_of_own_split(self) -> None:
         """Says that the split at hand will not be the published one."""
         print(
-            f"Warning: there is no {self.split_path}. Making a split of our own: accuracies on it "
+            f"Warning: there is no {self.split_path}. Taking a split of our own: accuracies on it "
             f"are not comparable with published ones. CoOp's file: python -m datasets.fetch "
             f"{type(self).__name__}"
         )
@@ -133,7 +149,8 @@ class CoOpDataset(DatasetBase):
             "(--root) to the folder above it, or get the data as the README tells."
         )
 
-    def _existing_split(self) -> str | None:
+    def existing_split(self) -> str | None:
+        """Path of the data set's split file, or of the project's copy of it; None for neither."""
         return (
             self.split_path if os.path.isfile(self.split_path) else published_split(self.split_file)
         )

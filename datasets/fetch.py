@@ -15,6 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 import requests
@@ -39,7 +40,7 @@ def fetch(source: Source, root: str) -> None:
     for item in source.downloads:
         target = Path(root, item.makes)
         if target.exists():
-            print(f"{target} is there")
+            print(f"{target} is there (to fetch it anew, move it away)")
             continue
         if item.into is None:
             download(item, target)
@@ -90,11 +91,14 @@ def download(item: Download, path: Path) -> None:
 
 def _from_url(url: str, part: Path) -> None:
     start = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={start}-"} if start else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SEC) as answer:
             if answer.status_code == 416:  # nothing is left to get
-                return
+                if answer.headers.get("Content-Range", "").rsplit("/", 1)[-1] == str(start):
+                    return
+                part.unlink()
+                raise FetchError(f"{url}: the part was of another file and is deleted. Call again.")
             answer.raise_for_status()
             if answer.status_code != 206:  # the server begins anew
                 start = 0
@@ -160,10 +164,12 @@ def unpack(archive: Path, folder: Path, *, take: str = "") -> None:
                     file.extractall(temporary, filter="data")
         except tarfile.FilterError as error:
             raise FetchError(f"{archive} is not safe, nothing was unpacked: {error}") from error
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-            raise FetchError(
-                f"{archive} is damaged, nothing was unpacked ({error}). Delete it and call again."
-            ) from error
+        except OSError as error:
+            if error.errno is not None:  # the disk's, not the archive's
+                raise FetchError(f"{archive} could not be unpacked: {error}") from error
+            raise FetchError(_damaged(archive, error)) from error
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise FetchError(_damaged(archive, error)) from error
         content = Path(temporary, take)
         if not content.is_dir():
             raise FetchError(f"{archive} does not hold the folder {take}: the source has changed.")
@@ -171,11 +177,15 @@ def unpack(archive: Path, folder: Path, *, take: str = "") -> None:
             _move(entry, folder / entry.name)
 
 
+def _damaged(archive: Path, error: Exception) -> str:
+    return f"{archive} is damaged, nothing was unpacked ({error}). Delete it and call again."
+
+
 def _unzip(archive: Path, folder: str) -> None:
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            if path.is_absolute() or ".." in path.parts or ":" in path.as_posix():
                 raise FetchError(
                     f"{archive} is not safe, nothing was unpacked: {member.filename!r} is outside."
                 )
@@ -210,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
         source = SOURCES[name]
         try:
             fetch(source, options.root)
-        except FetchError as error:
+        except (FetchError, OSError) as error:
             print(f"error: {name}: {error}", file=sys.stderr)
             code = 1
         if source.by_hand:

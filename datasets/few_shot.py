@@ -50,6 +50,7 @@ def few_shot(
     seed: int,
     folder: str,
     image_dir: str,
+    suffix: str = "",
 ) -> tuple[list[Datum], list[Datum]]:
     """Picks `num_shots` training images a class, the same ones each time for the same seed.
 
@@ -66,6 +67,7 @@ def few_shot(
         seed: of the draw.
         folder: the data set's folder, where `split_fewshot/` is.
         image_dir: the folder that the paths in the data set's split file start from.
+        suffix: of the names of the files, for picks from a part of the split.
 
     Raises:
         ValueError: a kept file is damaged, unsafe or not of this split, or the two disagree.
@@ -74,7 +76,7 @@ def few_shot(
         return train, val
     if seed < 0:
         return sample_few_shot(dataset, train, val, num_shots=num_shots)
-    stem = os.path.join(folder, "split_fewshot", f"shot_{num_shots}-seed_{seed}")
+    stem = os.path.join(folder, "split_fewshot", f"shot_{num_shots}-seed_{seed}{suffix}")
     kept = _load(stem, train, val, image_dir=image_dir)
     if kept is not None:
         return kept

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from yacs.config import CfgNode
@@ -15,7 +16,7 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
 from datasets.image_files import why_unreadable
-from datasets.listing import images_by_folder, list_folders, split_50_20_30
+from datasets.listing import IMAGE_SUFFIXES, images_by_folder, list_folders, split_50_20_30
 from datasets.split_file import (
     SPLIT_NAMES,
     Entries,
@@ -62,6 +63,7 @@ class ImageFolder(CoOpDataset):
         """The splits, each class with images to train and to test on."""
         splits = self._splits()
         if self.keys.SKIP_UNREADABLE:
+            self.picks_suffix = "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
         self._check_classes(splits)
         return splits
@@ -73,11 +75,11 @@ class ImageFolder(CoOpDataset):
                     f"DATASET.FOLDER.SPLIT: there is no file {self.split_path}. Give its path "
                     "below DATASET.FOLDER.PATH, or none to read the folders."
                 )
-            if self.split_path.endswith(".csv"):
+            if self.split_path.lower().endswith(".csv"):
                 return self._from_csv()
             return read_split(self.split_path, self.image_dir)
         folders = list_folders(self.dataset_dir)
-        if "train" in folders:
+        if {"train", "test"} <= set(folders):
             return self._from_three_trees(folders)
         return self._from_one_tree()
 
@@ -110,7 +112,7 @@ class ImageFolder(CoOpDataset):
                 )
             return splits
         splits = split_50_20_30(items)
-        self._check_classes(splits)
+        self._check_classes(splits, list(names.values()))
         save_split(*splits, self.split_path, self.image_dir)
         return splits
 
@@ -137,12 +139,19 @@ class ImageFolder(CoOpDataset):
 
     def _from_csv(self) -> Splits:
         with open(self.split_path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = list(csv.DictReader(file, skipinitialspace=True))
         if not rows or not {"image", "class"} <= set(rows[0]):
             raise ValueError(
                 f"{self.split_path} must have a first line with the columns image and class (and "
-                f"split, if wanted); got {sorted(rows[0]) if rows else 'no lines'}."
+                f"split, if wanted); got {list(rows[0]) if rows else 'no lines'}."
             )
+        for number, row in enumerate(rows, 2):
+            if not row["image"] or not row["class"]:
+                raise ValueError(f"{self.split_path}, line {number} lacks an image or a class.")
+        images = [row["image"] for row in rows]
+        if len(set(images)) < len(images):
+            twice = next(image for image in images if images.count(image) > 1)
+            raise ValueError(f"{self.split_path} has {twice} more than once: one line an image.")
         labels = {name: label for label, name in enumerate(sorted({row["class"] for row in rows}))}
         entries: Entries = {name: [] for name in SPLIT_NAMES}
         for number, row in enumerate(rows, 2):
@@ -169,12 +178,13 @@ class ImageFolder(CoOpDataset):
         train, val, test = ([item for item in part if item not in bad] for part in splits)
         return train, val, test
 
-    def _check_classes(self, splits: Splits) -> None:
-        train, _, test = ({item.label for item in part} for part in splits)
-        for item in (item for part in splits for item in part):
-            for part, labels in (("train", train), ("test", test)):
-                if item.label not in labels:
+    def _check_classes(self, splits: Splits, names: Iterable[str] = ()) -> None:
+        train, _, test = ({item.classname for item in part} for part in splits)
+        for name in sorted({item.classname for part in splits for item in part} | set(names)):
+            for part, found in (("train", train), ("test", test)):
+                if name not in found:
                     raise ValueError(
-                        f"Class {item.classname!r} in {self.dataset_dir} has no image to {part}. "
-                        "Add images (an automatic split needs 3 a class), or give a split."
+                        f"Class {name!r} in {self.dataset_dir} has no image to {part}. Add images "
+                        f"({', '.join(IMAGE_SUFFIXES)}; an automatic split needs 3 a class), or "
+                        "give a split."
                     )

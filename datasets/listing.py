@@ -12,7 +12,22 @@ import random
 from dassl.data.datasets import Datum
 from datasets.few_shot import make_datum
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".pgm",
+    ".tif",
+    ".tiff",
+    ".jfif",
+    ".jp2",
+    ".avif",
+    ".tga",
+)
 SPLIT_SEED = 1  # of random splits: they do not depend on the run's seed
 
 

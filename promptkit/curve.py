@@ -13,6 +13,7 @@ import torch
 from dassl.engine import TrainerX, build_trainer
 from promptkit import manifest
 from promptkit.features import seeded
+from promptkit.trainer import PromptTrainer
 
 CURVE = "curve.json"
 
@@ -25,7 +26,16 @@ def record_curve(trainer: TrainerX, every: int) -> None:
     """
     if every < 1:
         raise ValueError(f"--eval-every must be 1 or more epochs; got {every}.")
+    if not isinstance(trainer, PromptTrainer):
+        raise ValueError(
+            f"--eval-every needs a trainer built on promptkit; {type(trainer).__name__} is not."
+        )
     subset, seed = trainer.cfg.DATASET.SUBSAMPLE_CLASSES, max(trainer.cfg.SEED, 0)
+    if subset == "base" and trainer.is_bound_to_classes():
+        raise ValueError(
+            "--eval-every: what is trained belongs to the base classes and cannot be tested on new "
+            "ones. Leave it out, or train on DATASET.SUBSAMPLE_CLASSES all."
+        )
     twins = {}
     with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
         for name in ("base", "new") if subset == "base" else (subset,):
@@ -33,11 +43,6 @@ def record_curve(trainer: TrainerX, every: int) -> None:
             cfg.defrost()
             cfg.DATASET.SUBSAMPLE_CLASSES = name
             twins[name] = build_trainer(cfg)
-    if "new" in twins and trainer.is_bound_to_classes():
-        raise ValueError(
-            "--eval-every: what is trained belongs to the base classes and cannot be tested on new "
-            "ones. Leave it out, or train on DATASET.SUBSAMPLE_CLASSES all."
-        )
     path = os.path.join(trainer.cfg.OUTPUT_DIR, CURVE)
     after_epoch = trainer.after_epoch
 

@@ -34,7 +34,6 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
-        **({"eval_every": args.eval_every} if args.eval_every else {}),
     }
 
 

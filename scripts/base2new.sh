@@ -10,7 +10,7 @@ start_protocol base2new "$@"
 choose_datasets "${ELEVEN[@]}" -- "${POCKET[@]}"
 
 for dataset in "${datasets[@]}"; do
-  chosen=$(recipe_for "$dataset" "$shots")
+  choose_recipe "$dataset" "$shots" || continue
   for seed in $seeds; do
     tail=$dataset/shots_$shots/$trainer/$chosen/seed$seed
     arguments "$dataset" "$chosen" "$seed"

@@ -18,8 +18,8 @@ fi
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
 
-if (($# < 1)); then
-  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
+  sed -n '2,11s/^# \{0,1\}//p' scripts/compare.sh >&2
   exit 2
 fi
 dataset=$1

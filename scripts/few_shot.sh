@@ -21,7 +21,7 @@ option() {
 
 for dataset in "${datasets[@]}"; do
   for number in ${SHOTS:-1 2 4 8 16}; do
-    chosen=$(recipe_for "$dataset" "$number")
+    choose_recipe "$dataset" "$number" || continue
     context=
     if [[ $trainer == CoOp || $trainer == ProGrad ]]; then # their scripts name the folder by it
       context=/nctx$(option N_CTX 16)_csc$(option CSC False)_ctp$(option CLASS_TOKEN_POSITION end)

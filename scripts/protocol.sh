@@ -34,6 +34,7 @@ start_protocol() {
   if [[ $PWD != "$PROJECT" ]]; then # relative folders are the caller's
     [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
     [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
+    export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} # where IMPORT is looked for
     cd "$PROJECT" || return 1
   fi
   if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
@@ -46,9 +47,27 @@ start_protocol() {
   [[ $recipe != default ]] || recipe=
   shift $(($# < 3 ? $# : 3))
   opts=("$@")
-  if [[ ! -d configs/trainers/$trainer ]]; then
+  if [[ $recipe == *.* && ! -f configs/trainers/$trainer/$recipe.yaml ]]; then # KEY VALUE ...
+    opts=("$recipe" "${opts[@]}")
+    recipe=
+  fi
+  if [[ -z $trainer || ! -d configs/trainers/$trainer ]]; then
     echo "error: no recipes in configs/trainers/$trainer/; there are some for:" \
       "$(basename -a configs/trainers/* | xargs)" >&2
+    exit 1
+  fi
+  if [[ -n $recipe && ! -f configs/trainers/$trainer/$recipe.yaml ]]; then
+    echo "error: $trainer has no recipe $recipe; there are:" \
+      "$(basename -as .yaml "configs/trainers/$trainer"/*.yaml | xargs)" >&2
+    exit 1
+  fi
+  if [[ ! $seeds =~ ^[0-9\ ]+$ || ! ${SHOTS:-16} =~ ^[0-9\ ]+$ || ($protocol != few_shot && $shots == *\ *) ]]; then
+    echo "error: SEEDS must be numbers with spaces between, SHOTS one number (few_shot: numbers);" \
+      "got SEEDS='$seeds' SHOTS='${SHOTS:-}'" >&2
+    exit 1
+  fi
+  if ((${#opts[@]} % 2)); then
+    echo "error: KEY VALUE pairs are not complete: ${opts[*]}" >&2
     exit 1
   fi
   [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU
@@ -68,6 +87,10 @@ choose_datasets() {
   pocket) datasets=("$@") ;;
   *) IFS=', ' read -r -a datasets <<<"$words" ;;
   esac
+  if ((${#datasets[@]} == 0)); then
+    echo "error: no data set is named" >&2
+    exit 1
+  fi
   for name in "${datasets[@]}"; do
     if [[ ! -f configs/datasets/$name.yaml ]]; then
       echo "error: no configs/datasets/$name.yaml; there are:" \
@@ -100,6 +123,19 @@ recipe_for() {
   basename -s .yaml "$found"
 }
 
+# choose_recipe DATASET SHOTS: sets chosen; without a recipe that is noted as a failure.
+choose_recipe() {
+  local message
+  message=$(mktemp)
+  if chosen=$(recipe_for "$1" "$2" 2>"$message"); then
+    rm "$message"
+    return
+  fi
+  failed+=("$trainer on $1, $2 shots" "$(cat "$message")")
+  rm "$message"
+  return 1
+}
+
 # arguments DATASET RECIPE SEED: sets common, the arguments of train.py that all runs have.
 arguments() {
   common=(--root "$data" --seed "$3" --trainer "$trainer"
@@ -110,7 +146,9 @@ arguments() {
 # attempt ARGUMENTS...: one call of train.py; a failure is noted and returned.
 attempt() {
   if [[ -n ${DRY_RUN:-} ]]; then
-    echo "python train.py $*"
+    printf 'python train.py'
+    printf ' %q' "$@"
+    echo
     return
   fi
   local log

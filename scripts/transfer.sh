@@ -5,8 +5,8 @@
 
 # transfer: from $source_dataset to each of $datasets.
 transfer() {
-  local chosen seed trained dataset model=()
-  chosen=$(recipe_for "$source_dataset" "$shots") || return 1
+  local seed trained dataset model=()
+  choose_recipe "$source_dataset" "$shots" || return 0
   for seed in $seeds; do
     if ! is_zero_shot; then
       trained=$output/$source_dataset/$trainer/${chosen}_${shots}shots/seed$seed
@@ -28,4 +28,8 @@ transfer() {
 choose_source() {
   source_dataset=${SOURCE:-imagenet}
   [[ -n ${SOURCE:-} || ${datasets[0]} != pocket_* ]] || source_dataset=pocket_shapes
+  if [[ ! -f configs/datasets/$source_dataset.yaml ]]; then
+    echo "error: SOURCE: there is no configs/datasets/$source_dataset.yaml" >&2
+    exit 1
+  fi
 }

@@ -15,7 +15,7 @@ if ! is_zero_shot; then
 fi
 
 for dataset in "${datasets[@]}"; do
-  chosen=$(recipe_for "$dataset" "$shots")
+  choose_recipe "$dataset" "$shots" || continue
   arguments "$dataset" "$chosen" 1
   attempt "${common[@]}" --eval-only --output-dir "$output/$trainer/$chosen/$dataset" \
     ${opts[@]+"${opts[@]}"} || true

@@ -110,7 +110,10 @@ def test_food101_without_its_split_file(make_cfg, tmp_path, picture, capsys):
     assert "not comparable with published ones" in out and "Splitting into 50% train" in out
     again = build("Food101", make_cfg, tmp_path)  # now from the file that was saved
     assert [i.impath for i in again.train_x] == [i.impath for i in data.train_x]
-    assert "Making a split of our own" not in capsys.readouterr().out
+    assert "Taking a split of our own" in capsys.readouterr().out
+    # Not under the published name, which would hide from now on that it is not the published one.
+    assert not (tmp_path / "food-101/split_zhou_Food101.json").exists()
+    assert (tmp_path / "food-101/split_own_Food101.json").exists()
 
 
 def test_sun397_from_its_partition_lists(make_cfg, tmp_path, picture):

@@ -35,6 +35,7 @@ class Handler(BaseHTTPRequestHandler):
             if start >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Length", "0")
+                self.send_header("Content-Range", f"bytes */{len(content)}")
                 self.end_headers()
                 return
         self.send_response(206 if wanted else 200)
@@ -115,6 +116,11 @@ def test_a_part_that_is_whole_needs_nothing_more(server, tmp_path):
     (tmp_path / "x.part").write_bytes(b"12345")
     download(Download("x", f"{server}/x"), tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == b"12345"
+    (tmp_path / "y.part").write_bytes(b"something longer")
+    with pytest.raises(FetchError, match="the part was of another file and is deleted"):
+        download(Download("y", f"{server}/x"), tmp_path / "y")
+    download(Download("y", f"{server}/x"), tmp_path / "y")
+    assert (tmp_path / "y").read_bytes() == b"12345"
 
 
 def test_a_wrong_checksum_leaves_nothing(server, tmp_path):

@@ -90,6 +90,8 @@ def test_a_truncated_file_is_named_or_skipped(pictures, tiny_weights, tmp_path, 
     error = capfd.readouterr().err
     assert code == 1 and "Cannot read image" in error and "truncated" in error
     assert any(f"Äpfel/{name}" in error for name in broken)
+    run(pictures, tiny_weights, tmp_path / "c")  # keeps picks that may name unreadable images
+    capfd.readouterr()
     skip = ("DATASET.FOLDER.SKIP_UNREADABLE", "True")
     code, result = run(pictures, tiny_weights, tmp_path / "b", *skip)
     out = capfd.readouterr().out
@@ -143,6 +145,24 @@ def test_csv_and_json(pictures):
     ImageFolder(cfg_of(pictures))
     again = ImageFolder(cfg_of(pictures, "DATASET.FOLDER.SPLIT", "split_50_20_30.json"))
     assert len(again.train_x) == 18
+
+
+def test_odd_folders_and_lists(pictures, tmp_path):
+    (pictures / "Äpfel").rename(pictures / "train")  # a class, as there is no test/
+    data = ImageFolder(cfg_of(pictures))
+    assert "train" in data.classnames and len(data.classnames) == 3
+    (pictures / "leer").mkdir()
+    (pictures / "split_50_20_30.json").unlink()
+    with pytest.raises(ValueError, match="Class 'leer' in .* has no image to train"):
+        ImageFolder(cfg_of(pictures))
+    assert not (pictures / "split_50_20_30.json").exists()
+    for text, message in (
+        ("image,class\na.png\n", "line 2 lacks an image or a class"),
+        ("image, class\na.png, x\na.png, y\n", "has a.png more than once"),
+    ):
+        (pictures / "list.CSV").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            ImageFolder(cfg_of(pictures, "DATASET.FOLDER.SPLIT", "list.CSV"))
 
 
 def test_class_names_from_a_file(pictures):
