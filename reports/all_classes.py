@@ -62,32 +62,37 @@ class Protocol:
     averaged: Callable[[Run], bool] | None = None
 
 
+SOURCES_WITH_VARIANTS = ("ImageNet", "PocketShapes")  # ImageNetA, PocketShapesMurky, ...
+
+
+def _is_zero_shot(run: Run) -> bool:
+    return run.trained_parameters == 0
+
+
 def _is_variant(run: Run) -> bool:
-    """A shifted version carries its source's name: ImageNetA, PocketShapesMurky."""
-    source = _source(run)
-    return run.dataset != source and run.dataset.startswith(source)
+    return any(
+        run.dataset != source and run.dataset.startswith(source) for source in SOURCES_WITH_VARIANTS
+    )
 
 
-def _source(run: Run) -> str:
-    if run.trained_on:
-        return run.trained_on[0]
-    return "PocketShapes" if run.dataset.startswith("Pocket") else "ImageNet"
+def _is_source(run: Run) -> bool:
+    return run.dataset in SOURCES_WITH_VARIANTS
 
 
 def _is_at_home(run: Run) -> bool:
-    return run.dataset == _source(run)
+    return bool(run.trained_on) and run.dataset == run.trained_on[0]
 
 
 PROTOCOLS = {
     "cross-dataset": Protocol(
         belongs=lambda run: not _is_variant(run),
-        block=lambda run: f"from {_source(run)}",
+        block=lambda run: f"from {run.trained_on[0]}",
         column=lambda run: run.dataset,
         averaged=lambda run: not _is_at_home(run),
     ),
     "domain-generalization": Protocol(
-        belongs=lambda run: _is_variant(run) or _is_at_home(run),
-        block=lambda run: f"from {_source(run)}",
+        belongs=lambda run: _is_variant(run) or _is_at_home(run) or _is_source(run),
+        block=lambda run: f"from {run.trained_on[0]}",
         column=lambda run: run.dataset,
         averaged=lambda run: not _is_at_home(run),
     ),
@@ -97,12 +102,15 @@ PROTOCOLS = {
         column=lambda run: f"{run.shots} shots",
     ),
     "zero-shot": Protocol(
-        belongs=lambda run: run.trained_on is None,
+        belongs=_is_zero_shot,
         block=lambda run: "zero-shot",
         column=lambda run: run.dataset,
         averaged=lambda run: True,
     ),
 }
+
+
+TRANSFERS = ("cross-dataset", "domain-generalization")
 
 
 def tables_of(
@@ -115,36 +123,55 @@ def tables_of(
     kind = PROTOCOLS[protocol]
     left = list(left_out)
     blocks: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    zero_shot = []
     for run in runs:
         if run.subset != "all" or not kind.belongs(run):
             continue
-        if run.trained_on and run.trained_on[1] != "all":
+        if _is_zero_shot(run) and protocol in TRANSFERS:
+            zero_shot.append(run)
+        elif run.trained_on is None and protocol != "zero-shot":
+            left.append(LeftOut(run.path, "it does not say what it was trained on"))
+        elif run.trained_on and run.trained_on[1] != "all":
             left.append(LeftOut(run.path, f"trained on {run.trained_on[1]} classes, not on all"))
         elif run.split != "test":
             left.append(LeftOut(run.path, f"split must be test; got {run.split!r}"))
         else:
             blocks[kind.block(run), run.backbone, run.weights].append(run)
-    if protocol in ("cross-dataset", "domain-generalization"):
+    if protocol in TRANSFERS:
         blocks = {name: _transferred(group) for name, group in blocks.items()}
+        _add_zero_shot(blocks, zero_shot)
     tables = [_table(kind, name, group, left) for name, group in sorted(blocks.items()) if group]
     return [table for table in tables if table.cells], sorted(left)
 
 
+def _add_zero_shot(blocks: dict[tuple[str, str, str], list[Run]], runs: list[Run]) -> None:
+    """Zero-shot rows beside the tuned ones of every source, or in a table of their own."""
+    for run in runs:
+        names = [name for name, group in blocks.items() if group and name[1:] == _backbone(run)]
+        for name in names or [("zero-shot", *_backbone(run))]:
+            blocks.setdefault(name, []).append(run)
+
+
+def _backbone(run: Run) -> tuple[str, str]:
+    return run.backbone, run.weights
+
+
 def _transferred(runs: list[Run]) -> list[Run]:
     """Without the methods that were tested on their source alone."""
-    elsewhere = {_method(run, by_shots=False) for run in runs if not _is_at_home(run)}
-    return [run for run in runs if _method(run, by_shots=False) in elsewhere]
+    elsewhere = {_method(run) for run in runs if not _is_at_home(run)}
+    return [run for run in runs if _method(run) in elsewhere]
 
 
 def _table(kind: Protocol, name: tuple[str, str, str], runs: list[Run], left: list) -> Table:
     block, backbone, weights = name
-    by_shots = kind is PROTOCOLS["few-shot"]
+    few_shot = kind is PROTOCOLS["few-shot"]
     accuracies: dict[tuple[str, str], dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    labels = _labels(runs, by_shots=by_shots)
+    labels = _few_shot_labels(runs) if few_shot else _labels(runs)
     for run in runs:
-        accuracies[labels[_method(run, by_shots=by_shots)], kind.column(run)][run.seed].append(run)
+        accuracies[labels[_method(run)], kind.column(run)][run.seed].append(run)
     cells = {}
     for key, by_seed in accuracies.items():
+        _join_repetitions(by_seed)
         for seed in [seed for seed, twins in by_seed.items() if len(twins) > 1]:
             twins = by_seed.pop(seed)
             names = ", ".join(run.path for run in twins)
@@ -174,19 +201,38 @@ def _columns(kind: Protocol, runs: list[Run]) -> list[str]:
     return home + sorted({kind.column(run) for run in runs} - set(home))
 
 
-def _method(run: Run, *, by_shots: bool) -> tuple:
-    # In a few-shot table the recipe may follow the number of shots, as CoOp's does.
-    return (run.trainer,) if by_shots else (run.trainer, run.recipe, run.shots)
+def _join_repetitions(by_seed: dict[int, list[Run]]) -> None:
+    """Keeps one of runs with the very same accuracy: two protocols share trainings and tests."""
+    for seed, runs in by_seed.items():
+        if len({(run.recipe, run.accuracy) for run in runs}) == 1:
+            by_seed[seed] = runs[:1]
 
 
-def _labels(runs: Sequence[Run], *, by_shots: bool) -> dict[tuple, str]:
-    methods = {_method(run, by_shots=by_shots) for run in runs}
+def _method(run: Run) -> tuple[str, str, int]:
+    # The number of shots means nothing where nothing is trained.
+    return run.trainer, run.recipe, 0 if _is_zero_shot(run) else run.shots
+
+
+def _labels(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
+    methods = {_method(run) for run in runs}
     labels = {}
-    for method in methods:
-        alike = [other for other in methods if other[0] == method[0]]
-        details = f" ({method[1]}, {method[2]} shots)" if len(alike) > 1 else ""
-        labels[method] = method[0] + details
+    for trainer, recipe, shots in methods:
+        alone = sum(other[0] == trainer for other in methods) == 1
+        name = trainer if alone else f"{trainer} ({recipe}, {shots} shots)"
+        labels[trainer, recipe, shots] = name
     return labels
+
+
+def _few_shot_labels(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
+    """The recipe may follow the number of shots, as CoOp's does, and is named where it does not."""
+    recipes = defaultdict(set)
+    for run in runs:
+        recipes[run.trainer, run.shots].add(run.recipe)
+    unclear = {trainer for (trainer, _), found in recipes.items() if len(found) > 1}
+    return {
+        _method(run): f"{run.trainer} ({run.recipe})" if run.trainer in unclear else run.trainer
+        for run in runs
+    }
 
 
 def _cell(accuracy: dict[int, float]) -> Cell:

@@ -20,7 +20,7 @@ def write(write_result):
             write_result(
                 f"{folder}{trainer}/{source}/{dataset}/{fields.get('shots', 16)}/seed{seed}",
                 accuracy=accuracy, trainer=trainer, dataset=dataset, subset="all", seed=seed,
-                trained_on=trained, **fields,
+                trained_on=trained, trained_parameters=512 if source else 0, **fields,
             )  # fmt: skip
 
     return write_all
@@ -85,6 +85,44 @@ def test_few_shot_follows_the_shots_whatever_the_recipe(write, tmp_path):
     assert table.title.startswith("Food101") and table.columns == ("1 shots", "2 shots")
     assert [table.cells["CoOp", c].estimate.value for c in table.columns] == [30.0, 40.0]
     assert left == []
+
+
+def test_two_recipes_for_the_same_shots_are_two_rows(write, tmp_path):
+    for recipe, accuracy in (("rn50", 30.0), ("mine", 40.0)):
+        write("CoOp", "Food101", accuracy, source="Food101", recipe=recipe, folder=f"{recipe}/")
+    (table,), left = tables(tmp_path, "few-shot")
+    assert table.rows == ("CoOp (mine)", "CoOp (rn50)") and left == []
+
+
+def test_protocols_may_share_a_folder(write, tmp_path):
+    """Few-shot and cross-dataset both train on the source, zero-shot is run by two scripts."""
+    for folder in ("few_shot/", "cross/"):
+        write("CoOp", "PocketShapes", 90.0, source="PocketShapes", folder=folder)
+        shots = 16 if folder == "cross/" else -1
+        write("ZeroshotCLIP", "PocketSizes", 85.0, source=None, folder=folder, shots=shots)
+    write("CoOp", "PocketSizes", 80.0, source="PocketShapes")
+    (table,), left = tables(tmp_path, "cross-dataset")
+    assert left == [] and table.rows == ("ZeroshotCLIP", "CoOp")
+    assert table.cells["CoOp", "PocketShapes"].estimate.value == 90.0
+    (table,), left = tables(tmp_path, "few-shot")
+    assert left == [] and table.cells["CoOp", "16 shots"].estimate.value == 90.0
+
+
+def test_sources_and_targets_of_ones_own(write, tmp_path):
+    write("CoOp", "birds_night", 50.0, source="birds")
+    write("CoOp", "birds", 70.0, source="birds")
+    write("ZeroshotCLIP", "birds_night", 40.0, source=None)
+    (table,), left = tables(tmp_path, "cross-dataset")
+    assert table.title.startswith("from birds") and left == []
+    assert table.columns == ("birds", "birds_night", "Average of 1")
+    assert table.rows == ("ZeroshotCLIP", "CoOp")
+
+
+def test_a_tuned_model_of_unknown_origin_is_no_zero_shot(write_result, tmp_path):
+    write_result("foreign", subset="all", dataset="Food101")
+    assert tables(tmp_path, "zero-shot")[0] == []
+    found, left = tables(tmp_path, "cross-dataset")
+    assert found == [] and left[0].reason == "it does not say what it was trained on"
 
 
 def test_zero_shot(write, tmp_path):
