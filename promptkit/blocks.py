@@ -8,30 +8,40 @@ from torch.nn import functional as F
 
 def project(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of tokens x [G, S, D], each [G, heads, S, D / heads]."""
-    return _heads(block, x, slice(None), 3)
+    return heads(block, project_packed(block, x))
+
+
+def project_packed(block: ResidualAttentionBlock, x: Tensor, rows: slice = slice(None)) -> Tensor:
+    """Queries, keys and values side by side, [G, S, 3 D], or those `rows` of the projection."""
+    attention = block.attn
+    return F.linear(block.ln_1(x), attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+
+
+def heads(block: ResidualAttentionBlock, packed: Tensor, parts: int = 3) -> tuple[Tensor, ...]:
+    """[G, S, parts D] to so many parts of [G, heads, S, D / heads]."""
+    split = packed.unflatten(-1, (parts, block.attn.num_heads, -1))  # [G, S, parts, heads, d]
+    return split.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def queries(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
     """The queries alone."""
-    return _heads(block, x, slice(0, x.shape[-1]), 1)[0]
+    return heads(block, project_packed(block, x, slice(0, x.shape[-1])), 1)[0]
 
 
 def keys_values(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values alone."""
-    return _heads(block, x, slice(x.shape[-1], None), 2)
+    return heads(block, project_packed(block, x, slice(x.shape[-1], None)), 2)
 
 
-def _heads(block: ResidualAttentionBlock, x: Tensor, rows: slice, parts: int) -> tuple[Tensor, ...]:
-    attention = block.attn
-    weight, bias = attention.in_proj_weight[rows], attention.in_proj_bias[rows]
-    packed = F.linear(block.ln_1(x), weight, bias)
-    heads = packed.unflatten(-1, (parts, attention.num_heads, -1))  # [G, S, parts, heads, d]
-    return heads.permute(2, 0, 3, 1, 4).unbind(0)
+def attend(query: Tensor, key: Tensor, value: Tensor, **mask) -> Tensor:
+    """Attention of each head, side by side: [G, S, D]."""
+    attended = F.scaled_dot_product_attention(query, key, value, **mask)
+    return attended.transpose(1, 2).flatten(2)
 
 
 def finish(block: ResidualAttentionBlock, x: Tensor, attended: Tensor) -> Tensor:
-    """Output projection and MLP with their residuals: x [G, S, D], attended per head, [G, S, D]."""
-    x = x + block.attn.out_proj(attended.transpose(1, 2).flatten(2))
+    """Output projection and MLP with their residuals: x and attended [G, S, D] to [G, S, D]."""
+    x = x + block.attn.out_proj(attended)
     return x + block.mlp(block.ln_2(x))
 
 

@@ -47,10 +47,12 @@ class PromptConfig:
 
     prec: str = "auto"  # auto | fp32 | fp16 | bf16 | amp, see promptkit/precision.py
     text_encoder: str = "fast"  # fast | reference (77 tokens per class; same result, slow)
+    chunk: int = 2048  # most prompts encoded at a time; bounds memory, changes no result
 
     def __post_init__(self) -> None:
         require("prec", self.prec, MODES)
         require("text_encoder", self.text_encoder, tuple(ENCODERS))
+        require_range("chunk", self.chunk, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from clip.model import CLIP, VisionTransformer
 from torch import Tensor
-from torch.nn import functional as F
 
-from promptkit.blocks import finish, keys_values, project, queries, replace_tokens
+from promptkit.blocks import attend, finish, keys_values, project, queries, replace_tokens
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,11 @@ def encode_image(model: CLIP, images: Tensor, prompts: VisionPrompts | None = No
         if 0 < index <= len(prompts.deep):
             x = replace_tokens(x, prompts.deep[index - 1], place)
         if index < last:
-            attended = F.scaled_dot_product_attention(*project(block, x))
+            attended = attend(*project(block, x))
         else:  # only the class token is read
             key, value = keys_values(block, x)
             x = x[:, :1]
-            attended = F.scaled_dot_product_attention(queries(block, x), key, value)
+            attended = attend(queries(block, x), key, value)
         x = finish(block, x, attended)
     return visual.ln_post(x[:, 0]) @ visual.proj
 

@@ -5,8 +5,9 @@ from clip.model import CLIP
 from torch import Tensor, nn
 
 from promptkit.sentences import INIT_STD, embed, word_vectors
+from promptkit.suffix_tree import SuffixTree, suffix_tree
 from promptkit.templates import readable
-from promptkit.text_encoder import Prompts, group_by_length
+from promptkit.text_encoder import Prompts
 from promptkit.tokens import count_tokens, end_of_text, tokenize
 
 POSITIONS = ("end", "middle", "front")
@@ -74,8 +75,7 @@ class ContextPrompts(nn.Module):
         self.register_buffer("start", embedded[0, :1], persistent=False)
         self.register_buffer("names", embedded[:, 1 + self.num_context :], persistent=False)
         self.register_buffer("order", self._suffix_order(names), persistent=False)
-        shared = 0 if self.class_specific else self._num_shared_context
-        self.groups = group_by_length(ends - shared)
+        self.tree = self._tree(tokens[:, 1 + self.num_context : int(ends.max()) + 1], ends)
 
     @property
     def num_context(self) -> int:
@@ -94,6 +94,16 @@ class ContextPrompts(nn.Module):
         lengths = [count_tokens(name) for name in names]
         return torch.stack([torch.cat([rest[:n], tail, rest[n:]]) for n in lengths])
 
+    def _tree(self, names: Tensor, ends: Tensor) -> SuffixTree:
+        """Of the suffixes; `names` [C, S] are token ids, negative ids stand for context tokens."""
+        context = -1 - torch.arange(self.ctx[..., 0].numel()).view(self.ctx.shape[:-1])
+        shared = 0 if self.class_specific else self._num_shared_context
+        tail = context.expand(len(names), -1)[:, self._num_shared_context :]
+        ids = torch.cat([tail, names], dim=1).gather(1, self.order)
+        if self.class_specific:
+            ids = torch.cat([context[:, : self._num_shared_context], ids], dim=1)
+        return suffix_tree(ids, ends - shared)
+
     def forward(self) -> Prompts:
         """The prompts of all classes."""
         before = self._num_shared_context
@@ -101,5 +111,5 @@ class ContextPrompts(nn.Module):
         parts = torch.cat([context[:, before:], self.names], dim=1)
         suffix = parts.gather(1, self.order[..., None].expand(-1, -1, parts.shape[2]))
         if self.class_specific:
-            return Prompts(self.start, torch.cat([context[:, :before], suffix], 1), self.groups)
-        return Prompts(torch.cat([self.start, self.ctx[:before]]), suffix, self.groups)
+            return Prompts(self.start, torch.cat([context[:, :before], suffix], 1), self.tree)
+        return Prompts(torch.cat([self.start, self.ctx[:before]]), suffix, self.tree)

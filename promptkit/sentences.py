@@ -6,8 +6,9 @@ import torch
 from clip.model import CLIP
 from torch import Tensor, nn
 
+from promptkit.suffix_tree import suffix_tree
 from promptkit.templates import fill, readable
-from promptkit.text_encoder import Injection, Prompts, encode_prompts, group_by_length
+from promptkit.text_encoder import Injection, Prompts, encode_prompts
 from promptkit.tokens import count_tokens, end_of_text, tokenize
 
 INIT_STD = 0.02  # of random context vectors, CoOp's value
@@ -19,7 +20,8 @@ def fixed_prompts(model: CLIP, sentences: list[str], *, classnames: list[str]) -
     ends = end_of_text(tokens)
     start = _num_shared(tokens, ends)
     embedded = embed(model, tokens[:, : int(ends.max()) + 1])
-    return Prompts(embedded[0, :start], embedded[:, start:], group_by_length(ends - start + 1))
+    tree = suffix_tree(tokens[:, start : int(ends.max()) + 1], ends - start + 1)
+    return Prompts(embedded[0, :start], embedded[:, start:], tree)
 
 
 def _num_shared(tokens: Tensor, ends: Tensor) -> int:
@@ -132,7 +134,7 @@ class SentenceSlots(nn.Module):
             ("suffix", embedded[:, shared:]),
         ):
             self.register_buffer(name, part, persistent=False)
-        self.groups = group_by_length(ends - shared + 1)
+        self.tree = suffix_tree(tokens[:, shared : int(ends.max()) + 1], ends - shared + 1)
 
     def forward(
         self, context: Tensor, *, deep: Iterable[Tensor] = (), injection: Injection | None = None
@@ -142,4 +144,4 @@ class SentenceSlots(nn.Module):
         if context.dim() == 3:
             parts = [part.expand(len(context), -1, -1) for part in parts]
         prefix = torch.cat(parts, dim=-2)
-        return Prompts(prefix, self.suffix, self.groups, tuple(deep), injection)
+        return Prompts(prefix, self.suffix, self.tree, tuple(deep), injection)

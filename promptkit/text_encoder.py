@@ -1,26 +1,27 @@
-"""CLIP's text encoder on prompts that share a prefix: exact, at a fraction of the cost.
+"""CLIP's text encoder on prompts that share their beginnings: exact, at a fraction of the cost.
 
-The encoder is causal, so a token sees only tokens before it. Two things follow. Nothing after the
-end-of-text token can reach the feature that is read there: sequences are cut. And a prefix that
-all classes share sees nothing of the class: its keys and values are computed once per layer, and
-each class's suffix attends to them and to itself. Work per layer falls from C x 77 tokens to
-P + C x S. Deep prompts replace tokens of the prefix and leave it shared; class-aware tokens end
-the sharing at the layer where they come in. `encode_prompts_reference` is the slow obvious twin
-with 77 tokens per class; both give the same features and gradients.
+The encoder is causal, so a token sees only tokens before it. Three things follow. Nothing after the
+end-of-text token can reach the feature that is read there: sequences are cut. A prefix that all
+classes share sees nothing of the class: its keys and values are computed once per layer. And
+suffixes that begin alike ("red cat.", "red car.") are a tree, see `suffix_tree`: a token is
+computed once for all that share it. Work per layer falls from C x 77 tokens to P + the distinct
+ones. Deep prompts replace tokens of the prefix and leave it shared; class-aware tokens end the
+sharing at the layer where they come in. `encode_prompts_reference` is the slow obvious twin with 77
+tokens per class; both give the same features and gradients.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from clip.model import CLIP, ResidualAttentionBlock
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
-from promptkit.blocks import finish, keys_values, project, queries, replace_tokens
+from promptkit.blocks import attend, finish, heads, project_packed, replace_tokens
+from promptkit.suffix_tree import SuffixTree
 from promptkit.tokens import CONTEXT_LENGTH
-
-# Running one more group of suffixes costs about as much as this many tokens more in a group.
-GROUP_COST_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,25 @@ class Prompts:
         prefix: [P, D] token embeddings that all prompts begin with (at least the start of text);
             [A, P, D] for A such beginnings, of which every class gets each.
         suffix: [C, S, D] what follows, each up to its end-of-text token, padded at the end.
-        groups: which suffixes run together, see `group_by_length`.
+        tree: which of the suffixes' tokens are one.
         deep: [M, D] each, what replaces the tokens 1 to M of the prefix before layer 1, 2, ...
         injection: class-aware tokens in those places, with a prefix [P, D] only.
     """
 
     prefix: Tensor
     suffix: Tensor
-    groups: tuple["Group", ...]
+    tree: SuffixTree
     deep: tuple[Tensor, ...] = ()
     injection: "Injection | None" = None
 
     def of_classes(self, rows: Tensor) -> "Prompts":
-        """The prompts of some classes, without an injection."""
-        lengths = torch.empty(len(self.suffix), dtype=torch.long)
-        for group in self.groups:
-            lengths[group.rows.cpu()] = group.ends.cpu() + 1
-        groups = group_by_length(lengths[rows])
-        return Prompts(self.prefix, self.suffix[rows.to(self.suffix.device)], groups, self.deep)
+        """The prompts of some classes."""
+        there = rows.to(self.suffix.device)
+        injection = self.injection
+        if injection:
+            injection = replace(injection, tokens=injection.tokens[there])
+        tree = self.tree.of_suffixes(rows)
+        return replace(self, suffix=self.suffix[there], tree=tree, injection=injection)
 
 
 @dataclass(frozen=True)
@@ -59,133 +61,68 @@ class Injection:
     tokens: Tensor
 
 
-@dataclass(frozen=True)
-class Group:
-    """Suffixes that run in one batch.
-
-    Attributes:
-        rows: [G] rows of the suffix tensor.
-        ends: [G] position of each suffix's end-of-text token.
-        length: tokens per suffix, the longest's.
-    """
-
-    rows: Tensor
-    ends: Tensor
-    length: int
-
-
-def group_by_length(lengths: Tensor) -> tuple[Group, ...]:
-    """Splits suffixes of `lengths` [C] tokens so that one long name does not pad the rest.
-
-    Chooses the split of the sorted lengths with the least padded tokens plus a fixed cost per
-    group (dynamic programming over the distinct lengths).
-    """
-    lengths = lengths.cpu()
-    distinct, counts = torch.unique(lengths, return_counts=True)
-    distinct, totals = distinct.tolist(), [0, *counts.cumsum(0).tolist()]
-    best: list[tuple[int, int]] = [(0, 0)]  # cost of the first i distinct lengths, last cut
-    for stop in range(1, len(distinct) + 1):
-        best.append(
-            min(
-                (best[cut][0] + (totals[stop] - totals[cut]) * distinct[stop - 1]
-                 + GROUP_COST_TOKENS, cut)
-                for cut in range(stop)
-            )
-        )  # fmt: skip
-    groups, stop = [], len(distinct)
-    while stop:
-        cut = best[stop][1]
-        rows = ((lengths >= distinct[cut]) & (lengths <= distinct[stop - 1])).nonzero().squeeze(1)
-        groups.append(Group(rows, lengths[rows] - 1, distinct[stop - 1]))
-        stop = cut
-    return tuple(reversed(groups))
-
-
 def encode_prompts(model: CLIP, prompts: Prompts) -> Tensor:
     """Text features [C, E], or [A, C, E], not normalised; equal to the 77-token encoder's."""
-    dtype, positions = model.dtype, model.positional_embedding
+    dtype, positions = model.dtype, model.positional_embedding.to(model.dtype)
     prefix = prompts.prefix if prompts.prefix.dim() == 3 else prompts.prefix[None]  # [A, P, D]
     count, start = prefix.shape[:2]
-    prefix = prefix.to(dtype) + positions[:start].to(dtype)
-    suffix = prompts.suffix.to(dtype)
-    states = []  # per group [A * G, S, D]
-    for group in prompts.groups:
-        place = positions[start : start + group.length].to(dtype)
-        state = suffix[group.rows, : group.length] + place
-        states.append(state.expand(count, -1, -1, -1).flatten(0, 1))
-    *blocks, last = model.transformer.resblocks
-    for index, block in enumerate([*blocks, last]):
+    prefix = prefix.to(dtype) + positions[:start]
+    tree = prompts.tree.to(prompts.suffix.device)
+    places = positions[start : start + prompts.suffix.shape[1]]
+    nodes = tree.nodes_of(prompts.suffix.to(dtype) + places).expand(count, -1, -1)  # [A, N, D]
+    blocks = model.transformer.resblocks
+    for index, block in enumerate(blocks):
         if 0 < index <= len(prompts.deep):
             prefix = replace_tokens(prefix, prompts.deep[index - 1], 1)
         if prompts.injection and index == prompts.injection.layer:
-            states = _inject(prefix, states, prompts)
-            prefix = prefix[:, :0]
-        if block is not last:
-            prefix, states = _layer(block, prefix, states)
-    joined = start - prefix.shape[1]  # tokens of the prefix that the states hold by now
-    ends = [group.ends.to(suffix.device) + joined for group in prompts.groups]
-    features = [
-        x.unflatten(0, (count, -1)) for x in _last_layer(last, prefix, states, ends)
-    ]  # per group [A, G, D]
-    order = torch.cat([group.rows for group in prompts.groups]).argsort()
-    features = model.ln_final(torch.cat(features, dim=1))[:, order].to(dtype)
-    features = features @ model.text_projection
+            own = replace_tokens(prefix.expand(len(tree), -1, -1), prompts.injection.tokens, 1)
+            whole = torch.cat([own, tree.sequences_of(nodes[0])], dim=1)  # [C, P + S, D]
+            tree = tree.apart(start)
+            prefix, nodes = prefix[:, :0], tree.nodes_of(whole)[None]
+        prefix, nodes = _layer(block, prefix, nodes, tree, ends_only=index == len(blocks) - 1)
+    features = model.ln_final(nodes).to(dtype) @ model.text_projection
     return features if prompts.prefix.dim() == 3 else features[0]
 
 
-def _inject(prefix: Tensor, states: list[Tensor], prompts: Prompts) -> list[Tensor]:
-    """Whole sequences [G, P + S, D] of each group, with the class's own tokens in the prefix."""
-    whole = []
-    for state, group in zip(states, prompts.groups, strict=True):
-        tokens = prompts.injection.tokens[group.rows.to(state.device)]
-        own = replace_tokens(prefix.expand(len(state), -1, -1), tokens, 1)
-        whole.append(torch.cat([own, state], dim=1))
-    return whole
-
-
 def _layer(
-    block: ResidualAttentionBlock, prefix: Tensor, states: list[Tensor]
-) -> tuple[Tensor, list[Tensor]]:
-    """One residual attention block on the prefixes [A, P, D] and on each group [A * G, S, D]."""
-    if not prefix.shape[1]:
-        return prefix, [_whole(block, state) for state in states]
-    query, prefix_key, prefix_value = project(block, prefix)
-    attended = F.scaled_dot_product_attention(query, prefix_key, prefix_value, is_causal=True)
-    outputs = []
-    for state in states:
-        query, key, value = project(block, state)
-        size = len(state) // len(prefix)
+    block: ResidualAttentionBlock,
+    prefix: Tensor,
+    nodes: Tensor,
+    tree: SuffixTree,
+    *,
+    ends_only: bool,
+) -> tuple[Tensor, Tensor]:
+    """One residual attention block on the prefixes [A, P, D] and the suffixes' nodes [A, N, D].
+
+    With `ends_only` what is not read any more is left out: the result is no prefix and the
+    ends of text [A, C, D].
+    """
+    count, start = prefix.shape[:2]
+    packed = project_packed(block, nodes)  # [A, N, 3 D]
+    prefix_packed = project_packed(block, prefix)
+    prefix_query, prefix_key, prefix_value = heads(block, prefix_packed)
+    attended = []
+    for group in tree.groups:
+        size, length = group.nodes.shape
+        query, key, value = heads(block, group.sequences_of(packed))  # [A * G, heads, S, d]
         key = torch.cat([_for_each(prefix_key, size), key], dim=2)
         value = torch.cat([_for_each(prefix_value, size), value], dim=2)
-        mask = _suffix_mask(prefix.shape[1], state.shape[1], state.device)
-        suffix_attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        outputs.append(finish(block, state, suffix_attended))
-    return finish(block, prefix, attended), outputs
-
-
-def _last_layer(
-    block: ResidualAttentionBlock, prefix: Tensor, states: list[Tensor], ends: list[Tensor]
-) -> list[Tensor]:
-    """The last block where it is read, at the ends of text: per group [A * G, D]."""
-    prefix_key, prefix_value = keys_values(block, prefix)
-    outputs = []
-    for state, end in zip(states, ends, strict=True):
-        size = len(state) // len(prefix)
-        key, value = keys_values(block, state)
-        key = torch.cat([_for_each(prefix_key, size), key], dim=2)
-        value = torch.cat([_for_each(prefix_value, size), value], dim=2)
-        end = end.repeat(len(prefix))
-        read = state[torch.arange(len(state), device=state.device), end][:, None]  # [A * G, 1, D]
-        mask = _suffix_mask(prefix.shape[1], state.shape[1], state.device)[end][:, None, None]
-        attended = F.scaled_dot_product_attention(queries(block, read), key, value, attn_mask=mask)
-        outputs.append(finish(block, read, attended)[:, 0])
-    return outputs
-
-
-def _whole(block: ResidualAttentionBlock, state: Tensor) -> Tensor:
-    """The block on sequences [G, L, D] that share nothing."""
-    attended = F.scaled_dot_product_attention(*project(block, state), is_causal=True)
-    return finish(block, state, attended)
+        mask = _suffix_mask(start, length, nodes.device)
+        if ends_only:
+            ends = group.ends.repeat(count)
+            query = query[torch.arange(len(query), device=query.device), :, ends][:, :, None]
+            mask = mask[ends][:, None, None]
+        part = attend(query, key, value, attn_mask=mask)
+        attended.append(part.view(count, -1, nodes.shape[2]))
+    attended = torch.cat(attended, dim=1)  # [A, places of all groups, D]
+    if ends_only:
+        ends = nodes.index_select(1, tree.end_nodes)
+        return prefix[:, :0], finish(block, ends, attended.index_select(1, tree.order))
+    nodes = finish(block, nodes, attended.index_select(1, tree.first))
+    if start:
+        seen = attend(prefix_query, prefix_key, prefix_value, is_causal=True)
+        prefix = finish(block, prefix, seen)
+    return prefix, nodes
 
 
 def _for_each(x: Tensor, size: int) -> Tensor:
@@ -216,10 +153,25 @@ def encode_prompts_reference(model: CLIP, prompts: Prompts) -> Tensor:
             x = replace_tokens(x, prompts.injection.tokens, 1)
         x = block(x.transpose(0, 1)).transpose(0, 1)
     x = model.ln_final(x).to(dtype)
-    ends = torch.empty(classes, dtype=torch.long)
-    for group in prompts.groups:
-        ends[group.rows.cpu()] = group.ends.cpu() + len(prompts.prefix)
-    return x[torch.arange(classes), ends] @ model.text_projection
+    ends = prompts.tree.ends.to(x.device) + len(prompts.prefix)
+    return x[torch.arange(classes, device=x.device), ends] @ model.text_projection
+
+
+def encode_in_chunks(
+    encode: Callable[[CLIP, Prompts], Tensor], model: CLIP, prompts: Prompts, chunk: int
+) -> Tensor:
+    """As `encode`, at most `chunk` classes at a time, so that memory does not grow with C.
+
+    With gradients, what a chunk needs for its backward pass is computed again there: half as much
+    time more, the same gradients.
+    """
+    count = len(prompts.suffix)
+    if count <= chunk:
+        return encode(model, prompts)
+    parts = [prompts.of_classes(rows) for rows in torch.arange(count).split(chunk)]
+    if not torch.is_grad_enabled():
+        return torch.cat([encode(model, part) for part in parts])
+    return torch.cat([checkpoint(encode, model, part, use_reentrant=False) for part in parts])
 
 
 ENCODERS = {"fast": encode_prompts, "reference": encode_prompts_reference}

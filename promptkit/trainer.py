@@ -20,7 +20,7 @@ from promptkit.feature_store import FeatureStore, default_folder
 from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
 from promptkit.precision import resolve
-from promptkit.text_encoder import ENCODERS, Prompts
+from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
 
 
 class PromptTrainer(TrainerX):
@@ -103,7 +103,9 @@ class PromptTrainer(TrainerX):
 
     def text_features(self) -> Tensor:
         """Text features of all classes in unit norm [C, E]; gradients flow to the learner."""
-        return unit(ENCODERS[self.options.text_encoder](self.clip_model, self.prompts()))
+        encode = ENCODERS[self.options.text_encoder]
+        prompts, chunk = self.prompts(), self.options.chunk
+        return unit(encode_in_chunks(encode, self.clip_model, prompts, chunk))
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """CLIP's classifier: cosine over temperature, [B, C].

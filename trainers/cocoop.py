@@ -14,7 +14,6 @@ precision.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import torch
 from clip.model import CLIP
@@ -23,21 +22,10 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from dassl.engine import TRAINER_REGISTRY
-from promptkit.config import ContextConfig, require_range
+from promptkit.config import ContextConfig
 from promptkit.sentences import SentenceSlots, coop_context
 from promptkit.text_encoder import ENCODERS, Prompts
 from promptkit.trainer import PromptTrainer, unit
-
-
-@dataclass(frozen=True, kw_only=True)
-class CoCoOpConfig(ContextConfig):
-    """Options under TRAINER.COCOOP."""
-
-    chunk: int = 2048  # most sequences (images x classes) encoded at a time
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range("chunk", self.chunk, 1)
 
 
 class ConditionalPrompts(nn.Module):
@@ -68,7 +56,7 @@ class ConditionalPrompts(nn.Module):
 class CoCoOp(PromptTrainer):
     """Conditional context optimisation."""
 
-    Config = CoCoOpConfig
+    Config = ContextConfig
 
     def build_learner(self, classnames: list[str]) -> ConditionalPrompts:
         """Context and meta-net."""
@@ -105,6 +93,6 @@ class CoCoOp(PromptTrainer):
         return torch.cat([torch.cat([piece(i, p) for p in parts], dim=1) for i in images])
 
     def _logits_of(self, image_features: Tensor, prefix: Tensor, prompts: Prompts) -> Tensor:
-        own = Prompts(prefix, prompts.suffix, prompts.groups)
+        own = Prompts(prefix, prompts.suffix, prompts.tree)
         text_features = ENCODERS[self.options.text_encoder](self.clip_model, own)
         return self.logits(image_features, unit(text_features))  # [B, C]

@@ -3,12 +3,10 @@
 import clip
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from promptkit.prompts import ContextPrompts
 from promptkit.sentences import fixed_prompts, template_features
-from promptkit.text_encoder import encode_prompts, encode_prompts_reference, group_by_length
+from promptkit.text_encoder import encode_in_chunks, encode_prompts, encode_prompts_reference
 from promptkit.tokens import tokenize
 
 MIXED = ["cat", "annual crop land", "Boeing_737-800", "a" + " very" * 35 + " long name", "dog"]
@@ -121,19 +119,27 @@ def test_golden_tokens():
     assert tokens == [49406, 320, 1125, 539, 320, 1929, 269, 49407] + [0] * 69
 
 
-@given(st.lists(st.integers(1, 70), min_size=1, max_size=200))
-@settings(max_examples=100, deadline=None)
-def test_groups_cover_every_class_once_and_never_pad_more_than_one_group(lengths):
-    tensor = torch.tensor(lengths)
-    groups = group_by_length(tensor)
-    rows = torch.cat([group.rows for group in groups])
-    assert sorted(rows.tolist()) == list(range(len(lengths)))
-    for group in groups:
-        assert torch.equal(group.ends + 1, tensor[group.rows])
-    cost = sum(len(group.rows) * group.length + 64 for group in groups)
-    assert cost <= len(lengths) * max(lengths) + 64
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_chunks_change_neither_features_nor_gradient(tiny_clip, chunk):
+    learner = ContextPrompts(tiny_clip, MIXED, num_context=4)
+
+    def chunked(model, prompts):
+        return encode_in_chunks(encode_prompts, model, prompts, chunk)
+
+    whole, gradient = features_and_gradient(encode_prompts, tiny_clip, learner)
+    parts, gradient_of_parts = features_and_gradient(chunked, tiny_clip, learner)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient_of_parts, gradient, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(chunked(tiny_clip, learner()), whole, rtol=1e-5, atol=1e-5)
 
 
-def test_one_long_name_gets_a_group_of_its_own():
-    groups = group_by_length(torch.tensor([3] * 100 + [40]))
-    assert [group.length for group in groups] == [3, 40]
+def test_words_that_names_share_are_computed_once(tiny_clip):
+    names = ["red cat", "red dog", "red", "blue cat", "red cat"]
+    learner = ContextPrompts(tiny_clip, names, num_context=4)
+    # red; cat, dog, full stop behind it; blue; cat; and the ends of what is left
+    assert len(learner.tree.source) == len("red cat . E dog . E . E blue cat . E".split())
+    whole, gradient = features_and_gradient(encode_prompts_reference, tiny_clip, learner)
+    shared, gradient_of_shared = features_and_gradient(encode_prompts, tiny_clip, learner)
+    torch.testing.assert_close(shared, whole, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient_of_shared, gradient, rtol=1e-4, atol=1e-5)
