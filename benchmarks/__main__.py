@@ -16,10 +16,11 @@ from tabulate import tabulate
 
 from benchmarks import cases
 from benchmarks.measure import Ratio, multiply_rate
+from benchmarks.memory import peak_of_step
 from benchmarks.subjects import SIZES, make_files
 from promptkit import manifest
 
-KINDS = ("text", "step", "eval")
+KINDS = ("text", "step", "eval", "memory")
 HEADERS = (
     "what",
     "classes",
@@ -39,21 +40,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", choices=tuple(SIZES), default="ViT-B/16")
     parser.add_argument("--classes", default="100", help="numbers of classes, with commas")
     parser.add_argument("--repeats", type=int, default=5, help="timings of each way")
+    parser.add_argument(
+        "--reference-to", type=int, default=100, metavar="C",
+        help="most classes with which text and memory also run the reference path (100)",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args(arguments)
     unknown = set(options.kinds) - set(KINDS)
     if unknown:
         parser.error(f"KIND must be one of {', '.join(KINDS)}; got {sorted(unknown)[0]!r}")
     rows = []
+    rate = multiply_rate()
     for classes in map(int, options.classes.split(",")):
-        for row in measure(options.kinds or KINDS, options.model, classes, options.repeats):
+        for row in measure(options, classes, rate):
             rows.append(row)
-            print(f"{row['what']}, {classes} classes: {row['ratio']:.1f}x", file=sys.stderr)
+            print(
+                f"{row['what']}, {classes} classes: {_show('{:.1f}', row['ratio'])}",
+                file=sys.stderr,
+            )
     facts = {
         "model": options.model,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "matrix_product_gflops": round(multiply_rate() / 1e9, 1),
+        "matrix_product_gflops": round(rate / 1e9, 1),
         "repeats": options.repeats,
         "commit": manifest.environment()["git"],
     }
@@ -64,26 +73,42 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(kinds, model: str, classes: int, repeats: int) -> Iterator[dict]:
-    """One row a case."""
+def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[dict]:
+    """One row a case; `rate` is the machine's, in operations a second."""
+    kinds, model, repeats = options.kinds or KINDS, options.model, options.repeats
+    reference = classes <= options.reference_to
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_files(root, classes=classes, tests=200, size=SIZES[model])
         if "text" in kinds:
             with _quiet():
-                ratio = cases.text(model, root, repeats=repeats)
-            yield _row("text features, forward + backward", classes, ratio)
+                ratio, operations = cases.text(model, root, repeats=repeats, reference=reference)
+            used = 100 * operations / rate / ratio.fast_sec
+            note = f"{used:.0f} % of the machine's rate, in linear layers alone"
+            yield _row("text features, forward + backward", classes, ratio, note)
         if "step" in kinds:
             for name, batch, stored in cases.STEPS:
                 with _quiet():
-                    ratio = cases.step(name, batch, stored, model, root, repeats=repeats)
-                source = "stored image features" if stored else "images encoded in the step"
-                yield _row(f"{name} step, batch {batch}", classes, ratio, source)
+                    ratio, rest = cases.step(name, batch, stored, model, root, repeats=repeats)
+                note = "stored image features"
+                if not stored:
+                    note = f"images encoded; all but the text {1e3 * rest:,.0f} ms"
+                yield _row(f"{name} step, batch {batch}", classes, ratio, note)
         if "eval" in kinds:
             with _quiet():
                 ratio, share = cases.evaluation(model, root, repeats=repeats)
             note = f"{100 * share:.1f} % of the bare image encoder's rate"
             yield _row("evaluation, 200 images", classes, ratio, note)
+
+    if "memory" in kinds:
+        peaks = [peak_of_step("fast", model, classes)]
+        if reference:
+            peaks.append(peak_of_step("reference", model, classes))
+        note = f"peak {' / '.join(f'{peak / 2**20:,.0f} MiB' for peak in peaks)}"
+        row = dict.fromkeys(("fast_ms", "reference_ms", "fast_spread", "reference_spread"))
+        ratio = peaks[1] / peaks[0] if reference else None
+        row |= {"ratio": ratio, "difference": None, "note": note, "peak_bytes": peaks}
+        yield {"what": "memory of a CoOp step, batch 32", "classes": classes, **row}
 
 
 def _row(what: str, classes: int, ratio: Ratio, note: str = "") -> dict:
@@ -91,7 +116,7 @@ def _row(what: str, classes: int, ratio: Ratio, note: str = "") -> dict:
         "what": what,
         "classes": classes,
         "fast_ms": 1e3 * ratio.fast_sec,
-        "reference_ms": 1e3 * ratio.reference_sec,
+        "reference_ms": 1e3 * ratio.reference_sec if ratio.reference_sec else None,
         "ratio": ratio.speedup,
         "fast_spread": ratio.fast_spread,
         "reference_spread": ratio.reference_spread,
@@ -104,10 +129,10 @@ def table(rows: list[dict]) -> str:
     """The rows as markdown; spread is (slowest - fastest) / median, of both ways."""
     lines = [
         [
-            row["what"], f"{row['classes']:,}", f"{row['fast_ms']:,.1f}",
-            f"{row['reference_ms']:,.1f}", f"{row['ratio']:.1f}",
-            f"{100 * row['fast_spread']:.0f} % / {100 * row['reference_spread']:.0f} %",
-            f"{row['difference']:.0e}", row["note"],
+            row["what"], f"{row['classes']:,}", _show("{:,.1f}", row["fast_ms"]),
+            _show("{:,.1f}", row["reference_ms"]), _show("{:.1f}", row["ratio"]),
+            f"{_show('{:.0%}', row['fast_spread'])} / {_show('{:.0%}', row['reference_spread'])}",
+            _show("{:.0e}", row["difference"]), row["note"],
         ]
         for row in rows
     ]  # fmt: skip
@@ -115,6 +140,10 @@ def table(rows: list[dict]) -> str:
     return tabulate(
         lines, headers=HEADERS, tablefmt="pipe", colalign=alignment, disable_numparse=True
     )
+
+
+def _show(form: str, value: float | None) -> str:
+    return "–" if value is None else form.format(value)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ratio:
-    """Seconds of both ways.
+    """Seconds of both ways; of the reference None if it was not run.
 
     Attributes:
         fast_sec, reference_sec: medians.
@@ -22,15 +22,27 @@ class Ratio:
     """
 
     fast_sec: float
-    reference_sec: float
+    reference_sec: float | None
     fast_spread: float
-    reference_spread: float
-    difference: float
+    reference_spread: float | None
+    difference: float | None
 
     @property
-    def speedup(self) -> float:
-        """How many times the reference's time the fast way would fit into."""
-        return self.reference_sec / self.fast_sec
+    def speedup(self) -> float | None:
+        """How many times the fast way fits into the reference's time."""
+        return self.reference_sec / self.fast_sec if self.reference_sec else None
+
+
+def median_time(way: Callable[[], list[Tensor]], *, repeats: int) -> Ratio:
+    """Times one way alone, after a warm-up."""
+    way()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        way()
+        times.append(time.perf_counter() - start)
+    median = statistics.median(times)
+    return Ratio(median, None, (max(times) - min(times)) / median, None, None)
 
 
 def compare(
