@@ -82,9 +82,11 @@ def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[
         make_files(root, classes=classes, tests=200, size=SIZES[model])
         if "text" in kinds:
             with _quiet():
-                ratio, operations = cases.text(model, root, repeats=repeats, reference=reference)
+                ratio, tokens, operations = cases.text(
+                    model, root, repeats=repeats, reference=reference
+                )
             used = 100 * operations / rate / ratio.fast_sec
-            note = f"{used:.0f} % of the machine's rate, in linear layers alone"
+            note = f"{tokens:,} distinct tokens; {used:.0f} % of the machine's rate"
             yield _row("text features, forward + backward", classes, ratio, note)
         if "step" in kinds:
             for name, batch, stored in cases.STEPS:
@@ -143,7 +145,7 @@ def table(rows: list[dict]) -> str:
 
 
 def _show(form: str, value: float | None) -> str:
-    return "–" if value is None else form.format(value)
+    return "-" if value is None else form.format(value)
 
 
 @contextlib.contextmanager

@@ -36,13 +36,15 @@ def twins(name: str, model: str, root: Path, batch_size: int) -> tuple[PromptTra
     return fast, reference
 
 
-def text(model: str, root: Path, *, repeats: int, reference: bool = True) -> tuple[Ratio, float]:
+def text(
+    model: str, root: Path, *, repeats: int, reference: bool = True
+) -> tuple[Ratio, int, float]:
     """Text features of all classes, forward and backward (CoOp, 4 context tokens).
 
     Returns:
-        The comparison (without the reference: the fast way alone), and the floating-point
-        operations of the linear layers on the distinct tokens, which no exact way can avoid:
-        weights are frozen, so the backward pass costs what the forward pass does.
+        The comparison (without the reference: the fast way alone), the number of distinct
+        tokens, and the floating-point operations of the linear layers on them, which no exact way
+        can avoid: weights are frozen, so the backward pass costs what the forward pass does.
     """
 
     def way(trainer: PromptTrainer):
@@ -62,8 +64,8 @@ def text(model: str, root: Path, *, repeats: int, reference: bool = True) -> tup
     size = (count, fast.clip_model.text_projection.shape[1])
     weight = torch.randn(size, generator=torch.Generator().manual_seed(0))
     if not reference:
-        return median_time(way(fast), repeats=repeats), operations
-    return compare(way(fast), way(slow), repeats=repeats), operations
+        return median_time(way(fast), repeats=repeats), tokens, operations
+    return compare(way(fast), way(slow), repeats=repeats), tokens, operations
 
 
 def step(
@@ -73,8 +75,8 @@ def step(
 
     Returns:
         The comparison, and the seconds of a step whose text features cost nothing: where images
-        are encoded, no text encoder makes the step faster than that (None for
-        stored features).
+        are encoded, no text encoder makes the step faster than that (None for stored
+        features).
     """
     fast, reference = twins(name, model, root, batch_size)
     images, labels = fast.parse_batch_train(next(iter(fast.train_loader_x)))

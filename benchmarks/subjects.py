@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,9 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import build_trainer
 from dassl.utils import set_random_seed
 from datasets.coop import CoOpDataset
+from datasets.wordnet import read_classnames
 from promptkit.trainer import PromptTrainer
 
-# Class names of 1 to 3 words, as CLIP's tokenizer finds them.
-WORDS = (
-    ("red", "old", "wild", "small", "northern", "striped", "spotted", "golden", "common", "great"),
-    ("river", "mountain", "garden", "house", "forest", "desert", "sea", "field", "stone", "snow"),
-    ("cat", "lily", "bridge", "truck", "sparrow", "chair", "temple", "daisy", "spaniel", "guitar"),
-)
 SIZES = {"ViT-B/16": 224, "Pocket": 48}
 # Pocket's towers have 6 and 4 layers, fewer than the published depths.
 POCKET_DEPTHS = {
@@ -32,16 +28,14 @@ POCKET_DEPTHS = {
 
 
 def class_names(count: int) -> list[str]:
-    """`count` different names, a third each of one, two and three words (as far as they go)."""
-    first, second, third = WORDS
-    names = [noun for noun in third]
-    names += [f"{a} {c}" for a in first for c in third]
-    names += [f"{a} {b} {c}" for a in first for b in second for c in third]
-    names += [f"{name} {number}" for number in range(2, 11) for name in names[110:]]
-    one, two, more = names[:10], names[10:110], names[110:]
-    picked = one[: count // 3] + two[: count // 3]
-    picked += more[: count - len(picked)]
-    return sorted(picked)
+    """`count` different names: ImageNet's of 1 to 3 words; beyond those, two of them and "and"."""
+    names = sorted({name for name in read_classnames("").values() if len(name.split()) <= 3})
+    rng = random.Random(0)
+    rng.shuffle(names)
+    picked = dict.fromkeys(names[:count])
+    while len(picked) < count:
+        picked[" and ".join(rng.sample(names, 2))] = None
+    return list(picked)
 
 
 @DATASET_REGISTRY.register()

@@ -143,3 +143,30 @@ def test_words_that_names_share_are_computed_once(tiny_clip):
     shared, gradient_of_shared = features_and_gradient(encode_prompts, tiny_clip, learner)
     torch.testing.assert_close(shared, whole, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(gradient_of_shared, gradient, rtol=1e-4, atol=1e-5)
+
+
+def bytes_kept_for_backward(encode, model, prompts):
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        features = encode(model, prompts)
+    del features
+    return sum(kept.values())
+
+
+def test_memory_is_an_eighth_and_chunks_bound_it(tiny_clip):
+    names = [f"{word} {number}" for word in ("red cat", "dog", "old house") for number in range(40)]
+    prompts = ContextPrompts(tiny_clip, names, num_context=4)()
+    fast = bytes_kept_for_backward(encode_prompts, tiny_clip, prompts)
+    reference = bytes_kept_for_backward(encode_prompts_reference, tiny_clip, prompts)
+    assert fast < reference / 8
+
+    def chunked(model, prompts):
+        return encode_in_chunks(encode_prompts, model, prompts, 30)
+
+    assert bytes_kept_for_backward(chunked, tiny_clip, prompts) < fast / 4
