@@ -10,11 +10,13 @@ process, and checked when it is read, so that a damaged one is made again.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ ENVIRONMENT = "PROMPTKIT_FEATURES"
 LIMIT_GB = 20.0
 MAP_BYTES = 1 << 28  # larger entries are mapped, not read
 CHUNK_BYTES = 1 << 20
+ABANDONED_SEC = 24 * 3600.0
 
 
 def default_folder() -> Path:
@@ -111,7 +114,14 @@ class FeatureStore:
         return sorted(found, key=lambda entry: -entry[1].st_mtime_ns)
 
     def prune(self, limit_gb: float) -> int:
-        """Deletes the least recently used entries above `limit_gb`; returns how many."""
+        """Deletes the least recently used entries above `limit_gb`; returns how many.
+
+        Also what killed processes left half written, once it is old enough to be nobody's.
+        """
+        for path in self.folder.glob(".*"):
+            with contextlib.suppress(FileNotFoundError):  # another process finished or deleted it
+                if time.time() - path.stat().st_mtime > ABANDONED_SEC:
+                    path.unlink()
         total, deleted = 0, 0
         for path, status in self.entries():
             total += status.st_size

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,17 @@ def test_the_least_recently_used_go_first(tmp_path, capsys):
     small = store_of(tmp_path, limit_gb=0.0005)
     small.get({"n": 9}, lambda: torch.zeros(1000, 100))
     assert len(small.entries()) == 1
+
+
+def test_what_killed_processes_left_is_deleted_once_it_is_a_day_old(tmp_path):
+    store = store_of(tmp_path)
+    store.get({}, lambda: torch.zeros(1))
+    for name, hours in ((".key.old", 25), (".key.new", 1)):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
+    store.prune(limit_gb=1)
+    assert [path.name for path in tmp_path.glob(".*")] == [".key.new"]
+    assert len(store.entries()) == 1
 
 
 def test_a_folder_that_cannot_be_written_costs_no_run(tmp_path, capsys):
