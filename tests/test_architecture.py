@@ -36,8 +36,9 @@ UPSTREAM_NAMES = {
     "dassl.utils": {
         "setup_logger", "set_random_seed", "collect_env_info", "load_checkpoint",
         "load_pretrained_weights", "read_json", "write_json", "mkdir_if_missing",
-        "listdir_nohidden", "check_isfile",
+        "listdir_nohidden", "check_isfile", "read_image",
     },
+    "dassl.data.transforms": {"build_transform"},
     "dassl.data.datasets": {"DATASET_REGISTRY", "Datum", "DatasetBase"},
 }  # fmt: skip
 

@@ -1,0 +1,114 @@
+"""What was tuned, in use: the same answers as the run's own test, and as plain CLIP's."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+import train
+from dassl.data.transforms import build_transform
+from dassl.utils import read_image
+from promptkit import export, interpret, predict
+from promptkit.tuned import open_run
+
+
+@pytest.fixture
+def finished(tiny_argv, tmp_path):
+    """Trains a method and gives its run folder."""
+
+    def build(trainer: str, *extra) -> Path:
+        assert train.main(tiny_argv(trainer, *extra)) == 0
+        return tmp_path / "run"
+
+    return build
+
+
+def images_of(tiny_root: str, classname: str) -> list[str]:
+    return [f"{tiny_root}/tiny/images/{classname}_{number}.png" for number in range(12, 18)]
+
+
+@pytest.mark.parametrize("method", ["CoOp", "CoCoOp", "MaPLe", "E2MIM"])
+def test_predictions_are_those_of_the_runs_test(finished, tiny_root, tmp_path, method):
+    folder = finished(method)
+    result = json.loads((folder / "result.json").read_text())
+    table = tmp_path / "out.csv"
+    for entry in result["per_class"]:
+        images = images_of(tiny_root, entry["name"])
+        argv = ["--model-dir", str(folder), *images, "--top", "1", "--csv", str(table)]
+        assert predict.main(argv) == 0
+        with open(table, newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["image"] for row in rows] == images
+        assert sum(row["class"] == entry["name"] for row in rows) == entry["correct"]
+
+
+def test_an_evaluation_opens_what_it_evaluated(finished, tiny_argv, tmp_path):
+    trained = finished("CoOp", "DATASET.SUBSAMPLE_CLASSES", "base")
+    flags = ("--eval-only", "--model-dir", str(trained), "--load-epoch", "final")
+    new = ("DATASET.SUBSAMPLE_CLASSES", "new")
+    assert train.main(tiny_argv("CoOp", *new, output="new", flags=flags)) == 0
+    first, second = open_run(trained), open_run(tmp_path / "new")
+    assert torch.equal(first.learner.ctx, second.learner.ctx)
+    assert not set(first.dm.dataset.classnames) & set(second.dm.dataset.classnames)
+
+
+def test_other_classes_and_unreadable_images(finished, tiny_root, tmp_path, capsys):
+    folder, pictures = finished("CoOp"), tmp_path / "pictures"
+    (pictures / "more").mkdir(parents=True)
+    Image.open(images_of(tiny_root, "circle")[0]).save(pictures / "more/a.png")
+    (pictures / "broken.png").write_text("no image")
+    argv = ["--model-dir", str(folder), str(pictures), "--classes", "a dog, a cat,"]
+    assert predict.main([*argv, "--json", str(tmp_path / "out.json")]) == 1
+    assert "broken.png" in capsys.readouterr().err
+    broken, whole = json.loads((tmp_path / "out.json").read_text())["images"]
+    assert "not an image" in broken["error"]
+    assert {entry["class"] for entry in whole["classes"]} == {"a dog", "a cat"}
+    assert sum(entry["probability"] for entry in whole["classes"]) == pytest.approx(1)
+
+
+def test_a_context_of_each_class_fits_no_others(finished, capsys):
+    folder = finished("CoOp", "TRAINER.COOP.CSC", True)
+    assert predict.main(["--model-dir", str(folder), str(folder), "--classes", "x,y"]) == 1
+    assert "belongs to its classes" in capsys.readouterr().err
+
+
+def test_the_exported_classifier_is_all_that_plain_clip_needs(
+    finished, tiny_root, tiny_clip, tmp_path
+):
+    folder, path = finished("E2MIM"), tmp_path / "classifier.safetensors"
+    assert export.main([str(folder), str(path)]) == 0
+    with safe_open(path, "pt") as file:
+        weights, about = file.get_tensor("text_features"), file.metadata()
+    trainer = open_run(folder)
+    image = read_image(images_of(tiny_root, "circle")[0])
+    pixels = build_transform(trainer.cfg, is_train=False)(image)[None]
+    features = tiny_clip.encode_image(pixels)
+    features = features / features.norm(dim=1, keepdim=True)
+    logits = float(about["logit_scale"]) * features @ weights.T
+    torch.testing.assert_close(logits, trainer.model_inference(pixels), rtol=1e-4, atol=1e-4)
+    assert json.loads(about["classnames"]) == trainer.dm.dataset.classnames
+    assert about["weights_sha256"] == trainer.weights_sha256
+
+
+@pytest.mark.parametrize("method", ["CoCoOp", "MaPLe"])
+def test_what_plain_clip_cannot_apply_is_not_exported(finished, tmp_path, capsys, method):
+    assert export.main([str(finished(method)), str(tmp_path / "no.safetensors")]) == 1
+    assert "Use promptkit.predict" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*no.safetensors*"))
+
+
+def test_words_that_a_context_starts_from_are_its_nearest(tiny_clip):
+    vocabulary = tiny_clip.token_embedding.weight
+    found = interpret.nearest_words(vocabulary[[320, 1125]] + 1e-4, vocabulary, top=2)
+    assert [nearest[0][0] for nearest in found] == ["a", "photo"]
+    assert found[0][0][1] == pytest.approx(1e-4 * 64**0.5, rel=0.2)
+    assert found[0][0][1] < found[0][1][1]
+
+
+def test_a_folder_without_a_result_is_named(tmp_path, capsys):
+    assert interpret.main([str(tmp_path)]) == 1
+    assert f"{tmp_path} holds no finished run" in capsys.readouterr().err
