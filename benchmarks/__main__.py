@@ -54,10 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     for classes in map(int, options.classes.split(",")):
         for row in measure(options, classes, rate):
             rows.append(row)
-            print(
-                f"{row['what']}, {classes} classes: {_show('{:.1f}', row['ratio'])}",
-                file=sys.stderr,
-            )
+            print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)  # how far it is
     facts = {
         "model": options.model,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
