@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", choices=tuple(SIZES), default="ViT-B/16")
     parser.add_argument("--classes", default="100", help="numbers of classes, with commas")
     parser.add_argument("--repeats", type=int, default=5, help="timings of each way")
+    parser.add_argument("--methods", default="", help="of kind step, with commas (all)")
     parser.add_argument(
         "--reference-to", type=int, default=100, metavar="C",
         help="most classes with which text and memory also run the reference path (100)",
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(options.kinds) - set(KINDS)
     if unknown:
         parser.error(f"KIND must be one of {', '.join(KINDS)}; got {sorted(unknown)[0]!r}")
+    wrong = set(filter(None, options.methods.split(","))) - {name for name, *_ in cases.STEPS}
+    if wrong:
+        parser.error(f"--methods: there is no {sorted(wrong)[0]!r}")
     rows = []
     rate = multiply_rate()
     for classes in map(int, options.classes.split(",")):
@@ -86,7 +90,10 @@ def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[
             note = f"{tokens:,} distinct tokens; {used:.0f} % of the machine's rate"
             yield _row("text features, forward + backward", classes, ratio, note)
         if "step" in kinds:
+            methods = options.methods.split(",") if options.methods else None
             for name, batch, stored in cases.STEPS:
+                if methods and name not in methods:
+                    continue
                 with _quiet():
                     ratio, rest = cases.step(name, batch, stored, model, root, repeats=repeats)
                 note = "stored image features"
