@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.measure import compare
+from benchmarks.measure import Ratio, compare, median_time
 from benchmarks.subjects import class_names
 
 
@@ -20,17 +20,35 @@ def test_ways_that_disagree_are_refused():
         compare(lambda: [right], lambda: [right, right], repeats=1)
 
 
-@pytest.mark.parametrize("count", [3, 10, 100, 1000])
+def test_speedup_is_the_references_time_over_ours():
+    assert Ratio(2.0, 50.0, 0, 0, 0).speedup == 25
+    assert median_time(lambda: [], repeats=1).speedup is None
+
+
+@pytest.mark.parametrize("count", [3, 100, 10_000])
 def test_class_names_are_different_and_of_one_to_three_words(count):
     names = class_names(count)
-    assert len(names) == len(set(names)) == count
-    assert {len(name.split()) for name in names} == {1, 2, 3}
+    assert len(set(names)) == len(names) == count
+    assert all(1 <= len(part.split()) <= 3 for name in names for part in name.split(" and "))
 
 
 def test_every_case_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
     assert main(["--model", "Pocket", "--classes", "6", "--repeats", "1",
                  "--json", str(tmp_path / "x.json")]) == 0  # fmt: skip
-    rows = json.loads((tmp_path / "x.json").read_text())["rows"]
-    assert len(rows) == 9 and all(row["difference"] < 1e-4 for row in rows)
+    *rows, memory = json.loads((tmp_path / "x.json").read_text())["rows"]
+    assert len(rows) == 10 and all(row["difference"] < 1e-4 for row in rows)
+    fast, reference = memory["peak_bytes"]
+    assert memory["ratio"] == reference / fast > 1
     table = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[1].strip() for line in table[2:11]] == [row["what"] for row in rows]
+    names = [row["what"] for row in [*rows, memory]]
+    assert [line.split("|")[1].strip() for line in table[2:13]] == names
+
+
+def test_methods_alone_and_unknown_ones(tmp_path, capsys):
+    arguments = ["step", "--model", "Pocket", "--classes", "3", "--repeats", "1", "--methods"]
+    assert main([*arguments, "MaPLe", "--json", str(tmp_path / "x.json")]) == 0
+    (row,) = json.loads((tmp_path / "x.json").read_text())["rows"]
+    assert row["what"] == "MaPLe step, batch 4"
+    with pytest.raises(SystemExit):
+        main([*arguments, "MaPel"])
+    assert "there is no 'MaPel'" in capsys.readouterr().err
