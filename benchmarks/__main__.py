@@ -80,7 +80,8 @@ def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[
     reference = classes <= options.reference_to
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_files(root, classes=classes, tests=200, size=SIZES[model])
+        with _quiet():
+            make_files(root, classes=classes, tests=200, size=SIZES[model])
         if "text" in kinds:
             with _quiet():
                 ratio, tokens, operations = cases.text(
