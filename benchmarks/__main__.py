@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from benchmarks import cases
+from benchmarks import cases, protocol
 from benchmarks.measure import Ratio, multiply_rate
 from benchmarks.memory import peak_of_step
 from benchmarks.subjects import SIZES, make_files
 from promptkit import manifest
 
-KINDS = ("text", "step", "eval", "memory")
+KINDS = ("text", "step", "eval", "memory", "protocol")
 HEADERS = (
     "what",
     "classes",
@@ -39,8 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)} (all)")
     parser.add_argument("--model", choices=tuple(SIZES), default="ViT-B/16")
     parser.add_argument("--classes", default="100", help="numbers of classes, with commas")
-    parser.add_argument("--repeats", type=int, default=5, help="timings of each way")
-    parser.add_argument("--methods", default="", help="of kind step, with commas (all)")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="timings of each way; seeds of kind protocol"
+    )
+    parser.add_argument("--methods", default="", help="of step and protocol, with commas (all)")
     parser.add_argument(
         "--reference-to", type=int, default=100, metavar="C",
         help="most classes with which text and memory also run the reference path (100)",
@@ -50,15 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = set(options.kinds) - set(KINDS)
     if unknown:
         parser.error(f"KIND must be one of {', '.join(KINDS)}; got {sorted(unknown)[0]!r}")
-    wrong = set(filter(None, options.methods.split(","))) - {name for name, *_ in cases.STEPS}
+    known = {*protocol.METHODS, *(name for name, *_ in cases.STEPS)}
+    wrong = set(filter(None, options.methods.split(","))) - known
     if wrong:
         parser.error(f"--methods: there is no {sorted(wrong)[0]!r}")
     rows = []
     rate = multiply_rate()
-    for classes in map(int, options.classes.split(",")):
-        for row in measure(options, classes, rate):
-            rows.append(row)
-            print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)  # how far it is
+    for row in all_rows(options, rate):
+        rows.append(row)
+        print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)  # how far it is
     facts = {
         "model": options.model,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
@@ -72,6 +74,22 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         manifest.write_json(options.json, {**facts, "rows": rows})
     return 0
+
+
+def all_rows(options: argparse.Namespace, rate: float) -> Iterator[dict]:
+    """The rows of all kinds."""
+    for classes in map(int, options.classes.split(",")):
+        yield from measure(options, classes, rate)
+    if "protocol" in (options.kinds or KINDS):
+        methods = options.methods.split(",") if options.methods else protocol.METHODS
+        with tempfile.TemporaryDirectory() as folder:
+            runs = []
+            for name in (name for name in protocol.METHODS if name in methods):
+                with _quiet():
+                    runs.append(protocol.base_to_new(name, options.repeats, Path(folder)))
+                yield protocol.row(f"base-to-new, {name}", runs[-1:])
+            if len(runs) > 1:
+                yield protocol.row("base-to-new, all of these", runs)
 
 
 def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[dict]:
@@ -96,10 +114,13 @@ def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[
                 if methods and name not in methods:
                     continue
                 with _quiet():
-                    ratio, rest = cases.step(name, batch, stored, model, root, repeats=repeats)
-                note = "stored image features"
+                    ratio, profile, rest = cases.step(
+                        name, batch, stored, model, root, repeats=repeats
+                    )
+                note = "stored image features" if stored else "images encoded"
+                note += "".join(f"; {kind} {100 * share:.0f} %" for kind, share in profile.items())
                 if not stored:
-                    note = f"images encoded; all but the text {1e3 * rest:,.0f} ms"
+                    note += f"; all but the text {1e3 * rest:,.0f} ms"
                 yield _row(f"{name} step, batch {batch}", classes, ratio, note)
         if "eval" in kinds:
             with _quiet():
@@ -155,8 +176,8 @@ def _show(form: str, value: float | None) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what trainers print."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """Without what trainers print, and their progress bars."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
 

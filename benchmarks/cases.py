@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Ratio, compare, median_time
+from benchmarks.measure import Ratio, compare, median_time, shares
 from benchmarks.subjects import make_trainer
 from promptkit.image_encoder import encode_image
 from promptkit.trainer import PromptTrainer, unit
@@ -70,13 +70,13 @@ def text(
 
 def step(
     name: str, batch_size: int, stored: bool, model: str, root: Path, *, repeats: int
-) -> tuple[Ratio, float | None]:
+) -> tuple[Ratio, dict[str, float], float | None]:
     """Loss and gradients of one training batch; without the optimiser, so that they stay equal.
 
     Returns:
-        The comparison, and the seconds of a step whose text features cost nothing: where images
-        are encoded, no text encoder makes the step faster than that (None for stored
-        features).
+        The comparison; the fast step's profile, see `shares`; and the seconds of a step whose text
+        features cost nothing: where images are encoded, no text encoder makes the step faster than
+        that (None for stored features).
     """
     fast, reference = twins(name, model, root, batch_size)
     images, labels = fast.parse_batch_train(next(iter(fast.train_loader_x)))
@@ -96,11 +96,12 @@ def step(
 
     # The reference sums in another order, and gradients through twelve layers amplify it.
     ratio = compare(way(fast), way(reference), repeats=repeats, tolerance=1e-4)
+    profile = shares(way(fast))
     if stored:
-        return ratio, None
+        return ratio, profile, None
     features = fast.text_features().detach()
     fast.text_features = lambda: features.clone().requires_grad_()
-    return ratio, median_time(way(fast), repeats=repeats).fast_sec
+    return ratio, profile, median_time(way(fast), repeats=repeats).fast_sec
 
 
 def evaluation(model: str, root: Path, *, repeats: int) -> tuple[Ratio, float]:

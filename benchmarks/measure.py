@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MATRIX_PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mkldnn_convolution")
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -76,6 +78,19 @@ def compare(
 
 def _relative(ours: Tensor, theirs: Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+def shares(way: Callable[[], list[Tensor]]) -> dict[str, float]:
+    """Share of a way's CPU time in matrix products, in attention, and in all other operators."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        way()
+    found = {"matrix products": 0.0, "attention": 0.0, "other": 0.0}
+    for event in profile.key_averages():
+        name = event.key.removeprefix("aten::")
+        kind = "attention" if "scaled_dot_product" in name else "other"
+        found["matrix products" if name in MATRIX_PRODUCTS else kind] += event.self_cpu_time_total
+    total = sum(found.values())
+    return {kind: time / total for kind, time in found.items()}
 
 
 def multiply_rate(size: int = 1536, repeats: int = 5) -> float:

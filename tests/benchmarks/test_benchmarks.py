@@ -1,13 +1,16 @@
 """The benchmarks measure what they say, and refuse ways that disagree."""
 
 import json
+from unittest import mock
 
 import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.measure import Ratio, compare, median_time
+from benchmarks.measure import Ratio, compare, median_time, shares
+from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import class_names
+from trainers.coop import CoOp
 
 
 def test_ways_that_disagree_are_refused():
@@ -25,6 +28,13 @@ def test_speedup_is_the_references_time_over_ours():
     assert median_time(lambda: [], repeats=1).speedup is None
 
 
+def test_shares_are_of_all_time():
+    x = torch.randn(600, 600)
+    found = shares(lambda: [x @ x, x.relu()])
+    assert found["matrix products"] > 0.8 and found["attention"] == 0
+    assert sum(found.values()) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("count", [3, 100, 10_000])
 def test_class_names_are_different_and_of_one_to_three_words(count):
     names = class_names(count)
@@ -33,8 +43,9 @@ def test_class_names_are_different_and_of_one_to_three_words(count):
 
 
 def test_every_case_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
-    assert main(["--model", "Pocket", "--classes", "6", "--repeats", "1",
-                 "--json", str(tmp_path / "x.json")]) == 0  # fmt: skip
+    kinds = ["text", "step", "eval", "memory"]
+    arguments = [*kinds, "--model", "Pocket", "--classes", "6", "--repeats", "1"]
+    assert main([*arguments, "--json", str(tmp_path / "x.json")]) == 0
     *rows, memory = json.loads((tmp_path / "x.json").read_text())["rows"]
     assert len(rows) == 10 and all(row["difference"] < 1e-4 for row in rows)
     fast, reference = memory["peak_bytes"]
@@ -52,3 +63,26 @@ def test_methods_alone_and_unknown_ones(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*arguments, "MaPel"])
     assert "there is no 'MaPel'" in capsys.readouterr().err
+
+
+def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path):
+    encoded, plain = [], CoOp.class_features
+
+    def counted(trainer):
+        encoded.append(trainer.options.text_encoder)
+        return plain(trainer)
+
+    with mock.patch.object(CoOp, "class_features", counted):
+        run = base_to_new("CoOp", 1, tmp_path, ("OPTIM.MAX_EPOCH", "1"))
+    assert run["difference"] == 0
+    assert len(run["fast_sec"]) == len(run["reference_sec"]) == 1
+    # Once a test, against once for each of the six batches of both.
+    assert encoded == ["fast"] * 2 + ["reference"] * 12
+
+
+def test_a_protocols_row_is_of_sums():
+    one = {"fast_sec": [1.0, 2.0, 3.0], "reference_sec": [5.0, 6.0, 7.0], "difference": 0.0}
+    two = {"fast_sec": [1.0, 1.0, 1.0], "reference_sec": [9.0, 9.0, 9.0], "difference": 0.1}
+    both = row("all", [one, two])
+    assert (both["fast_ms"], both["reference_ms"], both["ratio"]) == (9000, 45000, 5)
+    assert both["fast_spread"] == pytest.approx((4 - 2) / 3) and both["difference"] == 0.1
