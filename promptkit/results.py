@@ -4,6 +4,7 @@ import hashlib
 import os
 import resource
 import sys
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,12 @@ def per_class(
         }
         for label, name in sorted(names.items())
     ]
+
+
+def confused(labels: list[int], predictions: list[int]) -> list[list[int]]:
+    """[label, prediction, images] of every kind of error that occurred: a sparse matrix."""
+    errors = Counter(pair for pair in zip(labels, predictions, strict=True) if pair[0] != pair[1])
+    return [[int(label), int(taken), count] for (label, taken), count in sorted(errors.items())]
 
 
 def shot_list_hash(trainer: TrainerX) -> str:
@@ -84,6 +91,7 @@ def build_result(
         "split": cfg.TEST.SPLIT,
         "metrics": metrics_of(labels, predictions, trainer.num_classes),
         "per_class": per_class(labels, predictions, trainer.lab2cname),
+        "confused": confused(labels, predictions),
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "seconds": seconds,  # of this process: see resumed_from_epoch
         "step_sec": step_sec(trainer),

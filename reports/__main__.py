@@ -1,114 +1,183 @@
-"""Command line: `python -m reports REPORT DIR [--out DIR] [--title TEXT] [--strict]`.
+"""Command line: `python -m reports REPORT [--output DIR] [--format FORMAT] [...]`.
 
-REPORT is base2new, cross-dataset, domain-generalization, few-shot or zero-shot.
+REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, cost, training or
+html; parse reads logs of other repositories.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from reports import all_classes, collect, plots, statistics, tables
+from reports import logs
+from reports.collect import LeftOut, Run, collect_runs
+from reports.consistency import join_unrecorded
+from reports.files import write_atomically
+from reports.render import FORMATS, SUFFIXES, to_markdown
+from reports.sections import REPORTS, Made, page, training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one report; returns the exit code: 0 done, 1 --strict failed, 2 nothing to report."""
     options = _parser().parse_args(arguments)
-    return options.report(options)
+    try:
+        return options.run(options)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reports", description="Reports on results.")
     commands = parser.add_subparsers(title="reports", required=True, metavar="REPORT")
-    base2new = commands.add_parser(
-        "base2new",
-        help="table and plot of base-to-new generalisation",
-        description="Writes base2new.md, .csv, .png and .svg from all result.json below a folder.",
-    )
-    _add_common(base2new, title="Base to new")
-    base2new.add_argument("--cost", action="store_true", help="also seconds a step and peak memory")
-    base2new.set_defaults(report=report_base_to_new)
-    for name in all_classes.PROTOCOLS:
-        title = name.replace("-", " ").capitalize()
-        other = commands.add_parser(
-            name,
-            help=f"table of {name} results",
-            description=f"Writes {name}.md and .csv from all result.json below a folder.",
+    for name, report in REPORTS.items():
+        command = _add(commands, name, f"table of {name} results", title=report.title)
+        command.add_argument(
+            "--format", choices=FORMATS, default="markdown", help="what is printed (markdown)"
         )
-        _add_common(other, title=title)
-        other.set_defaults(report=report_all_classes, protocol=name)
+        if report.compares:
+            command.add_argument(
+                "--baseline", default="", metavar="ROW", help="also differences to this row"
+            )
+            command.add_argument(
+                "--paired", nargs=2, default=(), metavar="ROW",
+                help="two rows: differences over data sets and seeds, interval, p-value",
+            )  # fmt: skip
+        if name != "zero-shot":
+            command.add_argument(
+                "--published", default="", metavar="METHODS",
+                help="published numbers beside ours: CoOp,MaPLe,... or all",
+            )  # fmt: skip
+        if name == "base2new":
+            command.add_argument(
+                "--cost", action="store_true", help="also seconds a step and peak memory"
+            )
+            command.add_argument(
+                "--hm", choices=("averages", "mean"), default="averages",
+                help="HM of the averages (default), or the mean of the single HMs",
+            )  # fmt: skip
+        command.set_defaults(run=run_report, report=report, name=name)
+    command = _add(commands, "training", "figures over the epochs", title="Training")
+    command.set_defaults(run=run_training)
+    command = _add(commands, "html", "one page with everything, report.html", title="Results")
+    command.set_defaults(run=run_page)
+    parse = commands.add_parser("parse", help="makes result files from logs of other repositories")
+    parse.add_argument("folder", type=Path, metavar="DIR", help="holds the logs, at any depth")
+    parse.add_argument(
+        "--to", type=Path, metavar="DIR", help="where to write (default: output/logs/<DIR's name>)"
+    )
+    parse.add_argument("--strict", action="store_true", help="exit with 1 if a log was left out")
+    parse.set_defaults(run=run_parse)
     return parser
 
 
-def _add_common(command: argparse.ArgumentParser, *, title: str) -> None:
-    command.add_argument("folder", type=Path, metavar="DIR", help="folder that holds the runs")
-    command.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: DIR)")
-    command.add_argument("--title", default=title, help="title of table and plot")
+def _add(commands, name: str, words: str, *, title: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=words, description=f"Makes a report: {words}.")
+    command.add_argument(
+        "--output", type=Path, default=Path("output"), metavar="DIR",
+        help="folder that holds the runs, at any depth (output)",
+    )  # fmt: skip
+    command.add_argument("--to", type=Path, metavar="DIR", help="where to write (--output)")
+    command.add_argument("--title", default=title, help="title of tables and figures")
+    command.add_argument(
+        "--trainers", default="", metavar="NAMES", help="these trainers only, with commas"
+    )
+    command.add_argument(
+        "--any-commit", action="store_true", help="join results of different commits"
+    )
     command.add_argument(
         "--strict", action="store_true", help="exit with 1 if a result was left out"
     )
+    return command
 
 
-def report_base_to_new(options: argparse.Namespace) -> int:
-    """Prints the base-to-new table and writes its four files."""
-    try:
-        runs, unreadable = collect.collect_runs(options.folder)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 2
-    report = statistics.base_to_new(runs, unreadable)
-    markdown = tables.to_markdown(report, title=options.title, cost=options.cost)
-    print(markdown, end="")
-    if not report.blocks:
-        print(f"No pair of base and new results in {options.folder}.", file=sys.stderr)
-        return 2
-    _write_all(report, markdown, folder=options.out or options.folder, title=options.title)
-    return 1 if options.strict and report.left_out else 0
+def load(options: argparse.Namespace) -> tuple[list[Run], list[LeftOut], list[str]]:
+    """The runs that the options choose, the files that cannot be used, and notes.
+
+    Raises:
+        FileNotFoundError: there is no result.
+        ValueError: a trainer of --trainers has no result.
+    """
+    runs, left_out = collect_runs(options.output)
+    names = [name for name in options.trainers.split(",") if name]
+    known = sorted({run.trainer for run in runs})
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--trainers: no result of {name!r}; there are some of {known}.")
+    runs = [run for run in runs if run.trainer in names or not names]
+    if options.any_commit:
+        runs = [replace(run, commit="") for run in runs]
+    runs, notes = join_unrecorded(runs)
+    return runs, left_out, notes
 
 
-def report_all_classes(options: argparse.Namespace) -> int:
-    """Prints the tables of a protocol on all classes and writes them."""
-    try:
-        runs, unreadable = collect.collect_runs(options.folder)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
+def run_report(options: argparse.Namespace) -> int:
+    """Prints a report and writes it in all formats, with its figures."""
+    runs, left_out, notes = load(options)
+    made = options.report.make(runs, left_out, options)
+    document = replace(made.document, notes=(*made.document.notes, *notes))
+    print(FORMATS[options.format](document), end="")
+    if not document.grids:
+        if options.format == "csv":  # which has no place for what was left out
+            print(to_markdown(document), file=sys.stderr, end="")
+        print(f"No {options.name} results in {options.output}.", file=sys.stderr)
         return 2
-    found, left_out = all_classes.tables_of(options.protocol, runs, unreadable)
-    markdown = all_classes.to_markdown(found, left_out, title=options.title)
-    print(markdown, end="")
-    if not found:
-        print(f"No {options.protocol} results in {options.folder}.", file=sys.stderr)
+    folder = options.to or options.output
+    for name, render in FORMATS.items():
+        path = folder / f"{options.name}.{SUFFIXES[name]}"
+        write_atomically(path, render(document).encode())
+    _write_figures(made, folder, options.name)
+    return 1 if options.strict and document.left_out else 0
+
+
+def _write_figures(made: Made, folder: Path, name: str) -> None:
+    for part, files in made.figure_files().items():
+        for suffix, content in files.items():
+            write_atomically(folder / f"{name}{part}.{suffix}", content)
+
+
+def run_training(options: argparse.Namespace) -> int:
+    """Draws the training curves, one figure for each data set."""
+    runs, left_out, _ = load(options)
+    made = training(options.output, runs, left_out, options.title)
+    if not made.figures:
+        print(f"No training with a log or a curve in {options.output}.", file=sys.stderr)
         return 2
-    folder = options.out or options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / f"{options.protocol}.md", markdown.encode())
-    write_atomically(folder / f"{options.protocol}.csv", all_classes.to_csv(found).encode())
+    folder = options.to or options.output
+    _write_figures(made, folder, "training")
+    print("\n".join(str(folder / f"training{part}.png") for part in made.figures))
     return 1 if options.strict and left_out else 0
 
 
-def _write_all(report: statistics.Report, markdown: str, *, folder: Path, title: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "base2new.md", markdown.encode())
-    write_atomically(folder / "base2new.csv", tables.to_csv(report).encode())
-    figure = plots.base_to_new(report, title=title)
-    for suffix in ("png", "svg"):
-        picture = io.BytesIO()
-        plots.save(figure, picture, suffix=suffix)
-        write_atomically(folder / f"base2new.{suffix}", picture.getvalue())
+def run_page(options: argparse.Namespace) -> int:
+    """Writes the page with all reports and all runs."""
+    runs, left_out, notes = load(options)
+    path = (options.to or options.output) / "report.html"
+    write_atomically(path, page(options.output, runs, left_out, notes, options.title).encode())
+    print(path)
+    return 1 if options.strict and left_out else 0
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes beside `path`, then renames: a reader sees the old file or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def run_parse(options: argparse.Namespace) -> int:
+    """Makes result files from logs."""
+    target = options.to or Path("output/logs") / options.folder.resolve().name
+    parsed, left_out = logs.parse_folder(options.folder)
+    written, refused = logs.write(parsed, target)
+    for item in parsed:
+        result = item.result
+        print(
+            f"{result['trainer']} on {result['dataset']}, {result['subset']} classes, "
+            f"seed {result['seed']}: {result['metrics']['accuracy']} %  {item.log}"
+        )
+    for item in [*left_out, *refused]:
+        print(f"left out: {item.path}: {item.reason}", file=sys.stderr)
+    print(f"{written} result file(s) below {target}")
+    if not written:
+        return 2
+    return 1 if options.strict and (left_out or refused) else 0
 
 
 if __name__ == "__main__":

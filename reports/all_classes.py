@@ -6,43 +6,28 @@ mean of. Only runs with the same backbone and weights stand in one table.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from tabulate import tabulate
 
-from reports.collect import LeftOut, Run
-from reports.statistics import Estimate, trainer_order
+from reports import paired, published
+from reports.base_to_new import against_published, delta_notes, nothing_to_show
+from reports.collect import LeftOut, Method, Run
+from reports.consistency import notes_on_commits, notes_on_shots
+from reports.grid import Cell, Document, Grid, Row, seeds_column
+from reports.labels import labels, plural_shots, trainer_order
+from reports.published import Published
+from reports.statistics import Estimate
 
 AVERAGE = "Average"
 FOOTNOTE = (
     "Accuracy in percent, mean \u00b1 population standard deviation over seeds (no \u00b1 for a "
-    "single seed). A number in parentheses is the count of seeds where a row's cells differ in it. "
-    "Bold: best of its column. The average is over the columns it names, seed by seed, and only "
+    "single seed). n is the number of seeds where a row's cells differ in it. Bold: best of its "
+    "column; underlined: second. The average is over the columns it names, seed by seed, and only "
     "where a method has all of them."
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method in one column: its accuracy over seeds."""
-
-    estimate: Estimate
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Methods by columns; `cells` has no entry where there is no run."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[str, ...]
-    cells: dict[tuple[str, str], Cell]
 
 
 @dataclass(frozen=True)
@@ -63,10 +48,6 @@ class Protocol:
 
 
 SOURCES_WITH_VARIANTS = ("ImageNet", "PocketShapes")  # ImageNetA, PocketShapesMurky, ...
-
-
-def _is_zero_shot(run: Run) -> bool:
-    return run.trained_parameters == 0
 
 
 def _is_variant(run: Run) -> bool:
@@ -99,10 +80,10 @@ PROTOCOLS = {
     "few-shot": Protocol(
         belongs=lambda run: run.trained_on == (run.dataset, "all"),
         block=lambda run: run.dataset,
-        column=lambda run: f"{run.shots} shots",
+        column=lambda run: plural_shots(run.shots),
     ),
     "zero-shot": Protocol(
-        belongs=_is_zero_shot,
+        belongs=lambda run: run.is_zero_shot,
         block=lambda run: "zero-shot",
         column=lambda run: run.dataset,
         averaged=lambda run: True,
@@ -113,21 +94,66 @@ PROTOCOLS = {
 TRANSFERS = ("cross-dataset", "domain-generalization")
 
 
-def tables_of(
-    protocol: str, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()
-) -> tuple[list[Table], list[LeftOut]]:
-    """The tables of a protocol, and the results that are in none of their cells with the reason.
+def document(
+    protocol: str,
+    runs: Iterable[Run],
+    left_out: Iterable[LeftOut] = (),
+    *,
+    title: str,
+    beside: Sequence[Published] = (),
+    baseline: str = "",
+    pair: Sequence[str] = (),
+) -> Document:
+    """All tables of a protocol, their notes, and the results that are in none of their cells.
 
     Results on base or new classes are another protocol's and are passed over.
+
+    Args:
+        protocol: a key of PROTOCOLS.
+        beside: published numbers that stand beside ours.
+        baseline: label of the row that others are compared with; "" for none.
+        pair: labels of two rows to compare over data sets and seeds.
     """
+    blocks, left = blocks_of(protocol, runs, left_out)
+    grids, shown = [], False
+    for name, group in blocks.items():
+        grid = _grid(protocol, name, group, left)
+        if not grid.rows:
+            continue
+        rows = _published_rows(protocol, grid, beside)
+        shown |= bool(rows)
+        grid = replace(grid, rows=seeds_column((*grid.rows, *rows)))
+        grid = replace(grid, columns=(*grid.columns, "Seeds")).with_deltas(baseline)
+        grids.append(grid)
+        comparison = against_published(grid, grid.columns[:-1])
+        paired_grid = pair and paired.grid(grid.title, pair, _values(protocol, group))
+        grids += [extra for extra in (comparison, paired_grid) if extra]
+    notes = []
+    if grids:
+        notes += [paired.NOTE] if pair else []
+        notes = [FOOTNOTE, *notes, *([published.NOTE] if shown else [])]
+        notes += [nothing_to_show()] if beside and not shown else []
+        notes += delta_notes(baseline, grids)
+        shown_runs = [run for group in blocks.values() for run in group]
+        notes += notes_on_commits(run.method for run in shown_runs) + notes_on_shots(shown_runs)
+    return Document(title, tuple(grids), tuple(notes), tuple(sorted(left)))
+
+
+Block = tuple[str, str, str]  # what it is about, backbone, weights
+
+
+def blocks_of(
+    protocol: str, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()
+) -> tuple[dict[Block, list[Run]], list[LeftOut]]:
+    """A protocol's runs by table, and the results that belong to it but to no table."""
     kind = PROTOCOLS[protocol]
     left = list(left_out)
-    blocks: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    blocks: dict[Block, list[Run]] = defaultdict(list)
     zero_shot = []
     for run in runs:
         if run.subset != "all" or not kind.belongs(run):
             continue
-        if _is_zero_shot(run) and protocol in TRANSFERS:
+        if run.is_zero_shot and protocol in TRANSFERS:
             zero_shot.append(run)
         elif run.trained_on is None and protocol != "zero-shot":
             left.append(LeftOut(run.path, "it does not say what it was trained on"))
@@ -140,11 +166,32 @@ def tables_of(
     if protocol in TRANSFERS:
         blocks = {name: _transferred(group) for name, group in blocks.items()}
         _add_zero_shot(blocks, zero_shot)
-    tables = [_table(kind, name, group, left) for name, group in sorted(blocks.items()) if group]
-    return [table for table in tables if table.cells], sorted(left)
+    blocks = {name: group for name, group in sorted(blocks.items()) if group}
+    return blocks | (_averages(blocks) if protocol == "few-shot" else {}), left
 
 
-def _add_zero_shot(blocks: dict[tuple[str, str, str], list[Run]], runs: list[Run]) -> None:
+def _averages(blocks: dict[Block, list[Run]]) -> dict[Block, list[Run]]:
+    """Means over the data sets of a backbone, where a method has the shots and seed on all."""
+    by_backbone: dict[tuple[str, str], list[list[Run]]] = defaultdict(list)
+    for (_, *backbone), group in blocks.items():
+        by_backbone[tuple(backbone)].append(group)
+    averages = {}
+    for backbone, groups in by_backbone.items():
+        cells: dict[tuple, list[Run]] = defaultdict(list)
+        for run in (run for group in groups for run in group):
+            cells[run.method, run.seed].append(run)
+        name = f"{AVERAGE} over {len(groups)} data sets"
+        means = [
+            replace(runs[0], dataset=name, accuracy=float(np.mean([run.accuracy for run in runs])))
+            for runs in cells.values()
+            if len(runs) == len({run.dataset for run in runs}) == len(groups)
+        ]
+        if len(groups) > 1 and means:
+            averages[(name, *backbone)] = means
+    return averages
+
+
+def _add_zero_shot(blocks: dict[Block, list[Run]], runs: list[Run]) -> None:
     """Zero-shot rows beside the tuned ones of every source, or in a table of their own."""
     for run in runs:
         names = [name for name, group in blocks.items() if group and name[1:] == _backbone(run)]
@@ -158,131 +205,138 @@ def _backbone(run: Run) -> tuple[str, str]:
 
 def _transferred(runs: list[Run]) -> list[Run]:
     """Without the methods that were tested on their source alone."""
-    elsewhere = {_method(run) for run in runs if not _is_at_home(run)}
-    return [run for run in runs if _method(run) in elsewhere]
+    elsewhere = {run.method for run in runs if not _is_at_home(run)}
+    return [run for run in runs if run.method in elsewhere]
 
 
-def _table(kind: Protocol, name: tuple[str, str, str], runs: list[Run], left: list) -> Table:
-    block, backbone, weights = name
-    few_shot = kind is PROTOCOLS["few-shot"]
-    accuracies: dict[tuple[str, str], dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    labels = _few_shot_labels(runs) if few_shot else _labels(runs)
+def row_names(protocol: str, runs: Sequence[Run]) -> dict[Method, str]:
+    """The row of each method; with few-shot, one row goes on over the numbers of shots."""
+    if protocol != "few-shot":
+        return labels(run.method for run in runs)
+    # The recipe may follow the number of shots, as CoOp's does, and is named where it does not.
+    found: dict[tuple[str, int], set[Method]] = defaultdict(set)
     for run in runs:
-        accuracies[labels[_method(run)], kind.column(run)][run.seed].append(run)
-    cells = {}
-    for key, by_seed in accuracies.items():
-        _join_repetitions(by_seed)
-        for seed in [seed for seed, twins in by_seed.items() if len(twins) > 1]:
-            twins = by_seed.pop(seed)
-            names = ", ".join(run.path for run in twins)
-            left += [LeftOut(run.path, f"duplicate: the same cell as {names}") for run in twins]
-        if by_seed:
-            cells[key] = _cell({seed: run.accuracy for seed, (run,) in by_seed.items()})
+        found[run.trainer, run.shots].add(run.method)
+    unclear = {trainer for (trainer, _), methods in found.items() if len(methods) > 1}
+    commits = {trainer: {r.commit for r in runs if r.trainer == trainer} for trainer, _ in found}
+    full = labels(replace(run.method, shots=0) for run in runs if run.trainer in unclear)
+    names = {}
+    for run in sorted(runs, key=lambda run: (trainer_order(run.trainer), run.method)):
+        name = full.get(replace(run.method, shots=0), run.trainer)
+        if run.trainer not in unclear and len(commits[run.trainer]) > 1:
+            name += f" (commit {run.commit or 'unknown'})"
+        names[run.method] = name
+    return names
+
+
+def _grid(protocol: str, name: Block, runs: list[Run], left: list[LeftOut]) -> Grid:
+    kind, (block, backbone, weights) = PROTOCOLS[protocol], name
+    by_seed: dict[tuple[str, str], dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    names = row_names(protocol, runs)
+    for run in runs:
+        by_seed[names[run.method], kind.column(run)][run.seed].append(run)
+    accuracies = {key: _accuracies(seeds, left) for key, seeds in by_seed.items()}
+    cells = {key: _cell(values) for key, values in accuracies.items() if values}
     columns = _columns(kind, runs)
-    rows = sorted({row for row, _ in cells}, key=trainer_order)
+    rows = [row for row in dict.fromkeys(names.values()) if any(row == key[0] for key in cells)]
     if kind.averaged:
         targets = sorted({kind.column(run) for run in runs if kind.averaged(run)})
-        title = f"{AVERAGE} of {len(targets)}"
-        columns.append(title)
+        columns.append(f"{AVERAGE} of {len(targets)}")
         for row in rows:
-            values = [accuracies[row, column] for column in targets]
+            values = [accuracies.get((row, column), {}) for column in targets]
             seeds = sorted(set.intersection(*map(set, values)))
             if seeds:
-                means = {s: float(np.mean([v[s][0].accuracy for v in values])) for s in seeds}
-                cells[row, title] = _cell(means)
-    title = f"{block} ({backbone}, weights {weights[:8]})"
-    return Table(title, tuple(columns), tuple(rows), cells)
+                means = {seed: float(np.mean([v[seed] for v in values])) for seed in seeds}
+                cells[row, columns[-1]] = _cell(means)
+    found = {names[run.method]: run.method for run in runs}
+    title = f"{block} ({backbone}, weights {weights[:8] or 'not recorded'})"
+    return Grid(
+        title,
+        tuple(columns),
+        tuple(
+            Row(
+                row,
+                tuple(cells.get((row, column), "") for column in columns),
+                _facts(found[row], protocol),
+            )
+            for row in rows
+        ),
+        facts={"block": block, "backbone": backbone, "weights_sha256": weights},
+    )
+
+
+def _values(protocol: str, runs: list[Run]) -> dict[str, dict[str, dict[tuple, float]]]:
+    """Accuracy of each row by column and seed, without the data set of the training."""
+    kind, names = PROTOCOLS[protocol], row_names(protocol, runs)
+    values: dict[str, dict[tuple, float]] = defaultdict(dict)
+    for run in runs:
+        if protocol == "few-shot" or not _is_at_home(run):
+            values[names[run.method]][kind.column(run), run.seed] = run.accuracy
+    return {"Accuracy": values}
+
+
+def _facts(method: Method, protocol: str) -> dict[str, object]:
+    facts = {"trainer": method.trainer, "recipe": method.recipe, "commit": method.commit}
+    return facts if protocol == "few-shot" else facts | {"shots": method.shots}
+
+
+def _accuracies(by_seed: dict[int, list[Run]], left: list[LeftOut]) -> dict[int, float]:
+    """{seed: accuracy}; of seeds with several results none, unless they are the very same."""
+    found = {}
+    for seed, runs in by_seed.items():
+        # Two protocols share trainings and tests.
+        if len({(run.recipe, run.accuracy) for run in runs}) == 1:
+            found[seed] = runs[0].accuracy
+            continue
+        names = ", ".join(run.path for run in runs)
+        left += [LeftOut(run.path, f"duplicate: the same cell as {names}") for run in runs]
+    return found
 
 
 def _columns(kind: Protocol, runs: list[Run]) -> list[str]:
     if kind is PROTOCOLS["few-shot"]:
-        return [f"{shots} shots" for shots in sorted({run.shots for run in runs})]
+        return [plural_shots(shots) for shots in sorted({run.shots for run in runs})]
     home = sorted({kind.column(run) for run in runs if _is_at_home(run)})
     return home + sorted({kind.column(run) for run in runs} - set(home))
 
 
-def _join_repetitions(by_seed: dict[int, list[Run]]) -> None:
-    """Keeps one of runs with the very same accuracy: two protocols share trainings and tests."""
-    for seed, runs in by_seed.items():
-        if len({(run.recipe, run.accuracy) for run in runs}) == 1:
-            by_seed[seed] = runs[:1]
-
-
-def _method(run: Run) -> tuple[str, str, int]:
-    # The number of shots means nothing where nothing is trained.
-    return run.trainer, run.recipe, 0 if _is_zero_shot(run) else run.shots
-
-
-def _labels(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
-    methods = {_method(run) for run in runs}
-    labels = {}
-    for trainer, recipe, shots in methods:
-        alone = sum(other[0] == trainer for other in methods) == 1
-        name = trainer if alone else f"{trainer} ({recipe}, {shots} shots)"
-        labels[trainer, recipe, shots] = name
-    return labels
-
-
-def _few_shot_labels(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
-    """The recipe may follow the number of shots, as CoOp's does, and is named where it does not."""
-    recipes = defaultdict(set)
-    for run in runs:
-        recipes[run.trainer, run.shots].add(run.recipe)
-    unclear = {trainer for (trainer, _), found in recipes.items() if len(found) > 1}
-    return {
-        _method(run): f"{run.trainer} ({run.recipe})" if run.trainer in unclear else run.trainer
-        for run in runs
-    }
-
-
 def _cell(accuracy: dict[int, float]) -> Cell:
-    values = list(accuracy.values())
-    return Cell(Estimate(float(np.mean(values)), float(np.std(values))), tuple(sorted(accuracy)))
+    estimate = Estimate.of(list(accuracy.values()))
+    return Cell(estimate.value, estimate.std, tuple(sorted(accuracy)))
 
 
-def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], *, title: str) -> str:
-    """All tables, the footnote, and what was left out."""
-    parts = [f"# {title}"]
-    for table in tables:
-        lines = [[row, *(_written(table, row, column) for column in table.columns)]
-                 for row in table.rows]  # fmt: skip
-        alignment = ("left", *["right"] * len(table.columns))
-        text = tabulate(
-            lines, headers=["Trainer", *table.columns], tablefmt="pipe",
-            colalign=alignment, disable_numparse=True,
-        )  # fmt: skip
-        parts += [f"## {table.title}", text]
-    if tables:
-        parts.append(FOOTNOTE)
-    if left_out:
-        parts += ["## Left out", "\n".join(f"- `{x.path}`: {x.reason}" for x in left_out)]
-    return "\n\n".join(parts) + "\n"
+def _published_rows(protocol: str, grid: Grid, rows: Sequence[Published]) -> list[Row]:
+    """One row for each method with a number in one of the grid's columns."""
+    if grid.facts["backbone"] != published.BACKBONE:
+        return []
+    source = grid.facts["block"]
+    if protocol in TRANSFERS and source not in ("from ImageNet", "zero-shot"):
+        return []
+    found: dict[str, dict[str, Published]] = defaultdict(dict)
+    for row in rows:
+        for column in grid.columns:
+            if _is_of(row, column, protocol, grid):
+                found[row.method][column] = row
+    return [
+        next(iter(cells.values())).row(
+            [cells[c].entry("accuracy") if c in cells else "" for c in grid.columns]
+        )
+        for cells in found.values()
+    ]
 
 
-def _written(table: Table, row: str, column: str) -> str:
-    cell = table.cells.get((row, column))
-    if cell is None:
-        return ""
-    best = max(round(c.estimate.value, 2) for (_, name), c in table.cells.items() if name == column)
-    text = f"{cell.estimate.value:.2f}"
-    text = f"**{text}**" if round(cell.estimate.value, 2) == best else text
-    if len(cell.seeds) > 1:
-        text += f" \u00b1 {cell.estimate.std:.2f}"
-    counts = {len(c.seeds) for (name, _), c in table.cells.items() if name == row}
-    return f"{text} ({len(cell.seeds)})" if len(counts) > 1 else text
+AVERAGED_TARGETS = {
+    "cross-dataset": published.ELEVEN - {"imagenet"},
+    "domain-generalization": {"imagenetv2", "imagenetsketch", "imageneta", "imagenetr"},
+}
 
 
-def to_csv(tables: Sequence[Table]) -> str:
-    """All cells in full precision."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["table", "trainer", "column", "accuracy", "std", "seeds"])
-    for table in tables:
-        for row in table.rows:
-            for column in table.columns:
-                cell = table.cells.get((row, column))
-                if cell:
-                    seeds = " ".join(map(str, cell.seeds))
-                    value = cell.estimate
-                    writer.writerow([table.title, row, column, value.value, value.std, seeds])
-    return text.getvalue()
+def _is_of(row: Published, column: str, protocol: str, grid: Grid) -> bool:
+    if protocol == "few-shot":
+        place = published.place_of(str(grid.facts["block"]))
+        return row.place == place and column == plural_shots(row.shots)
+    if not column.startswith(AVERAGE):
+        return row.place == published.place_of(column)
+    targets = {published.place_of(name) for name in grid.columns} - {"imagenet"}
+    targets = {name for name in targets if not name.startswith(AVERAGE.lower())}
+    return row.place == published.AVERAGE and targets == AVERAGED_TARGETS[protocol]

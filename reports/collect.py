@@ -5,11 +5,36 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 SCHEMA = 1
 SUBSETS = ("base", "new", "all")
 RESULT_NAME = "result.json"
+# Keys of the config that say where, how fast, or what a column of the tables says already.
+NOT_SETTINGS = (
+    "VERSION", "OUTPUT_DIR", "RESUME", "SEED", "VERBOSE", "USE_CUDA", "DATASET.ROOT",
+    "DATASET.NAME", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS", "DATASET.FOLDER",
+    "DATALOADER.NUM_WORKERS", "DATALOADER.TEST", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ",
+    "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SPLIT", "FEATURES.STORE",
+    "MODEL.BACKBONE.NAME", "TRAINER.NAME",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class Method:
+    """What is one row of a table: results of two methods are never averaged.
+
+    Attributes:
+        settings: the merged config, as sorted (key, value) pairs, but for NOT_SETTINGS.
+        commit: of the code, abbreviated; with a plus if there were changes; "" if not known.
+    """
+
+    trainer: str
+    recipe: str = ""
+    shots: int = 0
+    settings: tuple[tuple[str, str], ...] = ()
+    commit: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,10 +46,15 @@ class Run:
         weights: SHA-256 of the backbone's weights.
         subset: the classes it saw: base, new or all.
         split: the images it was evaluated on, normally test.
-        trained_on: data set and classes of the training; None for zero-shot, or if not known.
         accuracy: in percent, 0 to 100.
+        trained_parameters: how many; 0 for zero-shot, None where the file does not say.
         step_sec: seconds of an optimisation step; None where nothing was trained.
+        train_sec: seconds of the whole training, or next to nothing.
         peak_memory_bytes: of the process, or of the GPU.
+        trained_on: data set and classes of the training; None for zero-shot, or if not known.
+        settings, commit: see `Method`.
+        shot_list: checksum of the training images.
+        device: name of the GPU, or CPU and threads.
     """
 
     path: str
@@ -38,10 +68,26 @@ class Run:
     subset: str
     split: str
     accuracy: float
-    trained_parameters: int
-    step_sec: float | None
-    peak_memory_bytes: int
+    trained_parameters: int | None
+    step_sec: float | None = None
+    peak_memory_bytes: int | None = None
     trained_on: tuple[str, str] | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    commit: str = ""
+    shot_list: str = ""
+    train_sec: float | None = None
+    device: str = ""
+
+    @cached_property
+    def method(self) -> Method:
+        """The row that it belongs to. The number of shots means nothing where nothing is tuned."""
+        shots = 0 if self.is_zero_shot else self.shots
+        return Method(self.trainer, self.recipe, shots, self.settings, self.commit)
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether nothing was trained."""
+        return self.trained_parameters == 0
 
 
 @dataclass(frozen=True, order=True)
@@ -93,6 +139,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         raise ValueError(f"must hold a JSON object; got {type(data).__name__}")
     if data.get("schema") != SCHEMA:
         raise ValueError(f"schema must be {SCHEMA}; got {data.get('schema')!r}")
+    _check_counts(data)
     return Run(
         path=str(path) if name is None else name,
         trainer=_field(data, "trainer", str),
@@ -105,10 +152,15 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         subset=_subset(data),
         split=_field(data, "split", str),
         accuracy=_accuracy(data),
-        trained_parameters=_field(data, "trained_parameters", int),
-        step_sec=_seconds(data),
-        peak_memory_bytes=_field(data, "peak_memory_bytes", int),
+        trained_parameters=_count(data, "trained_parameters"),
+        step_sec=_seconds(data, "step_sec"),
+        peak_memory_bytes=_count(data, "peak_memory_bytes"),
         trained_on=_trained_on(data),
+        settings=_settings(data),
+        commit=_commit(data),
+        shot_list=_text(data, "shot_list_sha256"),
+        train_sec=_seconds(_section(data, "seconds"), "train"),
+        device=_text(data, "device"),
     )
 
 
@@ -129,6 +181,25 @@ def _subset(data: dict) -> str:
     return subset
 
 
+def _check_counts(data: dict) -> None:
+    for entry in _list(data, "per_class"):
+        if not isinstance(entry, dict):
+            raise ValueError(f"per_class must hold objects; got {entry!r}")
+        _field(entry, "name", str)
+        for name in ("label", "total", "correct"):
+            _field(entry, name, int)
+    known = {entry["label"] for entry in _list(data, "per_class")}
+    for entry in _list(data, "confused"):
+        if not (isinstance(entry, list) and len(entry) == 3 and {*entry[:2]} <= known):
+            raise ValueError(
+                f"confused must hold [label, prediction, images] of known labels; got {entry!r}"
+            )
+
+
+def _list(data: dict, name: str) -> list:
+    return [] if data.get(name) is None else _field(data, name, list)
+
+
 def _accuracy(data: dict) -> float:
     value = _field(data, "metrics", dict).get("accuracy")
     if not _is_finite(value) or not 0 <= value <= 100:
@@ -136,13 +207,59 @@ def _accuracy(data: dict) -> float:
     return float(value)
 
 
-def _seconds(data: dict) -> float | None:
-    value = data.get("step_sec")
+def _count(data: dict, name: str) -> int | None:
+    if data.get(name) is None:
+        return None
+    value = _field(data, name, int)
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more; got {value}")
+    return value
+
+
+def _seconds(data: dict, name: str) -> float | None:
+    value = data.get(name)
     if value is None:  # an evaluation, or a trainer that does not measure it
         return None
     if not _is_finite(value) or value < 0:
-        raise ValueError(f"step_sec must be a number of seconds; got {value!r}")
+        raise ValueError(f"{name} must be a number of seconds; got {value!r}")
     return float(value)
+
+
+def _text(data: dict, name: str) -> str:
+    return "" if data.get(name) is None else _field(data, name, str)
+
+
+def _section(data: dict, name: str) -> dict:
+    return {} if data.get(name) is None else _field(data, name, dict)
+
+
+def _settings(data: dict) -> tuple[tuple[str, str], ...]:
+    flat = flatten(_section(data, "config"))
+    return tuple(
+        sorted(
+            (key, str(value))
+            for key, value in flat.items()
+            if not any(key == name or key.startswith(f"{name}.") for name in NOT_SETTINGS)
+        )
+    )
+
+
+def flatten(tree: dict, prefix: str = "") -> dict:
+    """{"A": {"B": 1}} to {"A.B": 1}."""
+    flat = {}
+    for key, value in tree.items():
+        flat |= (
+            flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat
+
+
+def _commit(data: dict) -> str:
+    git = _section(data, "git")
+    commit = git.get("commit")
+    if commit is None:
+        return ""
+    return _field(git, "commit", str)[:10] + ("+" if git.get("dirty") else "")
 
 
 def _is_finite(value: object) -> bool:

@@ -1,8 +1,9 @@
-"""Draws the base-to-new report: base against new accuracy over lines of equal harmonic mean."""
+"""Draws base against new accuracy over lines of equal harmonic mean; what all figures share."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import matplotlib
@@ -12,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from reports.base_to_new import headings
+from reports.labels import labels
 from reports.statistics import Block, Estimate, Report, harmonic_mean
-from reports.tables import headings, row_labels
 
 # Okabe and Ito's colours, told apart by colour-blind readers; yellow last, it is faint in print.
 COLOURS = (
@@ -44,31 +46,56 @@ def base_to_new(report: Report, *, title: str) -> Figure:
         report: at least one block.
         title: written above the panels.
     """
-    columns = min(NUM_COLUMNS, len(report.blocks))
-    lines = math.ceil(len(report.blocks) / columns)
+    figure, grid = panels(len(report.blocks), title=title)
+    names = labels(row.method for block in report.blocks for row in block.rows)
+    order = [names[row.method] for block in report.blocks for row in block.rows]
+    styles = styles_of(order)
+    handles = {}
+    for axes, block, heading in zip(grid, report.blocks, headings(report.blocks), strict=True):
+        handles |= _draw_panel(axes, block, names=names, styles=styles)
+        axes.set_title(heading, fontsize=10, pad=14)
+    entries = {label: handles[label] for label in styles}
+    legend(figure, entries | {"equal HM (%)": Line2D([], [], **LINE_STYLE)})
+    return figure
+
+
+def panels(count: int, *, title: str) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, and the panels."""
+    columns = min(NUM_COLUMNS, count)
+    lines = math.ceil(count / columns)
     size = (PANEL_INCH * columns + LEGEND_INCH, PANEL_INCH * lines + TITLE_INCH)
     figure = Figure(figsize=size, layout="compressed")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    names = row_labels(row for block in report.blocks for row in block.rows)
-    styles = {
-        label: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        for i, label in enumerate(dict.fromkeys(names.values()))
-    }
-    handles = {}
-    for axes, block, heading in zip(grid, report.blocks, headings(report.blocks), strict=False):
-        handles |= _draw_panel(axes, block, names=names, styles=styles)
-        axes.set_title(heading, fontsize=10, pad=14)
-    for axes in grid[len(report.blocks) :]:
+    for axes in grid[count:]:
         axes.remove()
+    for axes in grid[:count]:
+        for side in ("top", "right"):
+            axes.spines[side].set_color(GREY)
     figure.suptitle(title, fontsize=12)
-    entries = {label: handles[label] for label in styles}
-    entries["equal HM (%)"] = Line2D([], [], **LINE_STYLE)
-    # Outside the panels, where it can hide no point.
+    return figure, list(grid[:count])
+
+
+def styles_of(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """A colour and a marker for each name, in the order in which they come first."""
+    return {
+        name: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def widen(axes: Axes) -> None:
+    """Makes the accuracies' axis at least MIN_SPAN_PERCENT long."""
+    low, high = axes.get_ylim()
+    more = max(0.0, MIN_SPAN_PERCENT - (high - low)) / 2
+    axes.set_ylim(low - more, high + more)
+
+
+def legend(figure: Figure, entries: dict) -> None:
+    """Outside the panels, where it can hide no point."""
     figure.legend(
         entries.values(), entries.keys(), loc="outside right center", frameon=False, fontsize=9
     )
-    return figure
 
 
 def save(figure: Figure, file: BinaryIO, *, suffix: str) -> None:
@@ -82,7 +109,7 @@ def _draw_panel(axes: Axes, block: Block, *, names: dict, styles: dict) -> dict:
     """Draws one block; returns the marker of each label, for the legend."""
     handles = {}
     for row in block.rows:
-        label = names[row.trainer, row.recipe, row.shots]
+        label = names[row.method]
         bars = axes.errorbar(
             row.base.value,
             row.new.value,
@@ -104,8 +131,6 @@ def _draw_panel(axes: Axes, block: Block, *, names: dict, styles: dict) -> dict:
     axes.set_xlabel("base accuracy (%)")
     axes.set_ylabel("new accuracy (%)")
     axes.set_box_aspect(1)
-    for side in ("top", "right"):
-        axes.spines[side].set_color(GREY)
     _draw_harmonic_lines(axes)
     return handles
 

@@ -1,7 +1,8 @@
 """Base-to-new statistics: which base result belongs to which new one, and their averages.
 
-The harmonic mean of a row is the one published tables use, that of the seed-averaged base and new
-accuracy. It is not the mean of the harmonic means of the seeds, whose spread stands beside it.
+Papers form the harmonic mean of an average in two ways, and a row has both: that of the averaged
+base and new accuracy, which most published tables hold, and the mean of the harmonic means of
+seeds (and data sets). The spread is that of the seeds' harmonic means.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.collect import LeftOut, Run
+from reports.collect import LeftOut, Method, Run
+from reports.consistency import notes_on_commits, notes_on_shots
+from reports.labels import trainer_order
+
+AVERAGE = "Average"
 
 
 @dataclass(frozen=True)
@@ -20,14 +25,42 @@ class Cost:
     """What training took.
 
     Attributes:
-        parameters: (smallest, largest) number of trained parameters.
+        parameters: (smallest, largest) number of trained parameters; None if not known.
         step_sec: mean seconds of an optimisation step; None where nothing was trained.
-        memory_bytes: highest memory use.
+        memory_bytes: highest memory use; None if not known.
+        train_sec: mean seconds of a training.
     """
 
-    parameters: tuple[int, int]
-    step_sec: float | None
-    memory_bytes: int
+    parameters: tuple[int, int] | None
+    step_sec: float | None = None
+    memory_bytes: int | None = None
+    train_sec: float | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> Cost:
+        """Of one training."""
+        count = run.trained_parameters
+        parameters = None if count is None else (count, count)
+        seconds = None if run.is_zero_shot else run.train_sec
+        return cls(parameters, run.step_sec, run.peak_memory_bytes, seconds)
+
+    @classmethod
+    def joint(cls, costs: Iterable[Cost]) -> Cost:
+        """Of several trainings: extremes of parameters and memory, means of seconds."""
+        costs = list(costs)
+        counts = [count for cost in costs for count in cost.parameters or ()]
+        memory = [cost.memory_bytes for cost in costs if cost.memory_bytes is not None]
+        return cls(
+            parameters=(min(counts), max(counts)) if counts else None,
+            step_sec=_mean([cost.step_sec for cost in costs]),
+            memory_bytes=max(memory, default=None),
+            train_sec=_mean([cost.train_sec for cost in costs]),
+        )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 @dataclass(frozen=True)
@@ -36,24 +69,19 @@ class Pair:
 
     Attributes:
         dataset: the data set, or the words that name the average.
+        harmonic: of base and new; for averages the mean of the data sets' harmonic means.
         cost: of training; over the data sets, for averages.
     """
 
-    trainer: str
-    recipe: str
+    method: Method
     dataset: str
     backbone: str
     weights: str
-    shots: int
     seed: int
     base: float
     new: float
+    harmonic: float
     cost: Cost
-
-    @property
-    def method(self) -> tuple[str, str, int]:
-        """What is one row of a table: trainer, recipe and shots."""
-        return self.trainer, self.recipe, self.shots
 
 
 @dataclass(frozen=True)
@@ -63,17 +91,27 @@ class Estimate:
     value: float
     std: float
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """Of one or more values."""
+        return cls(float(np.mean(values)), float(np.std(values)))
+
 
 @dataclass(frozen=True)
 class Row:
-    """One method in one block; its cost is over its seeds."""
+    """One method in one block.
 
-    trainer: str
-    recipe: str
-    shots: int
+    Attributes:
+        harmonic: of the averaged base and new.
+        mean_harmonic: mean of the harmonic means.
+        cost: over the seeds.
+    """
+
+    method: Method
     base: Estimate
     new: Estimate
     harmonic: Estimate
+    mean_harmonic: Estimate
     seeds: tuple[int, ...]
     cost: Cost
 
@@ -90,11 +128,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Report:
-    """All blocks, the averages last; the files in no cell; remarks on the averages."""
+    """All blocks, the averages last; the files in no cell; remarks; what the blocks are made of."""
 
     blocks: tuple[Block, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+    pairs: tuple[Pair, ...] = ()
 
 
 def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report:
@@ -108,12 +147,14 @@ def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report
     halves = [run for run in runs if run.subset != "all"]
     pairs, unpaired = pair_runs(halves)
     averages, notes = average_over_datasets(pairs)
+    notes += notes_on_commits(pair.method for pair in pairs) + notes_on_shots(halves)
     if len(halves) < len(runs):
         notes.append(f"{len(runs) - len(halves)} result(s) on all classes are not in this table.")
     return Report(
         blocks=(*make_blocks(pairs), *make_blocks(averages)),
         left_out=tuple(sorted([*left_out, *unpaired])),
         notes=tuple(notes),
+        pairs=tuple(pairs),
     )
 
 
@@ -123,7 +164,7 @@ def harmonic_mean(base: float, new: float) -> float:
 
 
 def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
-    """Joins base and new of the same trainer, recipe, data set, backbone, weights, shots, seed.
+    """Joins base and new of the same method, data set, backbone, weights and seed.
 
     A cell with two results is ambiguous: neither is chosen, and the other half goes with it.
     """
@@ -138,10 +179,10 @@ def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
     for identity, cell in sorted(cells.items()):
         if len(cell["base"]) == len(cell["new"]) == 1:
             base, new = cell["base"][0], cell["new"][0]
+            harmonic = harmonic_mean(base.accuracy, new.accuracy)
             # The base run is the one that trained.
-            parameters = (base.trained_parameters, base.trained_parameters)
-            cost = Cost(parameters, base.step_sec, base.peak_memory_bytes)
-            pairs.append(Pair(*identity, base.accuracy, new.accuracy, cost))
+            cost = Cost.of(base)
+            pairs.append(Pair(*identity, base.accuracy, new.accuracy, harmonic, cost))
         else:
             left_out += _explain(cell)
     return pairs, left_out
@@ -149,15 +190,7 @@ def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
 
 def _identity(run: Run) -> tuple:
     # In the order of Pair's first fields.
-    return (
-        run.trainer,
-        run.recipe,
-        run.dataset,
-        run.backbone,
-        run.weights,
-        run.shots,
-        run.seed,
-    )
+    return run.method, run.dataset, run.backbone, run.weights, run.seed
 
 
 def _explain(cell: dict[str, list[Run]]) -> Iterable[LeftOut]:
@@ -169,7 +202,10 @@ def _explain(cell: dict[str, list[Run]]) -> Iterable[LeftOut]:
             elif cell[other]:
                 reason = f"its {other} half is ambiguous ({len(cell[other])} results)"
             else:
-                reason = f"{subset} without {other}: no {other} result with the same settings"
+                reason = (
+                    f"{subset} without {other}: no {other} result with the same settings, weights "
+                    f"and commit ({run.commit or 'unknown'})"
+                )
             yield LeftOut(run.path, reason)
 
 
@@ -182,48 +218,26 @@ def make_blocks(pairs: Iterable[Pair]) -> list[Block]:
 
 
 def _rows(pairs: Iterable[Pair]) -> tuple[Row, ...]:
-    groups: dict[tuple[str, str, int], list[Pair]] = defaultdict(list)
+    groups: dict[Method, list[Pair]] = defaultdict(list)
     for pair in pairs:
         groups[pair.method].append(pair)
     rows = [summarise(sorted(group, key=lambda pair: pair.seed)) for group in groups.values()]
-    return tuple(sorted(rows, key=_row_order))
-
-
-def _row_order(row: Row) -> tuple:
-    return *trainer_order(row.trainer), row.shots, row.recipe
-
-
-def trainer_order(name: str) -> tuple[int, str, str]:
-    """A key to sort by: zero-shot first, then CoOp, then the others by name."""
-    trainer = name.split(" ")[0]
-    rank = 0 if trainer.startswith("Zeroshot") else 1 if trainer == "CoOp" else 2
-    return rank, name.lower(), name
+    return tuple(sorted(rows, key=lambda row: (*trainer_order(row.method.trainer), row.method)))
 
 
 def summarise(pairs: Sequence[Pair]) -> Row:
     """Averages the seeds of one method on one data set (at least one pair)."""
-    base = [pair.base for pair in pairs]
-    new = [pair.new for pair in pairs]
-    harmonic = [harmonic_mean(*values) for values in zip(base, new, strict=True)]
-    base_mean, new_mean = float(np.mean(base)), float(np.mean(new))
+    base = Estimate.of([pair.base for pair in pairs])
+    new = Estimate.of([pair.new for pair in pairs])
+    spread = Estimate.of([harmonic_mean(pair.base, pair.new) for pair in pairs])
     return Row(
-        *pairs[0].method,
-        base=Estimate(base_mean, float(np.std(base))),
-        new=Estimate(new_mean, float(np.std(new))),
-        harmonic=Estimate(harmonic_mean(base_mean, new_mean), float(np.std(harmonic))),
+        pairs[0].method,
+        base=base,
+        new=new,
+        harmonic=Estimate(harmonic_mean(base.value, new.value), spread.std),
+        mean_harmonic=Estimate.of([pair.harmonic for pair in pairs]),
         seeds=tuple(pair.seed for pair in pairs),
-        cost=_joint_cost(pairs),
-    )
-
-
-def _joint_cost(pairs: Iterable[Pair]) -> Cost:
-    costs = [pair.cost for pair in pairs]
-    counts = [count for cost in costs for count in cost.parameters]
-    steps = [cost.step_sec for cost in costs if cost.step_sec is not None]
-    return Cost(
-        parameters=(min(counts), max(counts)),
-        step_sec=float(np.mean(steps)) if steps else None,
-        memory_bytes=max(cost.memory_bytes for cost in costs),
+        cost=Cost.joint(pair.cost for pair in pairs),
     )
 
 
@@ -269,15 +283,17 @@ def _average_method(pairs: list[Pair], datasets: list[str]) -> tuple[list[Pair],
         return averages, []
     seeds = ", ".join(str(pair.seed) for pair in averages)
     used = f"is averaged over seed(s) {seeds} only" if averages else "is not in the average"
-    trainer, recipe, shots = pairs[0].method
-    return averages, [f"{trainer} ({recipe}, {shots} shots) {used}: {'; '.join(lacking)}."]
+    method = pairs[0].method
+    name = f"{method.trainer} ({method.recipe}, {method.shots} shots)"
+    return averages, [f"{name} {used}: {'; '.join(lacking)}."]
 
 
 def _average(pairs: Sequence[Pair]) -> Pair:
-    return replace(
-        pairs[0],
-        dataset=f"Average over {len(pairs)} data sets",
-        base=float(np.mean([pair.base for pair in pairs])),
-        new=float(np.mean([pair.new for pair in pairs])),
-        cost=_joint_cost(pairs),
+    base, new, harmonic = (
+        float(np.mean([getattr(pair, name) for pair in pairs]))
+        for name in ("base", "new", "harmonic")
     )
+    return replace(
+        pairs[0], dataset=f"{AVERAGE} over {len(pairs)} data sets",
+        base=base, new=new, harmonic=harmonic, cost=Cost.joint(pair.cost for pair in pairs),
+    )  # fmt: skip

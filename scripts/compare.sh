@@ -48,7 +48,7 @@ for trainer; do
     failed+=("$trainer")
   fi
 done
-python -m reports base2new "$OUTPUT" --cost --title "$dataset, ${SHOTS:-16} shots"
+python -m reports base2new --output "$OUTPUT" --cost --title "$dataset, ${SHOTS:-16} shots"
 for trainer in ${failed[@]+"${failed[@]}"}; do
   printf 'error: %s failed; the end of %s:\n' "$trainer" "$OUTPUT/$trainer.log" >&2
   tail -n 5 "$OUTPUT/$trainer.log" >&2

@@ -23,4 +23,4 @@ for trainer in ZeroshotCLIP CoOp E2MIM; do
     exit 1
   fi
 done
-python -m reports base2new "$OUTPUT" --title "PocketShapes, 16 shots"
+python -m reports base2new --output "$OUTPUT" --title "PocketShapes, 16 shots"

@@ -5,9 +5,12 @@ import io
 
 import pytest
 
+from reports import published
 from reports.__main__ import main
-from reports.all_classes import tables_of, to_csv
+from reports.all_classes import document
 from reports.collect import collect_runs
+from reports.grid import Cell
+from reports.render import to_csv
 
 
 @pytest.fixture
@@ -26,8 +29,22 @@ def write(write_result):
     return write_all
 
 
-def tables(tmp_path, protocol):
-    return tables_of(protocol, *collect_runs(tmp_path / "runs"))
+def tables(tmp_path, protocol, **options):
+    made = document(protocol, *collect_runs(tmp_path / "runs"), title="", **options)
+    return made.grids, list(made.left_out)
+
+
+def rows(table):
+    return tuple(row.label for row in table.rows)
+
+
+def values(table):
+    return {
+        (row.label, column): (cell.value, cell.std)
+        for row in table.rows
+        for column, cell in zip(table.columns, row.entries, strict=True)
+        if isinstance(cell, Cell)
+    }
 
 
 def test_cross_dataset(write, tmp_path):
@@ -41,10 +58,9 @@ def test_cross_dataset(write, tmp_path):
     write("CoOp", "Food101", 99.0, source="Food101")
     (table,), left = tables(tmp_path, "cross-dataset")
     assert left == []
-    assert table.columns == ("ImageNet", "EuroSAT", "Food101", "Average of 2")
-    assert table.rows == ("ZeroshotCLIP", "CoOp")
-    found = {key: (cell.estimate.value, cell.estimate.std) for key, cell in table.cells.items()}
-    assert found == {
+    assert table.columns == ("ImageNet", "EuroSAT", "Food101", "Average of 2", "Seeds")
+    assert rows(table) == ("ZeroshotCLIP", "CoOp")
+    assert values(table) == {
         ("CoOp", "ImageNet"): (72.0, 1.0),
         ("CoOp", "Food101"): (85.0, 5.0),
         ("CoOp", "EuroSAT"): (50.0, 10.0),
@@ -60,12 +76,13 @@ def test_an_average_needs_every_target_and_the_same_seeds(write, tmp_path):
     write("CoOp", "EuroSAT", 40.0)
     write("MaPLe", "Food101", 88.0)
     (table,), _ = tables(tmp_path, "cross-dataset")
-    average = table.cells["CoOp", "Average of 2"]
-    assert (average.estimate.value, average.seeds) == (60.0, (1,))
-    assert ("MaPLe", "Average of 2") not in table.cells
-    written = main(["cross-dataset", str(tmp_path / "runs")])
+    average = table.cell("CoOp", "Average of 2")
+    assert (average.value, average.seeds) == (60.0, (1,))
+    assert table.cell("MaPLe", "Average of 2") == ""
+    assert [table.cell(name, "Seeds") for name in ("CoOp", "MaPLe")] == ["see cells", "1"]
+    written = main(["cross-dataset", "--output", str(tmp_path / "runs")])
     text = (tmp_path / "runs/cross-dataset.md").read_text()
-    assert written == 0 and "85.00 \u00b1 5.00 (2)" in text and "**40.00** (1)" in text
+    assert written == 0 and "85.00</u> \u00b1 5.00 (n=2)" in text and "40.00** (n=1)" in text
 
 
 def test_domain_generalization(write, tmp_path):
@@ -73,8 +90,8 @@ def test_domain_generalization(write, tmp_path):
         write("CoOp", dataset, accuracy)
     write("CoOp", "Food101", 80.0)
     (table,), _ = tables(tmp_path, "domain-generalization")
-    assert table.columns == ("ImageNet", "ImageNetA", "ImageNetV2", "Average of 2")
-    assert table.cells["CoOp", "Average of 2"].estimate.value == 57.0
+    assert table.columns == ("ImageNet", "ImageNetA", "ImageNetV2", "Average of 2", "Seeds")
+    assert table.cell("CoOp", "Average of 2").value == 57.0
 
 
 def test_few_shot_follows_the_shots_whatever_the_recipe(write, tmp_path):
@@ -82,8 +99,8 @@ def test_few_shot_follows_the_shots_whatever_the_recipe(write, tmp_path):
         write("CoOp", "Food101", accuracy, source="Food101", shots=shots, recipe=recipe)
     write("CoOp", "EuroSAT", 20.0, source="Food101")
     (table,), left = tables(tmp_path, "few-shot")
-    assert table.title.startswith("Food101") and table.columns == ("1 shots", "2 shots")
-    assert [table.cells["CoOp", c].estimate.value for c in table.columns] == [30.0, 40.0]
+    assert table.title.startswith("Food101") and table.columns == ("1 shot", "2 shots", "Seeds")
+    assert [table.cell("CoOp", c).value for c in table.columns[:2]] == [30.0, 40.0]
     assert left == []
 
 
@@ -91,7 +108,7 @@ def test_two_recipes_for_the_same_shots_are_two_rows(write, tmp_path):
     for recipe, accuracy in (("rn50", 30.0), ("mine", 40.0)):
         write("CoOp", "Food101", accuracy, source="Food101", recipe=recipe, folder=f"{recipe}/")
     (table,), left = tables(tmp_path, "few-shot")
-    assert table.rows == ("CoOp (mine)", "CoOp (rn50)") and left == []
+    assert rows(table) == ("CoOp (mine)", "CoOp (rn50)") and left == []
 
 
 def test_protocols_may_share_a_folder(write, tmp_path):
@@ -102,10 +119,10 @@ def test_protocols_may_share_a_folder(write, tmp_path):
         write("ZeroshotCLIP", "PocketSizes", 85.0, source=None, folder=folder, shots=shots)
     write("CoOp", "PocketSizes", 80.0, source="PocketShapes")
     (table,), left = tables(tmp_path, "cross-dataset")
-    assert left == [] and table.rows == ("ZeroshotCLIP", "CoOp")
-    assert table.cells["CoOp", "PocketShapes"].estimate.value == 90.0
+    assert left == [] and rows(table) == ("ZeroshotCLIP", "CoOp")
+    assert table.cell("CoOp", "PocketShapes").value == 90.0
     (table,), left = tables(tmp_path, "few-shot")
-    assert left == [] and table.cells["CoOp", "16 shots"].estimate.value == 90.0
+    assert left == [] and table.cell("CoOp", "16 shots").value == 90.0
 
 
 def test_sources_and_targets_of_ones_own(write, tmp_path):
@@ -114,22 +131,23 @@ def test_sources_and_targets_of_ones_own(write, tmp_path):
     write("ZeroshotCLIP", "birds_night", 40.0, source=None)
     (table,), left = tables(tmp_path, "cross-dataset")
     assert table.title.startswith("from birds") and left == []
-    assert table.columns == ("birds", "birds_night", "Average of 1")
-    assert table.rows == ("ZeroshotCLIP", "CoOp")
+    assert table.columns == ("birds", "birds_night", "Average of 1", "Seeds")
+    assert rows(table) == ("ZeroshotCLIP", "CoOp")
 
 
 def test_a_tuned_model_of_unknown_origin_is_no_zero_shot(write_result, tmp_path):
     write_result("foreign", subset="all", dataset="Food101")
-    assert tables(tmp_path, "zero-shot")[0] == []
+    assert tables(tmp_path, "zero-shot")[0] == ()
     found, left = tables(tmp_path, "cross-dataset")
-    assert found == [] and left[0].reason == "it does not say what it was trained on"
+    assert found == () and left[0].reason == "it does not say what it was trained on"
 
 
 def test_zero_shot(write, tmp_path):
     write("ZeroshotCLIP", "Food101", 85.0, source=None)
     write("CoOp", "Food101", 86.0)
     (table,), _ = tables(tmp_path, "zero-shot")
-    assert table.rows == ("ZeroshotCLIP",) and table.columns == ("Food101", "Average of 1")
+    assert rows(table) == ("ZeroshotCLIP",)
+    assert table.columns == ("Food101", "Average of 1", "Seeds")
 
 
 def test_what_fits_no_cell_is_named(write, write_result, tmp_path, capsys):
@@ -145,14 +163,62 @@ def test_what_fits_no_cell_is_named(write, write_result, tmp_path, capsys):
     reasons = {item.path.split("/")[0]: item.reason for item in left}
     assert "duplicate: the same cell as" in reasons["again"]
     assert "trained on base classes" in reasons["halves"] and "trained_on must" in reasons["bad"]
-    assert main(["cross-dataset", str(tmp_path / "runs"), "--strict"]) == 1
+    assert main(["cross-dataset", "--output", str(tmp_path / "runs"), "--strict"]) == 1
     assert "## Left out" in capsys.readouterr().out
-    assert main(["few-shot", str(tmp_path / "runs")]) == 2
+    assert main(["few-shot", "--output", str(tmp_path / "runs")]) == 2
 
 
 def test_csv_has_full_precision(write, tmp_path):
     write("CoOp", "Food101", 80.123456789, 80.0)
-    found, _ = tables(tmp_path, "cross-dataset")
-    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
-    assert rows[0]["seeds"] == "1 2"
-    assert float(rows[0]["accuracy"]) == pytest.approx(80.0617283945, abs=1e-12)
+    made = document("cross-dataset", *collect_runs(tmp_path / "runs"), title="")
+    first = next(csv.DictReader(io.StringIO(to_csv(made))))
+    assert (first["row"], first["column"], first["seeds"]) == ("CoOp", "Food101", "1 2")
+    assert float(first["value"]) == pytest.approx(80.0617283945, abs=1e-12)
+
+
+def test_few_shot_averages_the_data_sets_that_have_all(write, tmp_path):
+    for dataset, low, high in (("Food101", 30.0, 50.0), ("EuroSAT", 60.0, 70.0)):
+        write("CoOp", dataset, low, high, source=dataset, shots=1)
+    write("CoOp", "Food101", 90.0, source="Food101", shots=2)
+    found, _ = tables(tmp_path, "few-shot")
+    assert [table.title.split(" (")[0] for table in found] == [
+        "EuroSAT", "Food101", "Average over 2 data sets"
+    ]  # fmt: skip
+    assert values(found[-1]) == {("CoOp", "1 shot"): (52.5, 7.5)}  # seeds: 45 and 60
+
+
+def test_rows_of_two_commits_are_not_joined(write, tmp_path, capsys):
+    for seed, commit in ((1, "a" * 40), (2, "b" * 40)):
+        git = {"commit": commit, "dirty": seed == 2}
+        write("CoOp", "Food101", 80.0 + seed, folder=f"{seed}/", git=git)
+    command = ["cross-dataset", "--output", str(tmp_path / "runs")]
+    # Both have seed 1, which is one cell only if the commits may be joined.
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert "CoOp (commit aaaaaaaaaa)" in text and "CoOp (commit bbbbbbbbbb+)" in text
+    assert "CoOp: results of 2 commits (aaaaaaaaaa, bbbbbbbbbb+)" in text
+    assert main([*command, "--any-commit"]) == 2
+    assert "duplicate: the same cell as" in capsys.readouterr().out
+
+
+def test_published_targets_stand_beside_ours(write, tmp_path):
+    write("MaPLe", "Food101", 86.0, backbone="ViT-B/16")
+    write("MaPLe", "ImageNet", 70.0, backbone="ViT-B/16")
+    beside = published.choose("cross-dataset", "MaPLe,CoOp")
+    (table, against), _ = tables(tmp_path, "cross-dataset", beside=beside)
+    assert rows(table) == ("MaPLe", "CoOp \u2020", "MaPLe \u2020")
+    found = {key: value for key, (value, _) in values(table).items()}
+    assert found["MaPLe \u2020", "Food101"] == 86.20 and found["CoOp \u2020", "ImageNet"] == 71.51
+    assert ("MaPLe \u2020", "Average of 1") not in found  # theirs is of ten
+    assert against.cell("MaPLe, Food101", "Difference") == "-0.20"
+
+
+def test_paired_rows_leave_out_the_source(write, tmp_path):
+    for trainer, shift in (("CoOp", 0.0), ("MaPLe", 2.0)):
+        write(trainer, "ImageNet", 70.0 + 9 * shift, 71.0)
+        write(trainer, "Food101", 80.0 + shift, 82.0 + shift)
+        write(trainer, "EuroSAT", 40.0 + 2 * shift, 42.0)
+    (_, paired), _ = tables(tmp_path, "cross-dataset", pair=("MaPLe", "CoOp"))
+    # 2, 2, 4 and 0.
+    assert paired.cell("Accuracy", "Mean difference") == "+2.00"
+    assert paired.cell("Accuracy", "Pairs") == "4"

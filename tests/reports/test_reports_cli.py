@@ -4,15 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from reports.__main__ import main, write_atomically
+from reports.__main__ import main
+from reports.files import write_atomically
 
-FILES = ["base2new.csv", "base2new.md", "base2new.png", "base2new.svg"]
+FILES = [
+    *("base2new-hm.png", "base2new-hm.svg", "base2new.csv", "base2new.html", "base2new.md"),
+    *("base2new.png", "base2new.svg", "base2new.tex"),
+]
 
 
 def test_writes_what_it_prints(tmp_path, write_pair, capsys):
     write_pair("a", 70, 50)
     out = tmp_path / "out" / "deeper"
-    assert main(["base2new", str(tmp_path / "runs"), "--out", str(out), "--title", "Ours"]) == 0
+    assert (
+        main(["base2new", "--output", str(tmp_path / "runs"), "--to", str(out), "--title", "Ours"])
+        == 0
+    )
     assert sorted(path.name for path in out.iterdir()) == FILES
     assert (out / "base2new.md").read_text(encoding="utf-8") == capsys.readouterr().out
     assert (out / "base2new.md").read_text(encoding="utf-8").startswith("# Ours\n")
@@ -25,30 +32,30 @@ def test_writes_beside_the_runs_and_gives_the_same_bytes_again(tmp_path, write_p
     runs = tmp_path / "runs"
     contents = []
     for _ in range(2):
-        assert main(["base2new", str(runs)]) == 0
+        assert main(["base2new", "--output", str(runs)]) == 0
         contents.append([(runs / name).read_bytes() for name in FILES])
     assert contents[0] == contents[1]
 
 
 def test_strict_fails_if_something_was_left_out(tmp_path, write_pair, write_result, capsys):
     write_pair("a", 70, 50)
-    assert main(["base2new", str(tmp_path / "runs"), "--strict"]) == 0
+    assert main(["base2new", "--output", str(tmp_path / "runs"), "--strict"]) == 0
     write_result("b", accuracy=float("nan"))
-    assert main(["base2new", str(tmp_path / "runs")]) == 0
-    assert main(["base2new", str(tmp_path / "runs"), "--strict"]) == 1
+    assert main(["base2new", "--output", str(tmp_path / "runs")]) == 0
+    assert main(["base2new", "--output", str(tmp_path / "runs"), "--strict"]) == 1
     assert "- `b/result.json`: metrics.accuracy must be" in capsys.readouterr().out
 
 
 def test_no_results_is_an_error(tmp_path, capsys):
-    assert main(["base2new", str(tmp_path)]) == 2
+    assert main(["base2new", "--output", str(tmp_path)]) == 2
     assert f"No result.json in {tmp_path}" in capsys.readouterr().err
 
 
 def test_no_pair_is_an_error_that_names_the_files(tmp_path, write_result, capsys):
     write_result("a")
-    assert main(["base2new", str(tmp_path / "runs")]) == 2
+    assert main(["base2new", "--output", str(tmp_path / "runs")]) == 2
     captured = capsys.readouterr()
-    assert "No pair of base and new results" in captured.err
+    assert "No base2new results" in captured.err
     assert "- `a/result.json`: base without new" in captured.out
     assert not list((tmp_path / "runs").glob("base2new*"))
 

@@ -73,7 +73,7 @@ def test_rows_are_ordered():
     names = ("TCP", "CoOp", "e2mim", "CoCoOp", "ZeroshotCLIP2", "KgCoOp", "ZeroshotCLIP")
     runs = [run for name in names for run in make_pair(60, 50, trainer=name)]
     (block,) = base_to_new(runs).blocks
-    assert [row.trainer for row in block.rows] == [
+    assert [row.method.trainer for row in block.rows] == [
         *("ZeroshotCLIP", "ZeroshotCLIP2", "CoOp", "CoCoOp", "e2mim", "KgCoOp", "TCP")
     ]
 
@@ -85,14 +85,19 @@ def test_what_cannot_be_compared_is_in_another_block(field):
     assert [len(block.rows) for block in blocks] == [1, 1]
 
 
-@pytest.mark.parametrize("fields", [{"shots": 4}, {"recipe": "other"}])
-def test_other_shots_and_recipes_are_other_rows(fields):
+@pytest.mark.parametrize(
+    "fields",
+    [{"shots": 4}, {"recipe": "other"}, {"settings": (("OPTIM.LR", "1"),)}, {"commit": "abc"}],
+)
+def test_other_shots_recipes_settings_and_commits_are_other_rows(fields):
     (block,) = base_to_new(make_pair(60, 50) + make_pair(70, 40, **fields)).blocks
     assert [row.base.value for row in block.rows] in ([60, 70], [70, 60])
 
 
-def test_halves_of_different_weights_are_no_pair():
-    report = base_to_new([make_run("base", 60, weights="a"), make_run("new", 50, weights="b")])
+@pytest.mark.parametrize("field", ["weights", "commit", "recipe", "backbone"])
+def test_halves_of_different_origin_are_no_pair(field):
+    halves = [make_run("base", 60, **{field: "a"}), make_run("new", 50, **{field: "b"})]
+    report = base_to_new(halves)
     assert report.blocks == ()
     assert [item.reason.split(":")[0] for item in report.left_out] == [
         "base without new",
@@ -143,7 +148,28 @@ def test_average_over_data_sets():
     assert (row.new.value, row.new.std) == (40, 0)
     assert row.harmonic.value == pytest.approx(2 * 55 * 40 / 95)
     assert row.cost == Cost(parameters=(8, 9), step_sec=0.5, memory_bytes=100)
+    # Of the four: 2BN / (B + N) of (80, 60), (40, 20) and (60, 40), (40, 40), seed by seed.
+    first = (9600 / 140 + 1600 / 60) / 2
+    second = (48 + 40) / 2
+    assert row.mean_harmonic.value == pytest.approx((first + second) / 2)
+    assert row.mean_harmonic.std == pytest.approx(abs(first - second) / 2)
     assert report.notes == ()
+
+
+def test_rows_of_several_commits_and_other_images_are_noted():
+    runs = [
+        *make_pair(60, 50, seed=1, commit="aaa", shot_list="x"),
+        *make_pair(60, 50, seed=2, commit="bbb", shot_list="x"),
+        *make_pair(60, 50, seed=1, trainer="TCP", shot_list="y"),
+    ]
+    report = base_to_new(runs)
+    assert [row.seeds for row in report.blocks[0].rows] == [(1,), (2,), (1,)]
+    assert report.notes == (
+        "CoOp: results of 2 commits (aaa, bbb) stand in rows of their own; --any-commit joins "
+        "them.",
+        "Shapes, base classes, 16 shots, seed 1: trained on different images: CoOp against TCP.",
+        "Shapes, new classes, 16 shots, seed 1: trained on different images: CoOp against TCP.",
+    )
 
 
 def test_average_holds_only_what_every_data_set_has():
@@ -155,7 +181,7 @@ def test_average_holds_only_what_every_data_set_has():
     ]
     report = base_to_new(runs)
     (row,) = report.blocks[-1].rows
-    assert (row.trainer, row.seeds, row.base.value) == ("CoOp", (1,), 60)
+    assert (row.method.trainer, row.seeds, row.base.value) == ("CoOp", (1,), 60)
     assert report.notes == (
         "CoOp (r, 16 shots) is averaged over seed(s) 1 only: seed 2 has no result on B.",
         "KgCoOp (r, 16 shots) is not in the average: seed 1 has no result on A.",

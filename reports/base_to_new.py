@@ -1,0 +1,226 @@
+"""The base-to-new report as a document: one table for each data set, and of the average."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports import paired, published
+from reports.collect import Method
+from reports.grid import Cell, Document, Grid, Row
+from reports.labels import labels
+from reports.published import Published
+from reports.statistics import AVERAGE, Block, Estimate, Pair, Report
+from reports.statistics import Row as Numbers
+
+COLUMNS = ("Shots", "Base", "New", "HM", "Seeds", "Trained parameters")
+COST_COLUMNS = ("Seconds a step", "Peak memory (MB)")
+HM_KINDS = {
+    "averages": "the harmonic mean 2BN / (B + N) of the averaged base (B) and new (N) accuracy",
+    "mean": "the mean of the harmonic means 2BN / (B + N) of seeds and data sets",
+}
+FOOTNOTE = (
+    "Accuracy in percent, mean \u00b1 population standard deviation over seeds (no \u00b1 for a "
+    "single seed). HM is {}; the \u00b1 of HM is the standard deviation of the harmonic means of "
+    "the single seeds. Bold: best of its column; underlined: second."
+)
+COST_FOOTNOTE = (
+    "Seconds a step: the median over a training's optimisation steps, without loading, mean over "
+    "seeds. Peak memory: of the training process, or of the GPU."
+)
+
+ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a base-to-new report shows besides.
+
+    Attributes:
+        cost: also seconds a step and memory, which no two runs repeat.
+        harmonic: key of HM_KINDS.
+        published: numbers to stand beside ours.
+        baseline: label of the row that others are compared with; "" for none.
+        pair: labels of two rows to compare over data sets and seeds.
+    """
+
+    cost: bool = False
+    harmonic: str = "averages"
+    published: Sequence[Published] = ()
+    baseline: str = ""
+    pair: Sequence[str] = ()
+
+
+def document(report: Report, *, title: str, options: Options = Options()) -> Document:
+    """All tables and notes of the report."""
+    names = labels(row.method for block in report.blocks for row in block.rows)
+    grids, theirs = [], []
+    for block, heading in zip(report.blocks, headings(report.blocks), strict=True):
+        rows = [_row(row, names[row.method], options) for row in block.rows]
+        beside = _published_beside(block, report, options.published)
+        theirs += beside
+        rows += [_published_row(row, options) for row in beside]
+        columns = (*COLUMNS, *COST_COLUMNS) if options.cost else COLUMNS
+        facts = {
+            "dataset": block.dataset,
+            "backbone": block.backbone,
+            "weights_sha256": block.weights,
+        }
+        grids.append(Grid(heading, columns, tuple(rows), facts=facts).with_deltas(options.baseline))
+        comparison = against_published(grids[-1], ("Base", "New", "HM"))
+        grids += [comparison] if comparison else []
+    if options.pair:
+        grids += _paired_grids(report, names, options.pair)
+    notes = []
+    if report.blocks:
+        footnote = FOOTNOTE.format(HM_KINDS[options.harmonic])
+        notes.append(f"{footnote} {COST_FOOTNOTE}" if options.cost else footnote)
+        notes += [paired.NOTE] if options.pair else []
+        notes += _published_notes(theirs, options) + delta_notes(options.baseline, grids)
+    return Document(title, tuple(grids), (*notes, *report.notes), report.left_out)
+
+
+def headings(blocks: Sequence[Block]) -> list[str]:
+    """`data set (backbone)`, with the first digits of the weights' hash where they differ."""
+    weights = defaultdict(set)
+    for block in blocks:
+        weights[block.backbone].add(block.weights)
+    return [
+        f"{block.dataset} ({block.backbone}, weights {block.weights[:8] or 'not recorded'})"
+        if len(weights[block.backbone]) > 1
+        else f"{block.dataset} ({block.backbone})"
+        for block in blocks
+    ]
+
+
+def harmonic_of(row: Numbers, kind: str) -> Estimate:
+    """A row's harmonic mean of a kind of HM_KINDS."""
+    return row.harmonic if kind == "averages" else row.mean_harmonic
+
+
+def _row(row: Numbers, label: str, options: Options) -> Row:
+    estimates = row.base, row.new, harmonic_of(row, options.harmonic)
+    cells = [Cell(estimate.value, estimate.std, row.seeds) for estimate in estimates]
+    shots = str(row.method.shots) if row.method.shots > 0 else ""
+    entries = [shots, *cells, str(len(row.seeds)), _count(row)]
+    if options.cost:
+        entries += _cost(row)
+    facts = {
+        "trainer": row.method.trainer,
+        "recipe": row.method.recipe,
+        "shots": row.method.shots,
+        "commit": row.method.commit,
+    }
+    return Row(label, tuple(entries), facts)
+
+
+def _count(row: Numbers) -> str:
+    if row.cost.parameters is None:
+        return ""
+    smallest, largest = row.cost.parameters
+    return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+
+
+def _cost(row: Numbers) -> tuple[str, str]:
+    step, memory = row.cost.step_sec, row.cost.memory_bytes
+    return (
+        "" if step is None else f"{step:.3f}",
+        "" if memory is None else f"{memory / 1e6:,.0f}",
+    )
+
+
+def _paired_grids(report: Report, names: Mapping[Method, str], pair: Sequence[str]) -> list[Grid]:
+    """One table for each backbone and weights, over all data sets and seeds."""
+    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for item in report.pairs:
+        groups[item.backbone, item.weights].append(item)
+    grids = []
+    for (backbone, weights), pairs in sorted(groups.items()):
+        values: dict[str, dict[str, dict]] = {}
+        for quantity, attribute in (("Base", "base"), ("New", "new"), ("HM", "harmonic")):
+            by_label: dict[str, dict] = defaultdict(dict)
+            for item in pairs:
+                key = item.dataset, item.seed
+                by_label[names[item.method]][key] = getattr(item, attribute)
+            values[quantity] = by_label
+        title = f"All data sets ({backbone}, weights {weights[:8] or 'not recorded'})"
+        found = paired.grid(title, pair, values)
+        grids += [found] if found else []
+    return grids
+
+
+def _published_beside(block: Block, report: Report, rows: Sequence[Published]) -> list[Published]:
+    if block.backbone != published.BACKBONE:
+        return []
+    others = [
+        other.dataset
+        for other in report.blocks
+        if (other.backbone, other.weights) == (block.backbone, block.weights)
+        and not other.dataset.startswith(AVERAGE)
+    ]
+    return published.of_data_set(rows, block.dataset, others)
+
+
+def _published_row(row: Published, options: Options) -> Row:
+    cells = [row.entry(column) for column in ("base", "new", "hm")]
+    return row.row([str(row.shots), *cells, "", "", *([""] * (2 * options.cost))])
+
+
+def _published_notes(shown: Sequence[Published], options: Options) -> list[str]:
+    if not options.published:
+        return []
+    if not shown:
+        return [nothing_to_show()]
+    kind = {"averages": "hm-of-averages", "mean": "mean-of-hms"}[options.harmonic]
+    other = published.harmonic_means_of_other_kind(shown, kind)
+    more = f" The published average HM of {', '.join(other)} is formed in the other way."
+    return [published.NOTE + (more if other else "")]
+
+
+def nothing_to_show() -> str:
+    """Why --published had no effect."""
+    return (
+        f"No published number stands beside these: there are some for {published.BACKBONE} on the "
+        "eleven data sets and ImageNet's variants only."
+    )
+
+
+def delta_notes(baseline: str, grids: Iterable[Grid]) -> list[str]:
+    """What the numbers in parentheses are, or that there is no such row."""
+    if not baseline:
+        return []
+    rows = {row.label for grid in grids for row in grid.rows}
+    if baseline in rows:
+        return [f"In parentheses: the difference to {baseline}, in points."]
+    return [f"No row is called {baseline!r}, so there are no differences to it."]
+
+
+def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
+    """Each trainer that has published numbers in the grid beside them; None if there is none."""
+    theirs = {(row.facts["trainer"], row.facts["shots"]): row for row in grid.rows if row.published}
+    rows = []
+    for row in grid.rows:
+        trainer, shots = row.facts.get("trainer"), row.facts.get("shots") or published.SHOTS
+        other = theirs.get((ZERO_SHOT_NAMES.get(trainer, trainer), shots))
+        if row.published or other is None:
+            continue
+        for column in columns:
+            index = grid.columns.index(column)
+            ours, published_cell = row.entries[index], other.entries[index]
+            if isinstance(ours, Cell) and isinstance(published_cell, Cell):
+                rows.append(_comparison(f"{row.label}, {column}", ours, published_cell))
+    headers = ("Ours", "Published", "Difference", "By the published spread")
+    title = f"{grid.title}: ours against published"
+    return Grid(title, headers, tuple(rows), corner="What") if rows else None
+
+
+def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:
+    difference = f"{ours.value - theirs.value:+.2f}"
+    texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
+    texts[0] += f" (n={len(ours.seeds)})"
+    return Row(label, (*texts, difference, published.verdict(ours, theirs)))
+
+
+def _spread(cell: Cell) -> str:
+    return "" if cell.std is None or len(cell.seeds) == 1 else f" \u00b1 {cell.std:.2f}"

@@ -1,0 +1,170 @@
+"""Published numbers, as their authors or a later paper printed them: `published/*.csv`.
+
+All are of ViT-B/16, 16 images a class unless a row says otherwise. Where the spread over seeds was
+published too, columns `<name>_std` hold it. Cells whose harmonic mean or average does not follow
+from the other cells are kept as published and marked (`published/inconsistencies.csv`).
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.grid import NOT_RECOMPUTED, PUBLISHED, Cell, Row
+
+FOLDER = Path(__file__).parent / "published"
+BACKBONE = "ViT-B/16"
+SHOTS = 16
+AVERAGE = "average"
+ELEVEN = frozenset(
+    "imagenet caltech101 oxfordpets stanfordcars oxfordflowers food101 fgvcaircraft sun397 dtd "
+    "eurosat ucf101".split()
+)
+FILES = {
+    "base2new": ("base_to_new.csv", "base_to_new_reruns.csv", "base_to_new_by_shots.csv"),
+    "cross-dataset": ("cross_dataset.csv",),
+    "domain-generalization": ("domain_generalization.csv",),
+    "few-shot": ("few_shot.csv",),
+    "cost": ("cost.csv",),
+}
+# The words of inconsistencies.csv that mean another column than base or new.
+HARMONIC_WORDS = ("hm",)
+NOTE = (
+    f"{PUBLISHED} published, not run here ({BACKBONE}); the source of each row is in the CSV and "
+    f"in reports/published/. {NOT_RECOMPUTED} does not follow from the published cells that it is "
+    "an average or a harmonic mean of."
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """One line of a file.
+
+    Attributes:
+        place: data set, or "average"; see `place_of`.
+        values, stds: by column: base, new and hm, or accuracy.
+        wrong: columns that do not recompute.
+    """
+
+    method: str
+    place: str
+    shots: int
+    values: dict[str, float]
+    stds: dict[str, float]
+    wrong: frozenset[str]
+    source: str
+
+    def entry(self, column: str) -> Cell:
+        """The cell of a column."""
+        mark = PUBLISHED + (NOT_RECOMPUTED if column in self.wrong else "")
+        return Cell(self.values[column], self.stds.get(column), mark=mark)
+
+    def row(self, entries: Sequence[Cell | str], **facts: object) -> Row:
+        """A row of these entries."""
+        facts |= {"trainer": self.method, "shots": self.shots, "source": self.source}
+        return Row(f"{self.method} {PUBLISHED}", tuple(entries), facts)
+
+
+def place_of(title: str) -> str:
+    """A data set's name without what spellings differ in: OxfordPets and oxford_pets are one."""
+    name = title.lower().replace("_", "").replace("-", "")
+    return {"describabletextures": "dtd"}.get(name, name)
+
+
+def read(protocol: str, folder: Path = FOLDER) -> list[Published]:
+    """All published results of a protocol of FILES but cost."""
+    wrong = _inconsistencies(folder)
+    found = []
+    for name in FILES[protocol]:
+        for line in _lines(folder / name):
+            shots = int(line.get("shots") or SHOTS)
+            place = line.get("dataset") or line["target"]
+            key = name, line["method"] + (f" {shots}-shot" if "by_shots" in name else ""), place
+            columns = [column for column in ("base", "new", "hm", "accuracy") if line.get(column)]
+            found.append(
+                Published(
+                    line["method"], place_of(place), shots,
+                    {column: float(line[column]) for column in columns},
+                    {c: float(line[f"{c}_std"]) for c in columns if line.get(f"{c}_std")},
+                    wrong.get(key, frozenset()), line["source"],
+                )
+            )  # fmt: skip
+    seen: set[tuple] = set()  # the file of several shots repeats what others have
+    return [x for x in found if (k := (x.method, x.place, x.shots)) not in seen and not seen.add(k)]
+
+
+def read_costs(folder: Path = FOLDER) -> list[dict[str, str]]:
+    """The lines of cost.csv: figures in words, of different machines."""
+    return _lines(folder / "cost.csv")
+
+
+def choose(protocol: str, words: str, folder: Path = FOLDER) -> list[Published]:
+    """Of a protocol's published results those of the methods `words`: "CoOp,MaPLe", or "all".
+
+    Raises:
+        ValueError: a method has none.
+    """
+    rows = [] if protocol not in FILES or protocol == "cost" else read(protocol, folder)
+    check_names(words, {row.method for row in rows}, protocol)
+    names = words.split(",")
+    return [row for row in rows if words == "all" or row.method in names]
+
+
+def check_names(words: str, known: Iterable[str], protocol: str) -> None:
+    """Raises ValueError unless all methods of `words` are known; "all" are if there is one."""
+    known = sorted(known)
+    for name in words.split(","):
+        if name in known or (words == "all" and known):
+            continue
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        there = ", ".join(known) or "none"
+        raise ValueError(
+            f"--published: there is no published {protocol} result of {name!r}.{hint} There are "
+            f"those of: {there}."
+        )
+
+
+def of_data_set(rows: Iterable[Published], title: str, others: Iterable[str]) -> list[Published]:
+    """Those of one data set of a table; of an average if `others` are just the eleven it is of."""
+    average = {place_of(name) for name in others} == ELEVEN
+    place = AVERAGE if title.startswith("Average") and average else place_of(title)
+    return [row for row in rows if row.place == place]
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _inconsistencies(folder: Path) -> dict[tuple[str, str, str], frozenset[str]]:
+    """{(file, method, place): columns}."""
+    found: dict[tuple[str, str, str], set[str]] = {}
+    path = folder / "inconsistencies.csv"
+    for line in _lines(path) if path.exists() else ():
+        words = line["what"].split()
+        if words[0] in HARMONIC_WORDS:
+            column = "hm"
+        else:  # "average base", "average new", "mean of targets"
+            column = words[-1] if words[-1] in ("base", "new") else "accuracy"
+        found.setdefault((line["file"], line["method"], line["where"]), set()).add(column)
+    return {key: frozenset(columns) for key, columns in found.items()}
+
+
+def harmonic_means_of_other_kind(rows: Iterable[Published], kind: str) -> list[str]:
+    """Methods whose published average HM is not of `kind` (hm-of-averages or mean-of-hms)."""
+    kinds = {line["method"]: line["kind"] for line in _lines(FOLDER / "average_hm_kind.csv")}
+    names = {row.method for row in rows if row.place == AVERAGE}
+    return sorted(name for name in names if kinds.get(name, kind) != kind)
+
+
+def verdict(ours: Cell, theirs: Cell) -> str:
+    """Where our mean lies by the published spread: within one standard deviation, or outside."""
+    if theirs.std is None:
+        return "spread not published"
+    if abs(ours.value - theirs.value) <= theirs.std:
+        return "within"
+    return "above" if ours.value > theirs.value else "below"
