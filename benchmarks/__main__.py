@@ -15,12 +15,13 @@ import torch
 from tabulate import tabulate
 
 from benchmarks import cases, protocol
+from benchmarks.collect import FILES, collect
 from benchmarks.measure import Ratio, multiply_rate
 from benchmarks.memory import peak_of_step
 from benchmarks.subjects import SIZES, make_files
 from promptkit import manifest
 
-KINDS = ("text", "step", "eval", "memory", "protocol")
+KINDS = ("text", "step", "eval", "memory", "protocol", "collect")
 HEADERS = (
     "what",
     "classes",
@@ -90,6 +91,10 @@ def all_rows(options: argparse.Namespace, rate: float) -> Iterator[dict]:
                 yield protocol.row(f"base-to-new, {name}", runs[-1:])
             if len(runs) > 1:
                 yield protocol.row("base-to-new, all of these", runs)
+    if "collect" in (options.kinds or KINDS):
+        with tempfile.TemporaryDirectory() as folder:
+            ratio = collect(Path(folder), repeats=options.repeats)
+        yield _row(f"{FILES:,} result files to a table", 50, ratio)
 
 
 def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[dict]:

@@ -38,13 +38,13 @@ class Protocol:
         belongs: whether a run on all classes is one of the protocol's.
         block: what a table is about, besides backbone and weights.
         column: name of a run's column.
-        averaged: whether a run's column is in the average; None for a table without one.
+        averaged: whether there is an average of the columns, but for the data set of the training.
     """
 
     belongs: Callable[[Run], bool]
     block: Callable[[Run], str]
     column: Callable[[Run], str]
-    averaged: Callable[[Run], bool] | None = None
+    averaged: bool = False
 
 
 SOURCES_WITH_VARIANTS = ("ImageNet", "PocketShapes")  # ImageNetA, PocketShapesMurky, ...
@@ -69,13 +69,13 @@ PROTOCOLS = {
         belongs=lambda run: not _is_variant(run),
         block=lambda run: f"from {run.trained_on[0]}",
         column=lambda run: run.dataset,
-        averaged=lambda run: not _is_at_home(run),
+        averaged=True,
     ),
     "domain-generalization": Protocol(
         belongs=lambda run: _is_variant(run) or _is_at_home(run) or _is_source(run),
         block=lambda run: f"from {run.trained_on[0]}",
         column=lambda run: run.dataset,
-        averaged=lambda run: not _is_at_home(run),
+        averaged=True,
     ),
     "few-shot": Protocol(
         belongs=lambda run: run.trained_on == (run.dataset, "all"),
@@ -86,7 +86,7 @@ PROTOCOLS = {
         belongs=lambda run: run.is_zero_shot,
         block=lambda run: "zero-shot",
         column=lambda run: run.dataset,
-        averaged=lambda run: True,
+        averaged=True,
     ),
 }
 
@@ -240,7 +240,8 @@ def _grid(protocol: str, name: Block, runs: list[Run], left: list[LeftOut]) -> G
     columns = _columns(kind, runs)
     rows = [row for row in dict.fromkeys(names.values()) if any(row == key[0] for key in cells)]
     if kind.averaged:
-        targets = sorted({kind.column(run) for run in runs if kind.averaged(run)})
+        home = {kind.column(run) for run in runs if _is_at_home(run)}
+        targets = [column for column in columns if column not in home]
         columns.append(f"{AVERAGE} of {len(targets)}")
         for row in rows:
             values = [accuracies.get((row, column), {}) for column in targets]

@@ -24,7 +24,7 @@ ARROWS = {
     "promptkit": {"dassl"},
     "datasets": {"dassl"},
     "trainers": {"dassl", "promptkit"},
-    "benchmarks": {"dassl", "datasets", "promptkit", "train"},
+    "benchmarks": {"dassl", "datasets", "promptkit", "reports", "train"},
 }
 POCKET_USERS = {"promptkit/clip_loader.py", "datasets/pocket.py"}
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.

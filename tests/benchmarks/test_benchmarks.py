@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
+from benchmarks.collect import collect
 from benchmarks.measure import Ratio, compare, median_time, shares
 from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import class_names
@@ -78,6 +79,10 @@ def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path):
     assert len(run["fast_sec"]) == len(run["reference_sec"]) == 1
     # Once a test, against once for each of the six batches of both.
     assert encoded == ["fast"] * 2 + ["reference"] * 12
+
+
+def test_a_thousand_result_files_are_read(tmp_path):
+    assert collect(tmp_path, repeats=1).fast_sec > 0  # it counts what is in the table
 
 
 def test_a_protocols_row_is_of_sums():

@@ -53,6 +53,7 @@ def test_cross_dataset(write, tmp_path):
     write("CoOp", "EuroSAT", 40.0, 60.0)
     write("ZeroshotCLIP", "Food101", 85.0, source=None)
     write("ZeroshotCLIP", "EuroSAT", 45.0, source=None)
+    write("ZeroshotCLIP", "ImageNet", 65.0, source=None)
     write("CoOp", "ImageNetA", 50.0, 50.0)  # domain generalisation's
     write("ProGrad", "ImageNet", 70.0)  # few-shot's: it was tested on nothing else
     write("CoOp", "Food101", 99.0, source="Food101")
@@ -65,6 +66,7 @@ def test_cross_dataset(write, tmp_path):
         ("CoOp", "Food101"): (85.0, 5.0),
         ("CoOp", "EuroSAT"): (50.0, 10.0),
         ("CoOp", "Average of 2"): (67.5, 7.5),  # seeds: 60 and 75
+        ("ZeroshotCLIP", "ImageNet"): (65.0, 0.0),
         ("ZeroshotCLIP", "Food101"): (85.0, 0.0),
         ("ZeroshotCLIP", "EuroSAT"): (45.0, 0.0),
         ("ZeroshotCLIP", "Average of 2"): (65.0, 0.0),

@@ -1,0 +1,57 @@
+import pytest
+
+from reports.collect import collect_runs
+from reports.costs import cost_blocks, document
+from reports.figures import cost, harmonic_bars
+from reports.statistics import base_to_new
+
+
+@pytest.fixture
+def runs(tmp_path, write_result):
+    for seed, sec in ((1, 10.0), (2, 20.0)):
+        write_result(
+            f"c{seed}", accuracy=70 + 10 * seed, seed=seed, step_sec=sec / 100,
+            seconds={"train": sec, "test": 1}, peak_memory_bytes=seed * 10**9,
+        )  # fmt: skip
+    write_result("k", accuracy=60, trainer="KgCoOp", step_sec=0.3)
+    write_result("gpu", accuracy=75, device="H100")
+    write_result("z", accuracy=50, trainer="ZeroshotCLIP", trained_parameters=0, step_sec=None)
+    return collect_runs(tmp_path / "runs")[0]
+
+
+def test_costs_by_hand(runs):
+    made = document(runs, title="Cost")
+    ours, other = made.grids
+    assert [row.label for row in ours.rows] == ["CoOp"] and "H100" in ours.title
+    assert [row.label for row in other.rows] == ["CoOp", "KgCoOp"]
+    cells = other.rows[0].entries
+    assert (cells[0].value, cells[0].std, cells[0].seeds) == (85, 5, (1, 2))
+    assert cells[1:] == ("2,048", "0.1500", "15.0", "2,000", "2")
+
+
+def test_published_costs_are_a_table_of_their_own(runs):
+    *_, table = document(runs, title="Cost", beside="KgCoOp").grids
+    assert {row.facts["trainer"] for row in table.rows} == {"KgCoOp"} and len(table.rows) == 5
+    assert table.rows[0].entries[2] == "6 ms/image"
+    with pytest.raises(ValueError, match="no published cost result of 'E2MIM'"):
+        document(runs, title="Cost", beside="E2MIM")
+
+
+def test_the_figure_has_seconds_and_memory(runs):
+    blocks, _ = cost_blocks(runs)
+    figure = cost(blocks, title="Cost")
+    assert [axes.get_xlabel() for axes in figure.axes] == 2 * ["seconds of training", "memory (MB)"]
+    seconds, memory = figure.axes[2:]
+    points = [bars.lines[0].get_xydata()[0].tolist() for bars in seconds.containers]
+    assert points == [[15.0, 85.0], [12.3, 60.0]]
+    assert memory.containers[0].lines[0].get_xydata()[0].tolist() == [2000.0, 85.0]
+
+
+def test_bars_are_the_harmonic_means(tmp_path, write_pair):
+    write_pair("a", 80, 60)
+    write_pair("b", 70, 70, trainer="KgCoOp")
+    write_pair("c", 40, 60, dataset="Other")
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    (axes,) = harmonic_bars(report, title="T").axes
+    heights = {round(bar.get_height(), 2) for bar in axes.patches}
+    assert heights == {48.0, 68.57, 70.0, 60.0}  # CoOp's average: 60 and 60

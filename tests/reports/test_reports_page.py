@@ -1,0 +1,132 @@
+"""The page is whole, needs no network, and shows each run; the curves are those of the logs."""
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from reports.__main__ import main
+from reports.collect import collect_runs
+from reports.training import histories
+
+PER_CLASS = [
+    {"label": 0, "name": "red <circle>", "total": 20, "correct": 13},
+    {"label": 1, "name": "blue square", "total": 10, "correct": 9},
+    {"label": 2, "name": "cyan star", "total": 10, "correct": 10},
+]
+LOG = """epoch [1/2] mean loss 1.5000 mi 0.2500
+epoch [2/2] mean loss 1.0000 mi 0.5000
+Finish training
+"""
+
+
+class Outline(HTMLParser):
+    """Tags with their attributes; checks that what is opened is closed."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def folder(tmp_path, write_pair, write_result):
+    write_pair("c", 80, 60, per_class=PER_CLASS, confused=[[0, 1, 5], [0, 2, 2], [1, 2, 1]])
+    write_pair("k", 70, 70, trainer="KgCoOp", dataset="<b>")
+    write_result("bad", accuracy=float("nan"))
+    (tmp_path / "runs/c/base/log.txt").write_text(LOG)
+    (tmp_path / "runs/c/base/log.txt-2030-01-01-00-00-00").write_text(
+        "epoch [2/2] mean loss 0.9000 mi 0.6000\n<script>alert(1)</script>\n"  # resumed
+    )
+    points = [{"epoch": 1, "base": 50.0, "new": 40.0}, {"epoch": 2, "base": 80.0, "new": 60.0}]
+    (tmp_path / "runs/c/base/curve.json").write_text(json.dumps({"points": points}))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def page(folder):
+    assert main(["html", "--output", str(folder), "--title", "Ours & theirs"]) == 0
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_needs_no_network(page):
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    sources = [value for _, found in outline.tags for key, value in found.items()
+               if key in ("src", "href")]  # fmt: skip
+    assert sources and all(s.startswith(("data:", "#")) for s in sources)
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttp|https?://", page)
+    targets = {found.get("id") for _, found in outline.tags}
+    assert {s[1:] for s in sources if s.startswith("#")} <= targets
+
+
+def test_what_comes_from_files_is_escaped(page):
+    assert "<script>alert" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<title>Ours &amp; theirs</title>" in page and "&lt;b&gt; (Pocket)" in page
+
+
+def test_each_run_has_its_details(page):
+    assert page.count('<details id="run') == 4
+    assert "CoOp on PocketShapes, base classes, seed 1: 80.00 %" in page
+    assert "SEED: 1" in page and "metrics.accuracy must be a number" in page
+
+
+def test_confusions_by_hand(page):
+    matrix = json.loads(html.unescape(re.search(r'data-matrix="([^"]+)"', page)[1]))
+    assert matrix["names"][0] == "red <circle>" and matrix["totals"] == [20, 10, 10]
+    cells = [[0, 0, 13], [0, 1, 5], [0, 2, 2], [1, 1, 9], [1, 2, 1], [2, 2, 10]]
+    assert sorted(matrix["cells"]) == cells
+    table = page.split("Most confused")[1]
+    entry = r"<td>(.*?) *</td>"
+    rows = re.findall(f"<tr>{4 * entry}", table)
+    assert rows[:3] == [
+        ("red &lt;circle&gt;", "blue square", "5", "25.0"),
+        ("red &lt;circle&gt;", "cyan star", "2", "10.0"),
+        ("blue square", "cyan star", "1", "10.0"),
+    ]
+
+
+def test_curves_are_those_of_logs_and_tests(folder):
+    (found,) = histories(folder, collect_runs(folder)[0])
+    assert (found.label, found.group) == ("CoOp", "PocketShapes, base classes")
+    assert found.figures == {
+        "loss": [(1, 1.5), (2, 0.9)],
+        "mi": [(1, 0.25), (2, 0.6)],
+        "test accuracy, base classes (%)": [(1, 50.0), (2, 80.0)],
+        "test accuracy, new classes (%)": [(1, 40.0), (2, 60.0)],
+    }
+
+
+def test_training_draws_every_figure(folder, capsys):
+    assert main(["training", "--output", str(folder)]) == 0
+    written = capsys.readouterr().out.split()
+    assert [name.rsplit("/", 1)[1] for name in written] == ["training-PocketShapes-base.png"]
+    assert (folder / "training-PocketShapes-base.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"per_class": 3}, "per_class must be of type list; got 3"),
+        ({"per_class": [{"name": "x"}]}, "label is missing"),
+        ({"confused": [[0, 9, 1]]}, "confused must hold"),
+        ({"seconds": {"train": "x"}}, "train must be a number of seconds; got 'x'"),
+        ({"git": 3}, "git must be of type dict; got 3"),
+    ],
+)
+def test_details_that_are_wrong_are_named(tmp_path, write_result, fields, reason):
+    write_result("bad", **fields)
+    runs, (left,) = collect_runs(tmp_path / "runs")
+    assert runs == [] and left.reason.startswith(reason)
