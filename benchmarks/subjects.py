@@ -19,7 +19,12 @@ from datasets.coop import CoOpDataset
 from datasets.wordnet import read_classnames
 from promptkit.trainer import PromptTrainer
 
-SIZES = {"ViT-B/16": 224, "Pocket": 48}
+SIZES = {"ViT-B/16": 224, "RN50": 224, "Pocket": 48}
+# What random weights are made of.
+ARCHITECTURES = {
+    "ViT-B/16": (512, 224, 12, 768, 16, 77, 49408, 512, 8, 12),
+    "RN50": (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12),
+}
 # Pocket's towers have 6 and 4 layers, fewer than the published depths.
 POCKET_DEPTHS = {
     "MaPLe": ("PROMPT_DEPTH",),
@@ -66,13 +71,13 @@ def classes_of(root: Path) -> int:
 
 
 def weights_file(model: str, folder: Path) -> str:
-    """The backbone's name: Pocket, or a file of random weights in ViT-B/16's architecture."""
+    """The backbone's name: Pocket, or a file of random weights in another's architecture."""
     if model == "Pocket":
         return model
-    path = folder / "vit_b16.pt"
+    path = folder / f"{model.replace('/', '')}.pt"
     if not path.exists():
         torch.manual_seed(0)
-        clip_model = CLIP(512, 224, 12, 768, 16, 77, 49408, 512, 8, 12)
+        clip_model = CLIP(*ARCHITECTURES[model])
         torch.save(clip_model.state_dict(), path)
     return str(path)
 

@@ -46,7 +46,9 @@ class PromptConfig:
     """What every trainer of promptkit takes."""
 
     prec: str = "auto"  # auto | fp32 | fp16 | bf16 | amp, see promptkit/precision.py
-    text_encoder: str = "fast"  # fast | reference (77 tokens per class; same result, slow)
+    text_encoder: str = (
+        "fast"  # fast | compiled | reference (77 tokens per class: slow); one result
+    )
     chunk: int = 2048  # most prompts encoded at a time; bounds memory, changes no result
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT = 1  # raise it when the same key would mean other features
+FORMAT = 2  # raise it when the same key would mean other features
 ENVIRONMENT = "PROMPTKIT_FEATURES"
 LIMIT_GB = 20.0
 MAP_BYTES = 1 << 28  # larger entries are mapped, not read

@@ -10,6 +10,7 @@ sharing at the layer where they come in. `encode_prompts_reference` is the slow 
 tokens per class; both give the same features and gradients.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -174,4 +175,22 @@ def encode_in_chunks(
     return torch.cat([checkpoint(encode, model, part, use_reentrant=False) for part in parts])
 
 
-ENCODERS = {"fast": encode_prompts, "reference": encode_prompts_reference}
+def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
+    """As `encode_prompts`, compiled when it is first called with prompts of a shape.
+
+    On a CPU this gains nothing, see docs/performance.md; on a GPU it spares kernel launches.
+    """
+    return _compiled(COMPILER)(model, prompts)
+
+
+@functools.cache
+def _compiled(compiler: str) -> Callable[[CLIP, Prompts], Tensor]:
+    return torch.compile(encode_prompts, backend=compiler, dynamic=False)
+
+
+COMPILER = "inductor"
+ENCODERS = {
+    "fast": encode_prompts,
+    "compiled": encode_prompts_compiled,
+    "reference": encode_prompts_reference,
+}

@@ -86,6 +86,7 @@ class PromptTrainer(TrainerX):
         check_input_size(clip_model, self.cfg.INPUT.SIZE)
         self.weights_sha256 = weights_hash(clip_model)
         self.clip_model = self.precision.cast(clip_model).to(self.device)
+        self.clip_model.visual.to(memory_format=torch.channels_last)  # convolutions run faster
         self.logit_scale = clip_model.logit_scale.detach().float().exp()
         self.scaler = self.precision.scaler()
         self._class_features: Tensor | None = None

@@ -4,6 +4,7 @@ import clip
 import pytest
 import torch
 
+from promptkit import text_encoder
 from promptkit.prompts import ContextPrompts
 from promptkit.sentences import fixed_prompts, template_features
 from promptkit.text_encoder import encode_in_chunks, encode_prompts, encode_prompts_reference
@@ -33,6 +34,19 @@ def test_fast_equals_reference_in_features_and_gradient(tiny_clip, names, positi
     torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
     scale = slow_gradient.abs().max()
     torch.testing.assert_close(fast_gradient / scale, slow_gradient / scale, rtol=0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("position", ["end", "middle"])
+def test_compiled_equals_reference_in_features_and_gradient(tiny_clip, position, monkeypatch):
+    monkeypatch.setattr(text_encoder, "COMPILER", "aot_eager")  # traced alike, nothing to build
+    learner = ContextPrompts(tiny_clip, MIXED, num_context=5, position=position)
+    slow, slow_gradient = features_and_gradient(encode_prompts_reference, tiny_clip, learner)
+    compiled = text_encoder.ENCODERS["compiled"]
+    fast, fast_gradient = features_and_gradient(compiled, tiny_clip, learner)
+    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fast_gradient, slow_gradient, rtol=1e-4, atol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
 @pytest.mark.parametrize("encode", [encode_prompts, encode_prompts_reference])

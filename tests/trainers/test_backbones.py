@@ -58,6 +58,9 @@ def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
         images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
         if features is None:  # the image encoder is the same for all
             features = trainer.image_features(images)
+            plain = random_clip(backbone).encode_image(images)  # in OpenAI's memory layout
+            plain = plain / plain.norm(dim=1, keepdim=True)
+            torch.testing.assert_close(features, plain, rtol=1e-5, atol=1e-5)
             assert features.shape == (1, ARCHITECTURES[backbone][0])
         parts = trainer.loss(features, labels)
         parts.setdefault("loss", parts.get("xe_loss"))
