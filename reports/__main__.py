@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -120,9 +120,9 @@ def run_report(options: argparse.Namespace) -> int:
     made = options.report.make(runs, left_out, options)
     document = replace(made.document, notes=(*made.document.notes, *notes))
     print(FORMATS[options.format](document), end="")
+    if options.format == "csv":  # which has no place for remarks
+        print(to_markdown(replace(document, grids=())), file=sys.stderr, end="")
     if not document.grids:
-        if options.format == "csv":  # which has no place for what was left out
-            print(to_markdown(document), file=sys.stderr, end="")
         print(f"No {options.name} results in {options.output}.", file=sys.stderr)
         return 2
     folder = options.to or options.output
@@ -149,14 +149,15 @@ def run_training(options: argparse.Namespace) -> int:
     folder = options.to or options.output
     _write_figures(made, folder, "training")
     print("\n".join(str(folder / f"training{part}.png") for part in made.figures))
-    return 1 if options.strict and left_out else 0
+    return 1 if options.strict and made.document.left_out else 0
 
 
 def run_page(options: argparse.Namespace) -> int:
     """Writes the page with all reports and all runs."""
     runs, left_out, notes = load(options)
     path = (options.to or options.output) / "report.html"
-    write_atomically(path, page(options.output, runs, left_out, notes, options.title).encode())
+    text, left_out = page(options.output, runs, left_out, notes, options.title)
+    write_atomically(path, text.encode())
     print(path)
     return 1 if options.strict and left_out else 0
 

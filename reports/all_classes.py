@@ -7,91 +7,34 @@ mean of. Only runs with the same backbone and weights stand in one table.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from reports import paired, published
-from reports.base_to_new import against_published, delta_notes, nothing_to_show
+from reports.beside import against_published, delta_notes, nothing_to_show, pair_notes
 from reports.collect import LeftOut, Method, Run
-from reports.consistency import notes_on_commits, notes_on_shots
+from reports.consistency import duplicates, notes_on_commits, notes_on_shots, the_same
 from reports.grid import Cell, Document, Grid, Row, seeds_column
 from reports.labels import labels, plural_shots, trainer_order
+from reports.protocols import AVERAGE, FEW_SHOT, PROTOCOLS, TRANSFERS, ZERO_SHOT, Block, blocks_of
 from reports.published import Published
 from reports.statistics import Estimate
 
-AVERAGE = "Average"
 FOOTNOTE = (
     "Accuracy in percent, mean \u00b1 population standard deviation over seeds (no \u00b1 for a "
     "single seed). n is the number of seeds where a row's cells differ in it. Bold: best of its "
     "column; underlined: second. The average is over the columns it names, seed by seed, and only "
     "where a method has all of them."
 )
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How the runs of one protocol are found and laid out.
-
-    Attributes:
-        belongs: whether a run on all classes is one of the protocol's.
-        block: what a table is about, besides backbone and weights.
-        column: name of a run's column.
-        averaged: whether there is an average of the columns, but for the data set of the training.
-    """
-
-    belongs: Callable[[Run], bool]
-    block: Callable[[Run], str]
-    column: Callable[[Run], str]
-    averaged: bool = False
-
-
-SOURCES_WITH_VARIANTS = ("ImageNet", "PocketShapes")  # ImageNetA, PocketShapesMurky, ...
-
-
-def _is_variant(run: Run) -> bool:
-    return any(
-        run.dataset != source and run.dataset.startswith(source) for source in SOURCES_WITH_VARIANTS
-    )
-
-
-def _is_source(run: Run) -> bool:
-    return run.dataset in SOURCES_WITH_VARIANTS
-
-
-def _is_at_home(run: Run) -> bool:
-    return bool(run.trained_on) and run.dataset == run.trained_on[0]
-
-
-PROTOCOLS = {
-    "cross-dataset": Protocol(
-        belongs=lambda run: not _is_variant(run),
-        block=lambda run: f"from {run.trained_on[0]}",
-        column=lambda run: run.dataset,
-        averaged=True,
-    ),
-    "domain-generalization": Protocol(
-        belongs=lambda run: _is_variant(run) or _is_at_home(run) or _is_source(run),
-        block=lambda run: f"from {run.trained_on[0]}",
-        column=lambda run: run.dataset,
-        averaged=True,
-    ),
-    "few-shot": Protocol(
-        belongs=lambda run: run.trained_on == (run.dataset, "all"),
-        block=lambda run: run.dataset,
-        column=lambda run: plural_shots(run.shots),
-    ),
-    "zero-shot": Protocol(
-        belongs=lambda run: run.is_zero_shot,
-        block=lambda run: "zero-shot",
-        column=lambda run: run.dataset,
-        averaged=True,
-    ),
+AVERAGED_TARGETS = {
+    "cross-dataset": published.ELEVEN - {"imagenet"},
+    "domain-generalization": {"imagenetv2", "imagenetsketch", "imageneta", "imagenetr"},
+    FEW_SHOT: published.ELEVEN,
 }
-
-
-TRANSFERS = ("cross-dataset", "domain-generalization")
+# {(row, column): {seed: accuracy}}
+Accuracies = dict[tuple[str, str], dict[int, float]]
 
 
 def document(
@@ -106,119 +49,50 @@ def document(
 ) -> Document:
     """All tables of a protocol, their notes, and the results that are in none of their cells.
 
-    Results on base or new classes are another protocol's and are passed over.
-
     Args:
         protocol: a key of PROTOCOLS.
         beside: published numbers that stand beside ours.
         baseline: label of the row that others are compared with; "" for none.
         pair: labels of two rows to compare over data sets and seeds.
     """
-    blocks, left = blocks_of(protocol, runs, left_out)
+    blocks, left, notes_of_blocks = blocks_of(protocol, runs, left_out)
     grids, shown = [], False
-    for name, group in blocks.items():
-        grid = _grid(protocol, name, group, left)
+    for block in blocks:
+        names = row_names(protocol, block.runs)
+        accuracies, twins = _accuracies(protocol, block.runs, names)
+        left += twins if not block.datasets else []
+        grid = _grid(protocol, block, names, accuracies)
         if not grid.rows:
             continue
-        rows = _published_rows(protocol, grid, beside)
+        rows = _published_rows(protocol, block, grid, beside)
         shown |= bool(rows)
         grid = replace(grid, rows=seeds_column((*grid.rows, *rows)))
         grid = replace(grid, columns=(*grid.columns, "Seeds")).with_deltas(baseline)
-        grids.append(grid)
         comparison = against_published(grid, grid.columns[:-1])
-        paired_grid = pair and paired.grid(grid.title, pair, _values(protocol, group))
-        grids += [extra for extra in (comparison, paired_grid) if extra]
+        differences = pair and paired.grid(grid.title, pair, _values(accuracies, block.source))
+        grids += [grid, *(extra for extra in (comparison, differences) if extra)]
     notes = []
     if grids:
-        notes += [paired.NOTE] if pair else []
-        notes = [FOOTNOTE, *notes, *([published.NOTE] if shown else [])]
+        notes = [FOOTNOTE, *([published.NOTE] if shown else [])]
         notes += [nothing_to_show()] if beside and not shown else []
-        notes += delta_notes(baseline, grids)
-        shown_runs = [run for group in blocks.values() for run in group]
-        notes += notes_on_commits(run.method for run in shown_runs) + notes_on_shots(shown_runs)
-    return Document(title, tuple(grids), tuple(notes), tuple(sorted(left)))
-
-
-Block = tuple[str, str, str]  # what it is about, backbone, weights
-
-
-def blocks_of(
-    protocol: str, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()
-) -> tuple[dict[Block, list[Run]], list[LeftOut]]:
-    """A protocol's runs by table, and the results that belong to it but to no table."""
-    kind = PROTOCOLS[protocol]
-    left = list(left_out)
-    blocks: dict[Block, list[Run]] = defaultdict(list)
-    zero_shot = []
-    for run in runs:
-        if run.subset != "all" or not kind.belongs(run):
-            continue
-        if run.is_zero_shot and protocol in TRANSFERS:
-            zero_shot.append(run)
-        elif run.trained_on is None and protocol != "zero-shot":
-            left.append(LeftOut(run.path, "it does not say what it was trained on"))
-        elif run.trained_on and run.trained_on[1] != "all":
-            left.append(LeftOut(run.path, f"trained on {run.trained_on[1]} classes, not on all"))
-        elif run.split != "test":
-            left.append(LeftOut(run.path, f"split must be test; got {run.split!r}"))
-        else:
-            blocks[kind.block(run), run.backbone, run.weights].append(run)
-    if protocol in TRANSFERS:
-        blocks = {name: _transferred(group) for name, group in blocks.items()}
-        _add_zero_shot(blocks, zero_shot)
-    blocks = {name: group for name, group in sorted(blocks.items()) if group}
-    return blocks | (_averages(blocks) if protocol == "few-shot" else {}), left
-
-
-def _averages(blocks: dict[Block, list[Run]]) -> dict[Block, list[Run]]:
-    """Means over the data sets of a backbone, where a method has the shots and seed on all."""
-    by_backbone: dict[tuple[str, str], list[list[Run]]] = defaultdict(list)
-    for (_, *backbone), group in blocks.items():
-        by_backbone[tuple(backbone)].append(group)
-    averages = {}
-    for backbone, groups in by_backbone.items():
-        cells: dict[tuple, list[Run]] = defaultdict(list)
-        for run in (run for group in groups for run in group):
-            cells[run.method, run.seed].append(run)
-        name = f"{AVERAGE} over {len(groups)} data sets"
-        means = [
-            replace(runs[0], dataset=name, accuracy=float(np.mean([run.accuracy for run in runs])))
-            for runs in cells.values()
-            if len(runs) == len({run.dataset for run in runs}) == len(groups)
-        ]
-        if len(groups) > 1 and means:
-            averages[(name, *backbone)] = means
-    return averages
-
-
-def _add_zero_shot(blocks: dict[Block, list[Run]], runs: list[Run]) -> None:
-    """Zero-shot rows beside the tuned ones of every source, or in a table of their own."""
-    for run in runs:
-        names = [name for name, group in blocks.items() if group and name[1:] == _backbone(run)]
-        for name in names or [("zero-shot", *_backbone(run))]:
-            blocks.setdefault(name, []).append(run)
-
-
-def _backbone(run: Run) -> tuple[str, str]:
-    return run.backbone, run.weights
-
-
-def _transferred(runs: list[Run]) -> list[Run]:
-    """Without the methods that were tested on their source alone."""
-    elsewhere = {run.method for run in runs if not _is_at_home(run)}
-    return [run for run in runs if run.method in elsewhere]
+        notes += delta_notes(baseline, grids) + pair_notes(pair, grids)
+        tested = [run for block in blocks if not block.datasets for run in block.runs]
+        notes += notes_of_blocks + (_recipes(tested) if protocol == FEW_SHOT else [])
+        notes += notes_on_commits(run.method for run in tested) + notes_on_shots(tested)
+    return Document(title, tuple(grids), tuple(notes), tuple(sorted(set(left))))
 
 
 def row_names(protocol: str, runs: Sequence[Run]) -> dict[Method, str]:
-    """The row of each method; with few-shot, one row goes on over the numbers of shots."""
-    if protocol != "few-shot":
+    """The row of each method, in order; a few-shot row goes on over the numbers of shots."""
+    if protocol != FEW_SHOT:
         return labels(run.method for run in runs)
     # The recipe may follow the number of shots, as CoOp's does, and is named where it does not.
     found: dict[tuple[str, int], set[Method]] = defaultdict(set)
+    commits: dict[str, set[str]] = defaultdict(set)
     for run in runs:
         found[run.trainer, run.shots].add(run.method)
+        commits[run.trainer].add(run.commit)
     unclear = {trainer for (trainer, _), methods in found.items() if len(methods) > 1}
-    commits = {trainer: {r.commit for r in runs if r.trainer == trainer} for trainer, _ in found}
     full = labels(replace(run.method, shots=0) for run in runs if run.trainer in unclear)
     names = {}
     for run in sorted(runs, key=lambda run: (trainer_order(run.trainer), run.method)):
@@ -229,76 +103,84 @@ def row_names(protocol: str, runs: Sequence[Run]) -> dict[Method, str]:
     return names
 
 
-def _grid(protocol: str, name: Block, runs: list[Run], left: list[LeftOut]) -> Grid:
-    kind, (block, backbone, weights) = PROTOCOLS[protocol], name
-    by_seed: dict[tuple[str, str], dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    names = row_names(protocol, runs)
+def _recipes(runs: Iterable[Run]) -> list[str]:
+    """Which recipe a few-shot row is of, where it is not one for all numbers of shots."""
+    found: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for run in runs:
-        by_seed[names[run.method], kind.column(run)][run.seed].append(run)
-    accuracies = {key: _accuracies(seeds, left) for key, seeds in by_seed.items()}
-    cells = {key: _cell(values) for key, values in accuracies.items() if values}
-    columns = _columns(kind, runs)
+        found[run.trainer][run.recipe].add(run.shots)
+    return [
+        f"{trainer}: "
+        + "; ".join(
+            f"{', '.join(map(plural_shots, sorted(shots)))}: recipe {recipe or 'not recorded'}"
+            for recipe, shots in sorted(recipes.items(), key=lambda item: min(item[1]))
+        )
+        + "."
+        for trainer, recipes in sorted(found.items())
+        if len(recipes) > 1
+    ]
+
+
+def _accuracies(
+    protocol: str, runs: Iterable[Run], names: Mapping[Method, str]
+) -> tuple[Accuracies, list[LeftOut]]:
+    """The accuracy of every cell and seed that has one, and the files where there are two."""
+    by_seed: dict[tuple, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_seed[names[run.method], PROTOCOLS[protocol].column(run), run.seed].append(run)
+    found: Accuracies = defaultdict(dict)
+    left = []
+    for (row, column, seed), group in by_seed.items():
+        single = the_same(group)
+        if single:
+            found[row, column][seed] = single.accuracy
+        else:
+            left += duplicates(group)
+    return dict(found), left
+
+
+def _grid(protocol: str, block: Block, names: Mapping[Method, str], accuracies: Accuracies) -> Grid:
+    columns = _columns(protocol, block)
+    cells = {key: _cell(values) for key, values in accuracies.items()}
     rows = [row for row in dict.fromkeys(names.values()) if any(row == key[0] for key in cells)]
-    if kind.averaged:
-        home = {kind.column(run) for run in runs if _is_at_home(run)}
-        targets = [column for column in columns if column not in home]
-        columns.append(f"{AVERAGE} of {len(targets)}")
+    targets = [column for column in columns if column != block.source]
+    if PROTOCOLS[protocol].averaged and targets:
+        columns = [*columns, f"{AVERAGE} of {len(targets)}"]
         for row in rows:
             values = [accuracies.get((row, column), {}) for column in targets]
             seeds = sorted(set.intersection(*map(set, values)))
             if seeds:
                 means = {seed: float(np.mean([v[seed] for v in values])) for seed in seeds}
                 cells[row, columns[-1]] = _cell(means)
-    found = {names[run.method]: run.method for run in runs}
-    title = f"{block} ({backbone}, weights {weights[:8] or 'not recorded'})"
+    methods = defaultdict(list)
+    for method, row in names.items():
+        methods[row].append(method)
     return Grid(
-        title,
+        f"{block.name} ({block.backbone}, weights {block.weights[:8] or 'not recorded'})",
         tuple(columns),
         tuple(
-            Row(
-                row,
-                tuple(cells.get((row, column), "") for column in columns),
-                _facts(found[row], protocol),
-            )
+            Row(row, tuple(cells.get((row, column), "") for column in columns),
+                _facts(methods[row], protocol))
             for row in rows
         ),
-        facts={"block": block, "backbone": backbone, "weights_sha256": weights},
-    )
+        facts={"block": block.name, "backbone": block.backbone, "weights_sha256": block.weights},
+    )  # fmt: skip
 
 
-def _values(protocol: str, runs: list[Run]) -> dict[str, dict[str, dict[tuple, float]]]:
-    """Accuracy of each row by column and seed, without the data set of the training."""
-    kind, names = PROTOCOLS[protocol], row_names(protocol, runs)
-    values: dict[str, dict[tuple, float]] = defaultdict(dict)
-    for run in runs:
-        if protocol == "few-shot" or not _is_at_home(run):
-            values[names[run.method]][kind.column(run), run.seed] = run.accuracy
-    return {"Accuracy": values}
+def _facts(methods: Sequence[Method], protocol: str) -> dict[str, object]:
+    """What all methods of a row share: with few-shot they differ in shots, and may in recipe."""
+    recipes = {method.recipe for method in methods}
+    first = methods[0]
+    facts = {"trainer": first.trainer, "recipe": recipes.pop() if len(recipes) == 1 else ""}
+    facts["commit"] = first.commit
+    return facts if protocol == FEW_SHOT else facts | {"shots": first.shots}
 
 
-def _facts(method: Method, protocol: str) -> dict[str, object]:
-    facts = {"trainer": method.trainer, "recipe": method.recipe, "commit": method.commit}
-    return facts if protocol == "few-shot" else facts | {"shots": method.shots}
-
-
-def _accuracies(by_seed: dict[int, list[Run]], left: list[LeftOut]) -> dict[int, float]:
-    """{seed: accuracy}; of seeds with several results none, unless they are the very same."""
-    found = {}
-    for seed, runs in by_seed.items():
-        # Two protocols share trainings and tests.
-        if len({(run.recipe, run.accuracy) for run in runs}) == 1:
-            found[seed] = runs[0].accuracy
-            continue
-        names = ", ".join(run.path for run in runs)
-        left += [LeftOut(run.path, f"duplicate: the same cell as {names}") for run in runs]
-    return found
-
-
-def _columns(kind: Protocol, runs: list[Run]) -> list[str]:
-    if kind is PROTOCOLS["few-shot"]:
-        return [plural_shots(shots) for shots in sorted({run.shots for run in runs})]
-    home = sorted({kind.column(run) for run in runs if _is_at_home(run)})
-    return home + sorted({kind.column(run) for run in runs} - set(home))
+def _columns(protocol: str, block: Block) -> list[str]:
+    column = PROTOCOLS[protocol].column
+    if protocol == FEW_SHOT:
+        return list(dict.fromkeys(map(column, sorted(block.runs, key=lambda run: run.shots))))
+    names = {column(run) for run in block.runs}
+    return sorted(names, key=lambda name: (name != block.source, name))
 
 
 def _cell(accuracy: dict[int, float]) -> Cell:
@@ -306,38 +188,43 @@ def _cell(accuracy: dict[int, float]) -> Cell:
     return Cell(estimate.value, estimate.std, tuple(sorted(accuracy)))
 
 
-def _published_rows(protocol: str, grid: Grid, rows: Sequence[Published]) -> list[Row]:
+def _values(accuracies: Accuracies, source: str) -> dict[str, dict[str, dict[tuple, float]]]:
+    """What `paired.grid` takes, without the data set of the training."""
+    values: dict[str, dict[tuple, float]] = defaultdict(dict)
+    for (row, column), by_seed in accuracies.items():
+        if column != source:
+            values[row] |= {(column, seed): accuracy for seed, accuracy in by_seed.items()}
+    return {"Accuracy": values}
+
+
+def _published_rows(
+    protocol: str, block: Block, grid: Grid, rows: Sequence[Published]
+) -> list[Row]:
     """One row for each method with a number in one of the grid's columns."""
-    if grid.facts["backbone"] != published.BACKBONE:
+    if block.backbone != published.BACKBONE:
         return []
-    source = grid.facts["block"]
-    if protocol in TRANSFERS and source not in ("from ImageNet", "zero-shot"):
+    if protocol in TRANSFERS and block.name not in ("from ImageNet", ZERO_SHOT):
         return []
     found: dict[str, dict[str, Published]] = defaultdict(dict)
     for row in rows:
         for column in grid.columns:
-            if _is_of(row, column, protocol, grid):
+            if _is_of(row, column, protocol, block, grid):
                 found[row.method][column] = row
-    return [
-        next(iter(cells.values())).row(
-            [cells[c].entry("accuracy") if c in cells else "" for c in grid.columns]
-        )
-        for cells in found.values()
-    ]
+    made = []
+    for cells in found.values():
+        entries = [cells[c].entry("accuracy") if c in cells else "" for c in grid.columns]
+        made.append(next(iter(cells.values())).row(entries, shots=protocol != FEW_SHOT))
+    return made
 
 
-AVERAGED_TARGETS = {
-    "cross-dataset": published.ELEVEN - {"imagenet"},
-    "domain-generalization": {"imagenetv2", "imagenetsketch", "imageneta", "imagenetr"},
-}
-
-
-def _is_of(row: Published, column: str, protocol: str, grid: Grid) -> bool:
-    if protocol == "few-shot":
-        place = published.place_of(str(grid.facts["block"]))
+def _is_of(row: Published, column: str, protocol: str, block: Block, grid: Grid) -> bool:
+    if protocol == FEW_SHOT:
+        parts = {published.place_of(name) for name in block.datasets}
+        average = block.datasets and parts == AVERAGED_TARGETS[protocol]
+        place = published.AVERAGE if average else published.place_of(block.name)
         return row.place == place and column == plural_shots(row.shots)
     if not column.startswith(AVERAGE):
         return row.place == published.place_of(column)
-    targets = {published.place_of(name) for name in grid.columns} - {"imagenet"}
-    targets = {name for name in targets if not name.startswith(AVERAGE.lower())}
+    names = (name for name in grid.columns if name not in (block.source, column))
+    targets = {published.place_of(name) for name in names}
     return row.place == published.AVERAGE and targets == AVERAGED_TARGETS[protocol]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports import paired, published
+from reports.beside import against_published, delta_notes, nothing_to_show, pair_notes
 from reports.collect import Method
 from reports.grid import Cell, Document, Grid, Row
 from reports.labels import labels
@@ -29,8 +30,6 @@ COST_FOOTNOTE = (
     "Seconds a step: the median over a training's optimisation steps, without loading, mean over "
     "seeds. Peak memory: of the training process, or of the GPU."
 )
-
-ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
     if report.blocks:
         footnote = FOOTNOTE.format(HM_KINDS[options.harmonic])
         notes.append(f"{footnote} {COST_FOOTNOTE}" if options.cost else footnote)
-        notes += [paired.NOTE] if options.pair else []
         notes += _published_notes(theirs, options) + delta_notes(options.baseline, grids)
+        notes += pair_notes(options.pair, grids) + _device_notes(report)
     return Document(title, tuple(grids), (*notes, *report.notes), report.left_out)
 
 
@@ -162,6 +161,18 @@ def _published_beside(block: Block, report: Report, rows: Sequence[Published]) -
     return published.of_data_set(rows, block.dataset, others)
 
 
+def _device_notes(report: Report) -> list[str]:
+    devices = sorted(
+        {name for block in report.blocks for row in block.rows for name in row.cost.devices}
+    )
+    if len(devices) < 2:
+        return []
+    return [
+        f"Seconds and memory are of several devices ({'; '.join(devices)}) and left out where one "
+        "row has several: `python -m reports cost` keeps devices apart."
+    ]
+
+
 def _published_row(row: Published, options: Options) -> Row:
     cells = [row.entry(column) for column in ("base", "new", "hm")]
     return row.row([str(row.shots), *cells, "", "", *([""] * (2 * options.cost))])
@@ -176,51 +187,3 @@ def _published_notes(shown: Sequence[Published], options: Options) -> list[str]:
     other = published.harmonic_means_of_other_kind(shown, kind)
     more = f" The published average HM of {', '.join(other)} is formed in the other way."
     return [published.NOTE + (more if other else "")]
-
-
-def nothing_to_show() -> str:
-    """Why --published had no effect."""
-    return (
-        f"No published number stands beside these: there are some for {published.BACKBONE} on the "
-        "eleven data sets and ImageNet's variants only."
-    )
-
-
-def delta_notes(baseline: str, grids: Iterable[Grid]) -> list[str]:
-    """What the numbers in parentheses are, or that there is no such row."""
-    if not baseline:
-        return []
-    rows = {row.label for grid in grids for row in grid.rows}
-    if baseline in rows:
-        return [f"In parentheses: the difference to {baseline}, in points."]
-    return [f"No row is called {baseline!r}, so there are no differences to it."]
-
-
-def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
-    """Each trainer that has published numbers in the grid beside them; None if there is none."""
-    theirs = {(row.facts["trainer"], row.facts["shots"]): row for row in grid.rows if row.published}
-    rows = []
-    for row in grid.rows:
-        trainer, shots = row.facts.get("trainer"), row.facts.get("shots") or published.SHOTS
-        other = theirs.get((ZERO_SHOT_NAMES.get(trainer, trainer), shots))
-        if row.published or other is None:
-            continue
-        for column in columns:
-            index = grid.columns.index(column)
-            ours, published_cell = row.entries[index], other.entries[index]
-            if isinstance(ours, Cell) and isinstance(published_cell, Cell):
-                rows.append(_comparison(f"{row.label}, {column}", ours, published_cell))
-    headers = ("Ours", "Published", "Difference", "By the published spread")
-    title = f"{grid.title}: ours against published"
-    return Grid(title, headers, tuple(rows), corner="What") if rows else None
-
-
-def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:
-    difference = f"{ours.value - theirs.value:+.2f}"
-    texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
-    texts[0] += f" (n={len(ours.seeds)})"
-    return Row(label, (*texts, difference, published.verdict(ours, theirs)))
-
-
-def _spread(cell: Cell) -> str:
-    return "" if cell.std is None or len(cell.seeds) == 1 else f" \u00b1 {cell.std:.2f}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 SCHEMA = 1
 SUBSETS = ("base", "new", "all")
+LARGEST = 2**53  # an integer that a float holds
 RESULT_NAME = "result.json"
 # Keys of the config that say where, how fast, or what a column of the tables says already.
 NOT_SETTINGS = (
@@ -110,18 +112,36 @@ def collect_runs(folder: Path) -> tuple[list[Run], list[LeftOut]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"No folder {folder}. Give the folder that the runs wrote into.")
     runs, left_out = [], []
-    for path in sorted(folder.rglob(RESULT_NAME)):
+    for path in _result_files(folder):
         name = path.relative_to(folder).as_posix()
+        shown = name.encode("utf-8", "backslashreplace").decode()
         try:
+            if shown != name:
+                raise ValueError("its path is not valid UTF-8; rename it")
             runs.append(read_run(path, name=name))
         except (OSError, ValueError) as error:
-            left_out.append(LeftOut(name, str(error)))
+            left_out.append(LeftOut(shown, str(error)))
     if not runs and not left_out:
         raise FileNotFoundError(
             f"No {RESULT_NAME} in {folder} or below it. Each finished run writes one; "
             "give the folder that the runs wrote into."
         )
     return runs, left_out
+
+
+def _result_files(folder: Path) -> list[Path]:
+    """Also behind links to folders, each folder once."""
+    found, visited = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders.sort()
+        if RESULT_NAME in (*files, *folders):
+            found.append(Path(place, RESULT_NAME))
+    return sorted(found)
 
 
 def read_run(path: Path, *, name: str | None = None) -> Run:
@@ -146,7 +166,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         recipe=_field(data, "recipe", str),
         dataset=_field(data, "dataset", str),
         backbone=_field(data, "backbone", str),
-        weights=_field(data, "weights_sha256", str),
+        weights=_weights(data),
         shots=_field(data, "shots", int),
         seed=_field(data, "seed", int),
         subset=_subset(data),
@@ -171,7 +191,17 @@ def _field(data: dict, name: str, kind: type):
     # bool is a subclass of int, but `true` is no seed.
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f"{name} must be of type {kind.__name__}; got {value!r}")
+    if kind is int and abs(value) > LARGEST:
+        raise ValueError(f"{name} must be at most {LARGEST}; it has {len(str(value))} digits")
+    if kind is str and value != value.encode("utf-8", "ignore").decode():
+        raise ValueError(f"{name} must be text in UTF-8; got {value!r}")
     return value
+
+
+def _weights(data: dict) -> str:
+    if "weights_sha256" not in data:
+        raise ValueError("weights_sha256 is missing")
+    return _text(data, "weights_sha256")
 
 
 def _subset(data: dict) -> str:
@@ -188,12 +218,18 @@ def _check_counts(data: dict) -> None:
         _field(entry, "name", str)
         for name in ("label", "total", "correct"):
             _field(entry, name, int)
+    if not all(isinstance(word, str) for word in _list(data, "command")):
+        raise ValueError(f"command must hold words; got {data['command']!r}")
     known = {entry["label"] for entry in _list(data, "per_class")}
     for entry in _list(data, "confused"):
-        if not (isinstance(entry, list) and len(entry) == 3 and {*entry[:2]} <= known):
+        if not (_are_counts(entry) and len(entry) == 3 and {*entry[:2]} <= known):
             raise ValueError(
                 f"confused must hold [label, prediction, images] of known labels; got {entry!r}"
             )
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, list) and all(type(x) is int and 0 <= x <= LARGEST for x in value)
 
 
 def _list(data: dict, name: str) -> list:
@@ -201,7 +237,11 @@ def _list(data: dict, name: str) -> list:
 
 
 def _accuracy(data: dict) -> float:
-    value = _field(data, "metrics", dict).get("accuracy")
+    metrics = _field(data, "metrics", dict)
+    for name, other in metrics.items():
+        if name != "accuracy" and not _is_finite(other):
+            raise ValueError(f"metrics.{name} must be a number; got {other!r}")
+    value = metrics.get("accuracy")
     if not _is_finite(value) or not 0 <= value <= 100:
         raise ValueError(f"metrics.accuracy must be a number from 0 to 100; got {value!r}")
     return float(value)
@@ -265,7 +305,7 @@ def _commit(data: dict) -> str:
 def _is_finite(value: object) -> bool:
     # Python's JSON reader takes NaN and Infinity; a table must not.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    return is_number and abs(value) <= LARGEST and math.isfinite(value)
 
 
 def _trained_on(data: dict) -> tuple[str, str] | None:

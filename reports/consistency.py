@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from reports.collect import Method, Run
+from reports.collect import LeftOut, Method, Run
+
+
+def the_same(runs: Sequence[Run]) -> Run | None:
+    """The run, where there is one, or one of several that are the very same result.
+
+    Two protocols may share a training and its test. None where results differ: neither is chosen.
+    """
+    facts = {(run.method, run.accuracy, run.shot_list, run.trained_on, run.weights) for run in runs}
+    return runs[0] if len(facts) == 1 else None
+
+
+def duplicates(runs: Sequence[Run]) -> list[LeftOut]:
+    """The reason why none of `runs`, which are for one cell and seed, is chosen."""
+    others = {run.path: [x.path for x in runs if x is not run] for run in runs}
+    return [
+        LeftOut(path, f"duplicate: the same cell as {', '.join(paths)}; keep one")
+        for path, paths in others.items()
+    ]
 
 
 def notes_on_commits(methods: Iterable[Method]) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports import published
-from reports.collect import LeftOut, Run
-from reports.consistency import notes_on_commits
+from reports.collect import LeftOut, Method, Run
+from reports.consistency import duplicates, notes_on_commits, the_same
 from reports.grid import Cell, Document, Grid, Row
 from reports.labels import labels
 from reports.statistics import Cost, Estimate
@@ -44,6 +44,7 @@ class CostRow:
     """One method: accuracy over its seeds, and what they took together."""
 
     label: str
+    method: Method
     accuracy: Estimate
     seeds: tuple[int, ...]
     cost: Cost
@@ -55,6 +56,7 @@ class CostBlock:
 
     title: str
     rows: tuple[CostRow, ...]
+    facts: dict[str, object]
 
 
 def cost_blocks(runs: Iterable[Run]) -> tuple[list[CostBlock], list[LeftOut]]:
@@ -78,20 +80,31 @@ def cost_blocks(runs: Iterable[Run]) -> tuple[list[CostBlock], list[LeftOut]]:
             for label in sorted(rows, key=lambda label: list(names.values()).index(label))
             if (row := _row(label, rows[label], left))
         ]
+        facts = {
+            "dataset": dataset,
+            "classes": subset,
+            "backbone": backbone,
+            "weights_sha256": weights,
+            "device": device,
+        }
         if found:
-            blocks.append(CostBlock(title, tuple(found)))
+            blocks.append(CostBlock(title, tuple(found), facts))
     return blocks, left
 
 
 def _row(label: str, by_seed: dict[int, list[Run]], left: list[LeftOut]) -> CostRow | None:
-    single = {seed: runs[0] for seed, runs in sorted(by_seed.items()) if len(runs) == 1}
-    for runs in (runs for runs in by_seed.values() if len(runs) > 1):
-        names = ", ".join(run.path for run in runs)
-        left += [LeftOut(run.path, f"duplicate: the same cell as {names}") for run in runs]
+    single = {}
+    for seed, runs in sorted(by_seed.items()):
+        chosen = the_same(runs)
+        if chosen:
+            single[seed] = chosen
+        else:
+            left += duplicates(runs)
     if not single:
         return None
     accuracy = Estimate.of([run.accuracy for run in single.values()])
-    return CostRow(label, accuracy, tuple(single), Cost.joint(map(Cost.of, single.values())))
+    cost = Cost.joint(map(Cost.of, single.values()))
+    return CostRow(label, next(iter(single.values())).method, accuracy, tuple(single), cost)
 
 
 def document(
@@ -99,12 +112,15 @@ def document(
 ) -> Document:
     """A table for each block; `beside` ("CoOp,MaPLe" or "all") adds the published figures."""
     blocks, left = cost_blocks(runs)
-    grids = [Grid(block.title, COLUMNS, tuple(map(_written, block.rows))) for block in blocks]
+    grids = [
+        Grid(block.title, COLUMNS, tuple(map(_written, block.rows)), facts=block.facts)
+        for block in blocks
+    ]
     notes = [FOOTNOTE] if grids else []
     notes += notes_on_commits(run.method for run in runs if run.step_sec is not None)
     if beside:
         grids.append(_published(beside))
-    return Document(title, tuple(grids), tuple(notes), tuple(sorted([*left_out, *left])))
+    return Document(title, tuple(grids), tuple(notes), tuple(sorted({*left_out, *left})))
 
 
 def _written(row: CostRow) -> Row:
@@ -119,7 +135,9 @@ def _written(row: CostRow) -> Row:
         "" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e6:,.0f}",
         str(len(row.seeds)),
     )
-    return Row(row.label, entries)
+    method = row.method
+    facts = {"trainer": method.trainer, "recipe": method.recipe, "shots": method.shots}
+    return Row(row.label, entries, facts | {"commit": method.commit})
 
 
 def _published(words: str) -> Grid:

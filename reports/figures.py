@@ -39,6 +39,8 @@ def few_shot(grids: Sequence[Grid], *, title: str) -> Figure:
                 for column, entry in zip(table.columns, row.entries, strict=True)
                 if column in shots and isinstance(entry, Cell)
             ]
+            if not points:
+                continue
             line = "--" if row.published else "-"
             bars = axes.errorbar(
                 *np.array(points).T, capsize=2, linestyle=line, **MARKER, **styles[row.label]
@@ -50,7 +52,7 @@ def few_shot(grids: Sequence[Grid], *, title: str) -> Figure:
         axes.xaxis.set_major_formatter("{x:.0f}")
         widen(axes)
         _name(axes, table.title, "shots (images a class)", "accuracy (%)")
-    legend(figure, {label: handles[label] for label in styles})
+    legend(figure, {label: handles[label] for label in styles if label in handles})
     return figure
 
 
@@ -73,7 +75,7 @@ def harmonic_bars(report: Report, *, title: str, kind: str = "averages") -> Figu
             )  # fmt: skip
             lowest = min(lowest, estimate.value - estimate.std)
     # Differences of points are what is read: the axis starts below the lowest bar and says so.
-    axes.set_ylim(bottom=max(0.0, 10 * math.floor(lowest / 10)))
+    axes.set_ylim(bottom=max(0.0, 10 * (math.ceil(lowest / 10) - 1)))
     axes.set_xticks(range(len(report.blocks)), headings(report.blocks), rotation=20, ha="right")
     _name(axes, title, "", "harmonic mean (%)")
     legend(figure, {label: handles[label] for label in styles})

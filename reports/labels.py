@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -26,7 +27,7 @@ def _details(method: Method, siblings: list[Method]) -> str:
     def differs(name: str, among: list[Method]) -> bool:
         return len({getattr(other, name) for other in among}) > 1
 
-    details = [method.recipe] if differs("recipe", siblings) else []
+    details = [method.recipe or "no recipe"] if differs("recipe", siblings) else []
     details += [plural_shots(method.shots)] if differs("shots", siblings) else []
     # Another recipe has other settings, and its name says so.
     alike = [x for x in siblings if (x.recipe, x.shots) == (method.recipe, method.shots)]
@@ -43,13 +44,15 @@ def _settings(method: Method, siblings: list[Method]) -> str:
     keys = sorted({key for settings in every for key in settings})
     keys = [key for key in keys if len({settings.get(key) for settings in every}) > 1]
     words = [f"{key.removeprefix('TRAINER.')} {own.get(key, 'absent')}" for key in keys]
-    more = [f"{len(words) - MANY_SETTINGS} more"] if len(words) > MANY_SETTINGS else []
-    return ", ".join(words[:MANY_SETTINGS] + more)
+    if len(words) > MANY_SETTINGS:
+        digest = hashlib.sha256(repr(method.settings).encode()).hexdigest()[:6]
+        words[MANY_SETTINGS:] = [f"{len(words) - MANY_SETTINGS} more: {digest}"]
+    return ", ".join(words)
 
 
 def plural_shots(count: int) -> str:
-    """1 shot, 2 shots."""
-    return f"{count} shot" if count == 1 else f"{count} shots"
+    """1 shot, 2 shots; all images where the number is not limited (-1)."""
+    return "all images" if count < 1 else f"{count} shot{'s' * (count > 1)}"
 
 
 def trainer_order(name: str) -> tuple[int, str, str]:

@@ -119,7 +119,7 @@ def result_of(text: str) -> dict:
         "recipe": PurePosixPath(settings.get("config_file", "").replace("\\", "/")).stem,
         "backbone": _need(settings, "MODEL.BACKBONE.NAME"),
         "weights_sha256": "",
-        "shots": int(settings.get("DATASET.NUM_SHOTS", "-1")),
+        "shots": _shots(settings, model_dir),
         "seed": int(seed if seed != "-1" else _seed_of(settings.get("OUTPUT_DIR", "")) or "-1"),
         "subset": subset,
         "split": settings.get("TEST.SPLIT", "test"),
@@ -137,6 +137,13 @@ def _need(settings: dict[str, str], key: str) -> str:
     if not settings.get(key):
         raise ValueError(f"the log does not say {key}: its '** Config **' block is missing or cut")
     return settings[key]
+
+
+def _shots(settings: dict[str, str], model_dir: str) -> int:
+    """Of the training; evaluations of other data sets leave it to the folder's name."""
+    shots = int(settings.get("DATASET.NUM_SHOTS", "-1"))
+    match = re.search(r"(\d+)shots|shots_(\d+)", model_dir)
+    return int(match[1] or match[2]) if shots < 1 and match else shots
 
 
 def _seed_of(folder: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable
 from typing import BinaryIO
 
@@ -33,9 +34,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 NUM_COLUMNS = 4
 PANEL_INCH = 3.4
 LEGEND_INCH = 1.6
+LEGEND_LETTERS = 28  # of a line
 TITLE_INCH = 0.3
 MIN_SPAN_PERCENT = 4.0  # so that a difference of noise does not fill the panel
 GREY = "0.5"
+# Labels hold what a config says, which is no formula.
+matplotlib.rcParams["text.parse_math"] = False
 LINE_STYLE = {"color": GREY, "linewidth": 0.7, "linestyle": (0, (4, 3))}
 
 
@@ -94,8 +98,9 @@ def widen(axes: Axes) -> None:
 def legend(figure: Figure, entries: dict) -> None:
     """Outside the panels, where it can hide no point."""
     figure.legend(
-        entries.values(), entries.keys(), loc="outside right center", frameon=False, fontsize=9
-    )
+        entries.values(), [textwrap.fill(name, LEGEND_LETTERS) for name in entries],
+        loc="outside right center", frameon=False, fontsize=9,
+    )  # fmt: skip
 
 
 def save(figure: Figure, file: BinaryIO, *, suffix: str) -> None:

@@ -33,9 +33,10 @@ FILES = {
 # The words of inconsistencies.csv that mean another column than base or new.
 HARMONIC_WORDS = ("hm",)
 NOTE = (
-    f"{PUBLISHED} published, not run here ({BACKBONE}); the source of each row is in the CSV and "
-    f"in reports/published/. {NOT_RECOMPUTED} does not follow from the published cells that it is "
-    "an average or a harmonic mean of."
+    f"{PUBLISHED} published, not run here ({BACKBONE}, {SHOTS} shots where none are named); the "
+    "source of each row is in the CSV and in reports/published/. "
+    f"{NOT_RECOMPUTED} does not follow from the published cells that it is an average or a "
+    "harmonic mean of."
 )
 
 
@@ -62,9 +63,11 @@ class Published:
         mark = PUBLISHED + (NOT_RECOMPUTED if column in self.wrong else "")
         return Cell(self.values[column], self.stds.get(column), mark=mark)
 
-    def row(self, entries: Sequence[Cell | str], **facts: object) -> Row:
-        """A row of these entries."""
-        facts |= {"trainer": self.method, "shots": self.shots, "source": self.source}
+    def row(self, entries: Sequence[Cell | str], *, shots: bool = True) -> Row:
+        """A row of these entries; without `shots` if they are of several numbers of shots."""
+        facts: dict[str, object] = {"trainer": self.method, "source": self.source}
+        if shots:
+            facts["shots"] = self.shots
         return Row(f"{self.method} {PUBLISHED}", tuple(entries), facts)
 
 

@@ -42,7 +42,12 @@ class Style:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"([&%$#_{}])", r"\\\1", text)
+    return re.sub(
+        r"[\\&%$#_{}~^]", lambda match: LATEX_ESCAPES.get(match[0], f"\\{match[0]}"), text
+    )
+
+
+LATEX_ESCAPES = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 
 
 MARKDOWN = Style("pipe", "**{}**", "<u>{}</u>", lambda text: text.replace("|", "\\|"), {})
@@ -142,7 +147,8 @@ def to_csv(document: Document) -> str:
         for row in grid.rows:
             for column, entry in zip(grid.columns, row.entries, strict=True):
                 if isinstance(entry, Cell):
-                    values = {"value": entry.value, "std": entry.std, "mark": entry.mark}
+                    std = "" if len(entry.seeds) == 1 else entry.std
+                    values = {"value": entry.value, "std": std, "mark": entry.mark}
                     values["seeds"] = " ".join(map(str, entry.seeds))
                 elif entry:
                     values = {"value": entry}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +20,7 @@ from reports.grid import Document
 from reports.training import histories
 
 SUFFIXES = ("png", "svg")
+NAME_LETTERS = 80
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,22 @@ PLAIN = argparse.Namespace(
 
 def training(folder: Path, runs: Sequence[Run], left_out: Sequence[LeftOut], title: str) -> Made:
     """One figure for each data set and subset of classes that was trained on."""
-    found = histories(folder, runs)
+    found, twins = histories(folder, runs)
     groups = sorted({history.group for history in found})
     drawn = {}
     for group in groups:
-        part = "-" + group.removesuffix(" classes").replace(", ", "-")
+        part = "-" + _file_name(group)
         own = [history for history in found if history.group == group]
         drawn[part] = figures.training(own, title=f"{title}: {group}")
-    return Made(Document(title, (), (), tuple(left_out)), drawn)
+    return Made(Document(title, (), (), (*left_out, *twins)), drawn)
+
+
+def _file_name(group: str) -> str:
+    """Of a group of trainings: letters, digits, dots; shortened names stay different."""
+    name = re.sub(r"[^\w.]+", "-", group.replace(" classes", "")).strip("-.")
+    if len(name) <= NAME_LETTERS:
+        return name
+    return f"{name[:NAME_LETTERS]}-{hashlib.sha256(group.encode()).hexdigest()[:6]}"
 
 
 def page(
@@ -122,15 +133,20 @@ def page(
     left_out: Sequence[LeftOut],
     notes: Sequence[str],
     title: str,
-) -> str:
-    """The page with every report that has results, the training curves, and all runs."""
-    sections = []
+) -> tuple[str, list[LeftOut]]:
+    """The page with every report that has results, the training curves, and all runs.
+
+    Returns:
+        The page, and all files that are left out of one of its tables.
+    """
+    sections, left = [], set(left_out)
     for report in REPORTS.values():
         options = argparse.Namespace(**vars(PLAIN), title=report.title)
         made = report.make(runs, (), options)
+        left |= set(made.document.left_out)
         if made.document.grids:
             sections.append((made.document, list(made.figures.values())))
     curves = training(folder, runs, (), "Training")
     if curves.figures:
         sections.append((curves.document, list(curves.figures.values())))
-    return html_page.render(title, sections, folder, runs, left_out, notes)
+    return html_page.render(title, sections, folder, runs, left_out, notes), sorted(left)

@@ -29,12 +29,14 @@ class Cost:
         step_sec: mean seconds of an optimisation step; None where nothing was trained.
         memory_bytes: highest memory use; None if not known.
         train_sec: mean seconds of a training.
+        devices: where; seconds and memory of several are not averaged, but None.
     """
 
     parameters: tuple[int, int] | None
     step_sec: float | None = None
     memory_bytes: int | None = None
     train_sec: float | None = None
+    devices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run) -> Cost:
@@ -42,19 +44,25 @@ class Cost:
         count = run.trained_parameters
         parameters = None if count is None else (count, count)
         seconds = None if run.is_zero_shot else run.train_sec
-        return cls(parameters, run.step_sec, run.peak_memory_bytes, seconds)
+        devices = () if run.is_zero_shot else (run.device or "not recorded",)
+        return cls(parameters, run.step_sec, run.peak_memory_bytes, seconds, devices)
 
     @classmethod
     def joint(cls, costs: Iterable[Cost]) -> Cost:
         """Of several trainings: extremes of parameters and memory, means of seconds."""
         costs = list(costs)
         counts = [count for cost in costs for count in cost.parameters or ()]
+        devices = tuple(sorted({device for cost in costs for device in cost.devices}))
+        parameters = (min(counts), max(counts)) if counts else None
+        if len(devices) > 1:
+            return cls(parameters, devices=devices)
         memory = [cost.memory_bytes for cost in costs if cost.memory_bytes is not None]
         return cls(
-            parameters=(min(counts), max(counts)) if counts else None,
+            parameters=parameters,
             step_sec=_mean([cost.step_sec for cost in costs]),
             memory_bytes=max(memory, default=None),
             train_sec=_mean([cost.train_sec for cost in costs]),
+            devices=devices,
         )
 
 
@@ -171,10 +179,13 @@ def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
     cells: dict[tuple, dict[str, list[Run]]] = defaultdict(lambda: {"base": [], "new": []})
     left_out = []
     for run in sorted(runs, key=lambda run: run.path):
-        if run.split == "test":
-            cells[_identity(run)][run.subset].append(run)
-        else:
+        if run.split != "test":
             left_out.append(LeftOut(run.path, f"split must be test; got {run.split!r}"))
+        elif run.trained_on not in (None, (run.dataset, "base")):
+            source = "{}, {} classes".format(*run.trained_on)
+            left_out.append(LeftOut(run.path, f"trained on {source}, not on its own base classes"))
+        else:
+            cells[_identity(run)][run.subset].append(run)
     pairs = []
     for identity, cell in sorted(cells.items()):
         if len(cell["base"]) == len(cell["new"]) == 1:

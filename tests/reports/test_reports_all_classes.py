@@ -224,3 +224,91 @@ def test_paired_rows_leave_out_the_source(write, tmp_path):
     # 2, 2, 4 and 0.
     assert paired.cell("Accuracy", "Mean difference") == "+2.00"
     assert paired.cell("Accuracy", "Pairs") == "4"
+
+
+def test_the_source_is_no_target_even_if_only_zero_shot_has_it(write, tmp_path):
+    write("ZeroshotCLIP", "ImageNet", 100.0, source=None)
+    write("ZeroshotCLIP", "Food101", 50.0, source=None)
+    write("ZeroshotCLIP", "DTD", 1.0, source=None)  # no tuned run is tested on it
+    (alone,), _ = tables(tmp_path, "cross-dataset")
+    assert alone.cell("ZeroshotCLIP", "Average of 2").value == 25.5
+    write("CoOp", "Food101", 60.0)
+    (table,), _ = tables(tmp_path, "cross-dataset")
+    assert table.columns == ("ImageNet", "Food101", "Average of 1", "Seeds")
+    assert [table.cell(row, "Average of 1").value for row in rows(table)] == [50.0, 60.0]
+
+
+def test_a_published_average_is_of_just_its_targets(write, tmp_path):
+    names = ("Caltech101", "OxfordPets", "StanfordCars", "OxfordFlowers", "Food101",
+             "FGVCAircraft", "SUN397", "DescribableTextures", "EuroSAT", "UCF101")  # fmt: skip
+    for dataset in names:
+        write("CoOp", dataset, 60.0, backbone="ViT-B/16")
+    beside = published.choose("cross-dataset", "CoOp")
+    (table, _), _ = tables(tmp_path, "cross-dataset", beside=beside)
+    assert table.cell("CoOp \u2020", "Average of 10").value == 63.88
+    write("CoOp", "Birds", 60.0, backbone="ViT-B/16")
+    (table, _), _ = tables(tmp_path, "cross-dataset", beside=beside)
+    assert table.cell("CoOp \u2020", "Average of 11") == ""
+
+
+def test_published_few_shot_numbers_by_shots_and_their_average(write, tmp_path):
+    for shots in (1, 16):
+        write("CoOp", "Caltech101", 90.0, source="Caltech101", shots=shots, backbone="ViT-B/16")
+    beside = published.choose("few-shot", "CoOp,PLOT++")
+    (table, against), _ = tables(tmp_path, "few-shot", beside=beside)
+    theirs = [x for x in beside if (x.method, x.place) == ("PLOT++", "caltech101")]
+    found = {x.shots: x.values["accuracy"] for x in theirs}
+    assert table.cell("PLOT++ \u2020", "1 shot").value == found[1] == 94.34
+    assert table.cell("PLOT++ \u2020", "16 shots").value == found[16]
+    assert any(row.label.startswith("CoOp, 1") for row in against.rows)
+
+
+def test_a_source_of_other_settings_is_named(write, tmp_path):
+    write("CoOp", "ImageNet", 70.0, recipe="other")
+    write("CoOp", "Food101", 60.0)
+    (table,), left = tables(tmp_path, "cross-dataset")
+    assert table.columns == ("Food101", "Average of 1", "Seeds")
+    assert left[0].reason.startswith("no test on another data set has its recipe")
+
+
+def test_tuned_on_another_source_it_is_no_domain_generalisation(write, tmp_path):
+    write("CoOp", "ImageNet", 60.0, source="Caltech101")
+    write("CoOp", "Caltech101", 90.0, source="Caltech101")
+    assert tables(tmp_path, "domain-generalization") == ((), [])
+
+
+def test_paired_rows_use_what_the_table_shows(write, tmp_path):
+    for trainer, shift in (("CoOp", 0.0), ("MaPLe", 1.0)):
+        write(trainer, "Food101", 80.0 + shift, 82.0 + shift)
+        write(trainer, "EuroSAT", 50.0 + shift, 52.0 + shift)
+    write("MaPLe", "Food101", 5.0, folder="again/")
+    (_, paired), left = tables(tmp_path, "cross-dataset", pair=("MaPLe", "CoOp"))
+    assert len(left) == 2
+    assert paired.cell("Accuracy", "Mean difference") == "+1.00"
+    assert paired.cell("Accuracy", "Pairs") == "3 (1 unpaired)"
+
+
+def test_the_same_result_counts_once_only_if_its_images_are_the_same(write, tmp_path):
+    for folder, images in (("a/", "x"), ("b/", "x"), ("c/", "y")):
+        write("CoOp", "Food101", 80.0, folder=folder, shot_list_sha256=images)
+        if folder == "b/":
+            assert tables(tmp_path, "cross-dataset")[1] == []
+    assert len(tables(tmp_path, "cross-dataset")[1]) == 3
+
+
+def test_few_shot_recipes_and_missing_averages_are_noted(write, tmp_path):
+    write("CoOp", "Food101", 30.0, source="Food101", shots=1, recipe="short")
+    write("CoOp", "Food101", 40.0, source="Food101", shots=2, recipe="long")
+    write("CoOp", "EuroSAT", 40.0, source="EuroSAT", shots=2, recipe="long")
+    made = document("few-shot", *collect_runs(tmp_path / "runs"), title="")
+    assert "CoOp: 1 shot: recipe short; 2 shots: recipe long." in made.notes
+    missing = "CoOp, 1 shot, seed 1: not in the average, it has no result on EuroSAT."
+    assert missing in made.notes
+    lines = csv.DictReader(io.StringIO(to_csv(made)))
+    assert {line["recipe"] for line in lines if line["block"] == "Food101"} == {""}
+
+
+def test_all_images_are_a_column_without_a_place_on_the_curve(write, tmp_path):
+    write("CoOp", "Food101", 30.0, source="Food101", shots=-1)
+    assert main(["few-shot", "--output", str(tmp_path / "runs")]) == 0
+    assert "| all images |" in " ".join((tmp_path / "runs/few-shot.md").read_text().split())

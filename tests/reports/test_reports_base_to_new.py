@@ -67,7 +67,9 @@ def test_differences_to_a_row_by_hand(report):
     ]  # fmt: skip
     assert rows["CoOp"][0] == f"**70.00** {PM} 10.00"
     assert "In parentheses: the difference to CoOp, in points." in text
-    assert "No row is called 'KgCoOp'" in to_markdown(report, baseline="KgCoOp")
+    assert "no row is called 'KgCoOp'; there are 'ZeroshotCLIP', 'CoOp'" in to_markdown(
+        report, baseline="KgCoOp"
+    )
 
 
 def test_paired_differences_by_hand(report):
@@ -76,6 +78,7 @@ def test_paired_differences_by_hand(report):
     # Seeds 1 and 2: base 70 - 80, 60 - 60; new 64 - 60, 60 - 40.
     assert found["Base"] == ["-5.00", "-10.00 to +0.00", "1", "2"]
     assert found["New"][0] == "+12.00" and found["New"][2:] == ["0.5", "2"]
+    assert "no row is called 'TCP'; there are" in to_markdown(report, pair=("TCP", "CoOp"))
 
 
 def test_latex_by_hand(report):
@@ -88,10 +91,39 @@ def test_latex_by_hand(report):
     assert lines.count(r"\begin{table}") == 1 and r"\caption{PocketShapes (Pocket)}" in lines
 
 
+def test_settings_beyond_those_that_a_label_holds_still_part_rows(tmp_path, write_pair):
+    for seed, last in ((1, 1), (2, 2)):
+        config = {"OPTIM": {"A": seed, "B": seed, "C": seed, "D": 0, "E": last}}
+        write_pair(f"a{seed}", 70, 50, config=config)
+        write_pair(f"b{seed}", 70, 50, seed=seed, config=config | {"F": {"A": 1}})
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    names = [row[0] for row in table_rows(to_markdown(report))[1:]]
+    assert len(set(names)) == len(names) == 4
+    assert all(name.startswith("CoOp (F.A ") and " more: " in name for name in names)
+
+
+def test_costs_of_several_devices_are_not_averaged(tmp_path, write_pair):
+    write_pair("a", 70, 50, seed=1, device="A")
+    write_pair("b", 70, 50, seed=2, device="B")
+    text = to_markdown(base_to_new(*collect_runs(tmp_path / "runs")), cost=True)
+    assert table_rows(text)[1][-3:] == ["2,048", "", ""]
+    assert "of several devices (A; B)" in text
+
+
+def test_halves_of_another_training_are_left_out(tmp_path, write_result):
+    write_result("a", subset="base", trained_on={"dataset": "PocketShapes", "subset": "all"})
+    write_result("b", subset="new", trained_on={"dataset": "PocketMarks", "subset": "base"})
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    assert [item.reason.split(",")[0] for item in report.left_out] == [
+        "trained on PocketShapes", "trained on PocketMarks"
+    ]  # fmt: skip
+
+
 def test_signs_of_latex_and_html_are_escaped(tmp_path, write_pair):
-    write_pair("a", 70, 50, dataset="50%_<x>")
+    write_pair("a", 70, 50, dataset="50%_<x>", trainer="a\\b^~")
     document = tables.document(base_to_new(*collect_runs(tmp_path / "runs")), title="A & B")
     assert r"\caption{50\%\_<x> (Pocket)}" in to_latex(document)
+    assert r"a\textbackslash{}b\textasciicircum{}\textasciitilde{}" in to_latex(document)
     assert "<h3>50%_&lt;x&gt; (Pocket)</h3>" in to_html(document)
     assert "<h2>A &amp; B</h2>" in to_html(document)
 

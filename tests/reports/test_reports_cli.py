@@ -89,3 +89,55 @@ def test_help_of_the_module():
     command = [sys.executable, "-m", "reports", "base2new", "--help"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0 and "--strict" in done.stdout
+
+
+def test_a_target_that_is_a_file_is_one_message(tmp_path, write_pair, capsys):
+    write_pair("a", 70, 50)
+    (tmp_path / "file").write_text("")
+    assert (
+        main(["base2new", "--output", str(tmp_path / "runs"), "--to", str(tmp_path / "file")]) == 2
+    )
+    assert "error: " in capsys.readouterr().err
+
+
+def test_names_are_no_formulas(tmp_path, write_pair):
+    write_pair("a", 70, 50, trainer="A $x^{$ b")
+    assert main(["base2new", "--output", str(tmp_path / "runs")]) == 0
+
+
+def test_csv_leaves_remarks_to_the_terminal(tmp_path, write_pair, write_result, capsys):
+    write_pair("a", 70, 50)
+    write_result("b", seed=2)
+    assert main(["base2new", "--output", str(tmp_path / "runs"), "--format", "csv"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("table,row,column,value") and "Left out" not in captured.out
+    assert "- `b/result.json`: base without new" in captured.err
+
+
+def test_trainers_alone_and_commits_joined(tmp_path, write_pair, capsys):
+    for seed, commit in ((1, "a" * 40), (2, "b" * 40)):
+        git = {"commit": commit, "dirty": False}
+        write_pair(f"c{seed}", 70, 50, seed=seed, git=git)
+        write_pair(f"k{seed}", 70, 50, seed=seed, git=git, trainer="KgCoOp")
+    command = ["base2new", "--output", str(tmp_path / "runs"), "--trainers", "CoOp"]
+    assert main([*command, "--any-commit"]) == 0
+    text = capsys.readouterr().out
+    assert "KgCoOp" not in text and "| CoOp      |      16 | 70.00 \u00b1 0.00" in text
+    assert main([*command[:-1], "TCP"]) == 2
+    assert "no result of 'TCP'; there are some of ['CoOp', 'KgCoOp']" in capsys.readouterr().err
+
+
+def test_files_of_odd_data_sets_stay_in_the_folder(tmp_path, write_result, capsys):
+    write_result("a", dataset="../" + "x" * 300)
+    (tmp_path / "runs/a/log.txt").write_text("epoch [1/1] mean loss 1.0 note (x y)\n")
+    assert main(["training", "--output", str(tmp_path / "runs")]) == 0
+    (name,) = capsys.readouterr().out.split()
+    assert name.startswith(f"{tmp_path}/runs/training-x") and len(name.split("/")[-1]) < 120
+
+
+def test_the_page_is_strict_about_duplicates(tmp_path, write_pair):
+    write_pair("a", 70, 50)
+    command = ["html", "--output", str(tmp_path / "runs"), "--strict"]
+    assert main(command) == 0
+    write_pair("b", 71, 50)
+    assert main(command) == 1

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from reports.collect import LeftOut, collect_runs, read_run
@@ -39,6 +41,22 @@ def test_order_is_that_of_the_paths(tmp_path, write_result):
         ({"accuracy": True}, "metrics.accuracy must be a number from 0 to 100; got True"),
         ({"weights_sha256": None}, "weights_sha256 is missing"),
         ({"step_sec": float("nan")}, "step_sec must be a number of seconds; got nan"),
+        ({"step_sec": 10**400}, f"step_sec must be a number of seconds; got {10**400}"),
+        (
+            {"peak_memory_bytes": 10**400},
+            f"peak_memory_bytes must be at most {2**53}; it has 401 digits",
+        ),
+        (
+            {"confused": [[[1], 0, 3]]},
+            "confused must hold [label, prediction, images] of known labels; got [[1], 0, 3]",
+        ),
+        ({"command": 3}, "command must be of type list; got 3"),
+        ({"command": [3]}, "command must hold words; got [3]"),
+        ({"trainer": "\ud800"}, "trainer must be text in UTF-8; got '\\ud800'"),
+        (
+            {"metrics": {"accuracy": 5.0, "macro_f1": "x"}},
+            "metrics.macro_f1 must be a number; got 'x'",
+        ),
         ({"step_sec": "fast"}, "step_sec must be a number of seconds; got 'fast'"),
     ],
 )
@@ -84,3 +102,20 @@ def test_nothing_to_read_is_an_error(tmp_path):
 def test_a_single_file_is_called_by_its_path(write_result):
     path = write_result("a")
     assert read_run(path).path == str(path)
+
+
+def test_linked_folders_are_searched_once(tmp_path, write_result):
+    write_result("a")
+    other = tmp_path / "other"
+    (tmp_path / "runs/a").rename(other)
+    (tmp_path / "runs/link").symlink_to(other)
+    (other / "back").symlink_to(tmp_path / "runs")
+    runs, left_out = collect_runs(tmp_path / "runs")
+    assert [run.path for run in runs] == ["link/result.json"] and left_out == []
+
+
+def test_a_path_that_is_no_text_is_named(tmp_path, write_result):
+    path = write_result("a")
+    os.rename(os.fsencode(path.parent), os.fsencode(tmp_path / "runs") + b"/b\xff")
+    _, (left,) = collect_runs(tmp_path / "runs")
+    assert left == LeftOut("b\\udcff/result.json", "its path is not valid UTF-8; rename it")

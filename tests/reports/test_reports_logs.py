@@ -90,6 +90,11 @@ def test_the_content_of_a_result():
 def test_what_an_evaluation_was_trained_on_is_in_its_folder():
     log = make_log(60, eval_only=True, subset="all", model_dir="output/imagenet/MaPLe/vit/seed1")
     assert result_of(log)["trained_on"] == {"dataset": "ImageNet", "subset": "all"}
+    folder = "output/imagenet/MaPLe/vit_16shots/seed1"
+    text = make_log(60, eval_only=True, subset="all", model_dir=folder).replace(
+        "SHOTS: 16", "SHOTS: -1"
+    )
+    assert result_of(text)["shots"] == 16  # the published scripts do not say it again
     folder = "output/base2new/train_base/oxford_pets/shots_16/MaPLe/vit/seed1"
     new = result_of(make_log(60, eval_only=True, subset="new", model_dir=folder))
     assert new["trained_on"] == {"dataset": "OxfordPets", "subset": "base"}

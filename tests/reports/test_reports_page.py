@@ -99,8 +99,9 @@ def test_confusions_by_hand(page):
 
 
 def test_curves_are_those_of_logs_and_tests(folder):
-    (found,) = histories(folder, collect_runs(folder)[0])
-    assert (found.label, found.group) == ("CoOp", "PocketShapes, base classes")
+    ((found,), left) = histories(folder, collect_runs(folder)[0])
+    assert (found.label, found.group) == ("CoOp", "PocketShapes, base classes (Pocket, aaaaaaaa)")
+    assert left == []
     assert found.figures == {
         "loss": [(1, 1.5), (2, 0.9)],
         "mi": [(1, 0.25), (2, 0.6)],
@@ -109,11 +110,22 @@ def test_curves_are_those_of_logs_and_tests(folder):
     }
 
 
+@pytest.mark.parametrize("curve", ['{"points": [1]}', '{"points": [{"base": 5}]}', "[]", "{"])
+def test_a_curve_that_is_none_is_passed_over(folder, curve):
+    (folder / "c/base/curve.json").write_text(curve)
+    ((found,), _) = histories(folder, collect_runs(folder)[0])
+    assert list(found.figures) == ["loss", "mi"]
+
+
 def test_training_draws_every_figure(folder, capsys):
     assert main(["training", "--output", str(folder)]) == 0
     written = capsys.readouterr().out.split()
-    assert [name.rsplit("/", 1)[1] for name in written] == ["training-PocketShapes-base.png"]
-    assert (folder / "training-PocketShapes-base.svg").read_text().startswith("<?xml")
+    assert [name.rsplit("/", 1)[1] for name in written] == [
+        "training-PocketShapes-base-Pocket-aaaaaaaa.png"
+    ]
+    assert (
+        (folder / "training-PocketShapes-base-Pocket-aaaaaaaa.svg").read_text().startswith("<?xml")
+    )
 
 
 @pytest.mark.parametrize(

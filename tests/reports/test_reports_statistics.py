@@ -147,7 +147,7 @@ def test_average_over_data_sets():
     assert (row.base.value, row.base.std) == (55, 5)
     assert (row.new.value, row.new.std) == (40, 0)
     assert row.harmonic.value == pytest.approx(2 * 55 * 40 / 95)
-    assert row.cost == Cost(parameters=(8, 9), step_sec=0.5, memory_bytes=100)
+    assert row.cost == Cost((8, 9), step_sec=0.5, memory_bytes=100, devices=("not recorded",))
     # Of the four: 2BN / (B + N) of (80, 60), (40, 20) and (60, 40), (40, 40), seed by seed.
     first = (9600 / 140 + 1600 / 60) / 2
     second = (48 + 40) / 2

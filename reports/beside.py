@@ -1,0 +1,80 @@
+"""What stands beside a table: a baseline's differences, published numbers, paired comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reports import paired, published
+from reports.grid import Cell, Grid, Row
+
+ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
+
+
+def nothing_to_show() -> str:
+    """Why --published had no effect."""
+    return (
+        f"No published number stands beside these: there are some for {published.BACKBONE} on the "
+        "eleven data sets and ImageNet's variants only."
+    )
+
+
+def delta_notes(baseline: str, grids: Iterable[Grid]) -> list[str]:
+    """What the numbers in parentheses are, or that there is no such row."""
+    if not baseline:
+        return []
+    if baseline in _labels(grids):
+        return [f"In parentheses: the difference to {baseline}, in points."]
+    return [f"--baseline: no row is called {baseline!r}; there are {_known(grids)}."]
+
+
+def pair_notes(pair: Sequence[str], grids: Sequence[Grid]) -> list[str]:
+    """What paired differences are, and which of the two rows is missing."""
+    if not pair:
+        return []
+    missing = [name for name in pair if name not in _labels(grids)]
+    if missing:
+        words = " and ".join(map(repr, missing))
+        return [f"--paired: no row is called {words}; there are {_known(grids)}."]
+    return [paired.NOTE]
+
+
+def _labels(grids: Iterable[Grid]) -> list[str]:
+    rows = (row for grid in grids if grid.corner == Grid.corner for row in grid.rows)
+    return list(dict.fromkeys(row.label for row in rows))
+
+
+def _known(grids: Iterable[Grid]) -> str:
+    return ", ".join(map(repr, _labels(grids)))
+
+
+def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
+    """Each trainer that has published numbers in the grid beside them; None if there is none."""
+    # A few-shot row has no shots of its own: its columns say them.
+    theirs = {(x.facts["trainer"], x.facts.get("shots")): x for x in grid.rows if x.published}
+    rows = []
+    for row in grid.rows:
+        trainer, shots = row.facts.get("trainer"), row.facts.get("shots")
+        if shots == 0:  # nothing was tuned
+            shots = published.SHOTS
+        other = theirs.get((ZERO_SHOT_NAMES.get(trainer, trainer), shots))
+        if row.published or other is None:
+            continue
+        for column in columns:
+            index = grid.columns.index(column)
+            ours, published_cell = row.entries[index], other.entries[index]
+            if isinstance(ours, Cell) and isinstance(published_cell, Cell):
+                rows.append(_comparison(f"{row.label}, {column}", ours, published_cell))
+    headers = ("Ours", "Published", "Difference", "By the published spread")
+    title = f"{grid.title}: ours against published"
+    return Grid(title, headers, tuple(rows), corner="What") if rows else None
+
+
+def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:
+    difference = f"{ours.value - theirs.value:+.2f}"
+    texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
+    texts[0] += f" (n={len(ours.seeds)})"
+    return Row(label, (*texts, difference, published.verdict(ours, theirs)))
+
+
+def _spread(cell: Cell) -> str:
+    return "" if cell.std is None or len(cell.seeds) == 1 else f" \u00b1 {cell.std:.2f}"
