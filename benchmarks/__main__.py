@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--methods", default="", help="of step and protocol, with commas (all)")
     parser.add_argument(
         "--reference-to", type=int, default=100, metavar="C",
-        help="most classes with which text and memory also run the reference path (100)",
+        help="most classes with which text, eval and memory also run the reference path (100)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args(arguments)
@@ -129,7 +129,7 @@ def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[
                 yield _row(f"{name} step, batch {batch}", classes, ratio, note)
         if "eval" in kinds:
             with _quiet():
-                ratio, share = cases.evaluation(model, root, repeats=repeats)
+                ratio, share = cases.evaluation(model, root, repeats=repeats, reference=reference)
             note = f"{100 * share:.1f} % of the bare image encoder's rate"
             yield _row("evaluation, 200 images", classes, ratio, note)
 

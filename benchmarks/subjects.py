@@ -65,11 +65,6 @@ def make_files(root: Path, *, classes: int, tests: int, size: int) -> None:
     (folder / "split.json").write_text(json.dumps({"train": train_x, "val": [], "test": test}))
 
 
-def classes_of(root: Path) -> int:
-    """Number of classes that `make_files` made."""
-    return len(json.loads((root / "random/split.json").read_text())["train"])
-
-
 def weights_file(model: str, folder: Path) -> str:
     """The backbone's name: Pocket, or a file of random weights in another's architecture."""
     if model == "Pocket":
@@ -105,8 +100,6 @@ def make_trainer(
     }  # fmt: skip
     if name in ("CoOp", "KgCoOp", "E2MIM", "CoCoOp"):
         options[f"{node}.CTX_INIT"] = "a photo of a"
-    if name == "CoCoOp":  # 8 images x 100 classes x 77 tokens at once would take 24 GB
-        options[f"{node}.CHUNK"] = str(classes_of(root))
     if model == "Pocket":
         options |= {f"{node}.{key}": "3" for key in POCKET_DEPTHS.get(name, ())}
     argv = [word for pair in options.items() for word in pair]
