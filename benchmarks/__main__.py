@@ -16,12 +16,13 @@ from tabulate import tabulate
 
 from benchmarks import cases, protocol
 from benchmarks.collect import FILES, collect
+from benchmarks.loading import BATCH, BATCHES, PHOTO, loading
 from benchmarks.measure import Ratio, multiply_rate
 from benchmarks.memory import peak_of_step
 from benchmarks.subjects import SIZES, make_files
 from promptkit import manifest
 
-KINDS = ("text", "step", "eval", "memory", "protocol", "collect")
+KINDS = ("text", "step", "eval", "memory", "load", "protocol", "collect")
 HEADERS = (
     "what",
     "classes",
@@ -81,7 +82,10 @@ def all_rows(options: argparse.Namespace, rate: float) -> Iterator[dict]:
     """The rows of all kinds."""
     for classes in map(int, options.classes.split(",")):
         yield from measure(options, classes, rate)
-    if "protocol" in (options.kinds or KINDS):
+    kinds = options.kinds or KINDS
+    if "load" in kinds:
+        yield loading_row(options.model)
+    if "protocol" in kinds:
         methods = options.methods.split(",") if options.methods else protocol.METHODS
         with tempfile.TemporaryDirectory() as folder:
             runs = []
@@ -91,10 +95,23 @@ def all_rows(options: argparse.Namespace, rate: float) -> Iterator[dict]:
                 yield protocol.row(f"base-to-new, {name}", runs[-1:])
             if len(runs) > 1:
                 yield protocol.row("base-to-new, all of these", runs)
-    if "collect" in (options.kinds or KINDS):
+    if "collect" in kinds:
         with tempfile.TemporaryDirectory() as folder:
             ratio = collect(Path(folder), repeats=options.repeats)
         yield _row(f"{FILES:,} result files to a table", 50, ratio)
+
+
+def loading_row(model: str) -> dict:
+    """What an image costs, and how much of the training steps wait for batches."""
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        make_files(Path(folder), classes=BATCH * BATCHES, tests=1, size=SIZES[model])
+        found = loading(model, Path(folder))
+    note = f"decoding {found['decode_ms']:.1f} ms of it; " + ", ".join(
+        f"a step waits {100 * share:.1f} % with {workers} loading processes"
+        for workers, share in found["wait"].items()
+    )
+    ratio = Ratio(found["image_ms"] / 1e3, None, None, None, None)
+    return _row(f"loading one image of {PHOTO[0]} x {PHOTO[1]}", BATCH * BATCHES, ratio, note)
 
 
 def measure(options: argparse.Namespace, classes: int, rate: float) -> Iterator[dict]:

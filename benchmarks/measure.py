@@ -25,7 +25,7 @@ class Ratio:
 
     fast_sec: float
     reference_sec: float | None
-    fast_spread: float
+    fast_spread: float | None
     reference_spread: float | None
     difference: float | None
 

@@ -78,7 +78,13 @@ def weights_file(model: str, folder: Path) -> str:
 
 
 def make_trainer(
-    name: str, model: str, root: Path, *, batch_size: int, encoder: str
+    name: str,
+    model: str,
+    root: Path,
+    *,
+    batch_size: int,
+    encoder: str,
+    opts: tuple[str, ...] = (),
 ) -> PromptTrainer:
     """A trainer with the published defaults, four context tokens and fp32.
 
@@ -88,6 +94,7 @@ def make_trainer(
         root: what `make_files` was given; also holds the weights.
         batch_size: images in a training batch.
         encoder: fast or reference, the text encoder.
+        opts: further KEY VALUE pairs.
     """
     node, size = f"TRAINER.{name.upper()}", SIZES[model]
     options = {
@@ -103,6 +110,6 @@ def make_trainer(
     if model == "Pocket":
         options |= {f"{node}.{key}": "3" for key in POCKET_DEPTHS.get(name, ())}
     argv = [word for pair in options.items() for word in pair]
-    cfg = train.setup_cfg(train.parse_args(argv))
+    cfg = train.setup_cfg(train.parse_args([*argv, *opts]))
     set_random_seed(1)
     return build_trainer(cfg)

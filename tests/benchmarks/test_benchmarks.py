@@ -8,9 +8,10 @@ import torch
 
 from benchmarks.__main__ import main
 from benchmarks.collect import collect
+from benchmarks.loading import BATCH, BATCHES, loading
 from benchmarks.measure import Ratio, compare, median_time, shares
 from benchmarks.protocol import base_to_new, row
-from benchmarks.subjects import class_names
+from benchmarks.subjects import class_names, make_files
 from trainers.coop import CoOp
 
 
@@ -83,6 +84,13 @@ def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path):
 
 def test_a_thousand_result_files_are_read(tmp_path):
     assert collect(tmp_path, repeats=1).fast_sec > 0  # it counts what is in the table
+
+
+def test_a_step_waits_for_its_batches(tmp_path):
+    make_files(tmp_path, classes=BATCH * BATCHES, tests=1, size=48)
+    found = loading("Pocket", tmp_path)
+    assert 0 < found["decode_ms"] < found["image_ms"]
+    assert set(found["wait"]) == {0, 2} and all(0 < x < 1 for x in found["wait"].values())
 
 
 def test_a_protocols_row_is_of_sums():
