@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,11 +28,17 @@ STEPS = (
 )
 
 
-def twins(name: str, model: str, root: Path, batch_size: int) -> tuple[PromptTrainer, ...]:
-    """The same trainer with the fast and the reference text encoder, equal weights."""
+def twins(
+    name: str,
+    model: str,
+    root: Path,
+    batch_size: int,
+    encoders: tuple[str, str] = ("fast", "reference"),
+) -> tuple[PromptTrainer, ...]:
+    """The same trainer with two text encoders, equal weights."""
     fast, reference = (
         make_trainer(name, model, root, batch_size=batch_size, encoder=encoder)
-        for encoder in ("fast", "reference")
+        for encoder in encoders
     )
     reference.learner.load_state_dict(copy.deepcopy(fast.learner.state_dict()))
     return fast, reference
@@ -47,25 +55,37 @@ def text(
         can avoid: weights are frozen, so the backward pass costs what the forward pass does.
     """
 
-    def way(trainer: PromptTrainer):
-        def run() -> list[Tensor]:
-            trainer.learner.zero_grad()
-            features = trainer.text_features()
-            (features * weight).sum().backward()
-            return [features.detach(), trainer.learner.ctx.grad]
-
-        return run
-
     fast, slow = twins("CoOp", model, root, 32)
-    count, prompts = fast.dm.num_classes, fast.prompts()
+    prompts = fast.prompts()
     width, layers = prompts.prefix.shape[1], len(fast.clip_model.transformer.resblocks)
     tokens = len(prompts.prefix) + len(prompts.tree.source)
     operations = 2 * 2 * 12 * width**2 * layers * tokens
-    size = (count, fast.clip_model.text_projection.shape[1])
-    weight = torch.randn(size, generator=torch.Generator().manual_seed(0))
     if not reference:
-        return median_time(way(fast), repeats=repeats), tokens, operations
-    return compare(way(fast), way(slow), repeats=repeats), tokens, operations
+        return median_time(_text_way(fast), repeats=repeats), tokens, operations
+    return compare(_text_way(fast), _text_way(slow), repeats=repeats), tokens, operations
+
+
+def compiled(model: str, root: Path, *, repeats: int) -> tuple[Ratio, float]:
+    """As `text`, the compiled path against the fast one; and the seconds of compiling it."""
+    built, fast = twins("CoOp", model, root, 32, ("compiled", "fast"))
+    start = time.perf_counter()
+    _text_way(built)()
+    first = time.perf_counter() - start
+    ratio = compare(_text_way(built), _text_way(fast), repeats=repeats)
+    return ratio, first - ratio.fast_sec
+
+
+def _text_way(trainer: PromptTrainer) -> Callable[[], list[Tensor]]:
+    size = trainer.dm.num_classes, trainer.clip_model.text_projection.shape[1]
+    weight = torch.randn(size, generator=torch.Generator().manual_seed(0))
+
+    def run() -> list[Tensor]:
+        trainer.learner.zero_grad()
+        features = trainer.text_features()
+        (features * weight).sum().backward()
+        return [features.detach(), trainer.learner.ctx.grad]
+
+    return run
 
 
 def step(

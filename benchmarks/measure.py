@@ -23,7 +23,7 @@ class Ratio:
         difference: largest difference of their results, relative to the largest value.
     """
 
-    fast_sec: float
+    fast_sec: float | None
     reference_sec: float | None
     fast_spread: float | None
     reference_spread: float | None

@@ -21,7 +21,7 @@ from promptkit.feature_store import ENVIRONMENT
 from promptkit.trainer import PromptTrainer
 
 METHODS = ("CoOp", "CoCoOp", "KgCoOp", "ProGrad", "TCP", "E2MIM")  # those that tune words alone
-DATASET = "pocket_shapes"
+DATASET, CLASSES = "pocket_shapes", 24
 PROJECT = Path(train.__file__).parent
 
 
@@ -107,7 +107,7 @@ def row(what: str, runs: list[dict]) -> dict:
     )
     return {
         "what": what,
-        "classes": 24,
+        "classes": CLASSES,
         "fast_ms": 1e3 * sum(fast),
         "reference_ms": 1e3 * sum(reference),
         "ratio": sum(reference) / sum(fast),

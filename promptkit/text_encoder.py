@@ -11,6 +11,7 @@ tokens per class; both give the same features and gradients.
 """
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -180,7 +181,9 @@ def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
 
     On a CPU this gains nothing, see docs/performance.md; on a GPU it spares kernel launches.
     """
-    return _compiled(COMPILER)(model, prompts)
+    with warnings.catch_warnings():  # tracing looks at gradients of what is no leaf
+        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
+        return _compiled(COMPILER)(model, prompts)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from benchmarks.loading import BATCH, BATCHES, loading
 from benchmarks.measure import Ratio, compare, median_time, shares
 from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import class_names, make_files
+from promptkit import text_encoder
 from trainers.coop import CoOp
 
 
@@ -31,7 +32,7 @@ def test_speedup_is_the_references_time_over_ours():
 
 
 def test_shares_are_of_all_time():
-    x = torch.randn(600, 600)
+    x = torch.randn(1500, 1500)
     found = shares(lambda: [x @ x, x.relu()])
     assert found["matrix products"] > 0.8 and found["attention"] == 0
     assert sum(found.values()) == pytest.approx(1)
@@ -55,6 +56,15 @@ def test_every_case_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
     table = capsys.readouterr().out.splitlines()
     names = [row["what"] for row in [*rows, memory]]
     assert [line.split("|")[1].strip() for line in table[2:13]] == names
+
+
+def test_the_compiled_path_is_compared_with_the_fast_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(text_encoder, "COMPILER", "eager")
+    path = tmp_path / "x.json"
+    arguments = ["compile", "--model", "Pocket", "--classes", "3", "--repeats", "1"]
+    assert main([*arguments, "--json", str(path)]) == 0
+    (row,) = json.loads(path.read_text())["rows"]
+    assert row["difference"] < 1e-5 and "compiling" in row["note"] and "pays" in row["note"]
 
 
 def test_methods_alone_and_unknown_ones(tmp_path, capsys):
@@ -86,6 +96,7 @@ def test_a_thousand_result_files_are_read(tmp_path):
     assert collect(tmp_path, repeats=1).fast_sec > 0  # it counts what is in the table
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on one core
 def test_a_step_waits_for_its_batches(tmp_path):
     make_files(tmp_path, classes=BATCH * BATCHES, tests=1, size=48)
     found = loading("Pocket", tmp_path)

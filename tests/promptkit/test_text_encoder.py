@@ -36,7 +36,6 @@ def test_fast_equals_reference_in_features_and_gradient(tiny_clip, names, positi
     torch.testing.assert_close(fast_gradient / scale, slow_gradient / scale, rtol=0, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.parametrize("position", ["end", "middle"])
 def test_compiled_equals_reference_in_features_and_gradient(tiny_clip, position, monkeypatch):
     monkeypatch.setattr(text_encoder, "COMPILER", "aot_eager")  # traced alike, nothing to build

@@ -1,0 +1,174 @@
+"""The kinds of measurement, each a generator of rows for the table."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import cases, protocol
+from benchmarks.collect import CLASSES, FILES, collect
+from benchmarks.loading import BATCH, BATCHES, PHOTO, loading
+from benchmarks.measure import Ratio
+from benchmarks.memory import peak_of_step
+from benchmarks.subjects import SIZES, make_files
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is measured.
+
+    Attributes:
+        model: a key of SIZES.
+        classes: C; the kinds of ONCE have their own.
+        repeats: timings of each way; seeds of a protocol.
+        reference: whether the reference path runs too, where it may be left out.
+        rate: the machine's, in floating-point operations a second.
+        methods: these alone; all if it is empty.
+    """
+
+    model: str
+    classes: int
+    repeats: int
+    reference: bool
+    rate: float
+    methods: tuple[str, ...] = ()
+
+    def wants(self, method: str) -> bool:
+        """Whether a method is measured."""
+        return not self.methods or method in self.methods
+
+
+@contextlib.contextmanager
+def _files(request: Request, tests: int = 200) -> Iterator[Path]:
+    """A folder with data, and silence: trainers print, and show progress."""
+    silence = io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(silence),
+        contextlib.redirect_stderr(silence),
+    ):
+        root, size = Path(folder), SIZES[request.model]
+        make_files(root, classes=request.classes, tests=tests, size=size)
+        yield root
+
+
+def _text(request: Request) -> Iterator[Row]:
+    with _files(request) as root:
+        ratio, tokens, operations = cases.text(
+            request.model, root, repeats=request.repeats, reference=request.reference
+        )
+    used = 100 * operations / request.rate / ratio.fast_sec
+    note = f"{tokens:,} distinct tokens; {used:.0f} % of the machine's rate"
+    yield row("text features, forward + backward", request.classes, ratio, note)
+
+
+def _compile(request: Request) -> Iterator[Row]:
+    with _files(request) as root:
+        ratio, first = cases.compiled(request.model, root, repeats=request.repeats)
+    gain = ratio.reference_sec - ratio.fast_sec
+    pays = f"pays after {first / gain:,.0f} steps" if gain > 0 else "never pays here"
+    note = f"the reference is the fast path, not compiled; compiling {first:.1f} s, {pays}"
+    yield row("text features, compiled", request.classes, ratio, note)
+
+
+def _step(request: Request) -> Iterator[Row]:
+    for name, batch, stored in cases.STEPS:
+        if not request.wants(name):
+            continue
+        with _files(request) as root:
+            ratio, profile, rest = cases.step(
+                name, batch, stored, request.model, root, repeats=request.repeats
+            )
+        note = "stored image features" if stored else "images encoded"
+        note += "".join(f"; {kind} {100 * share:.0f} %" for kind, share in profile.items())
+        if not stored:
+            note += f"; all but the text {1e3 * rest:,.0f} ms"
+        yield row(f"{name} step, batch {batch}", request.classes, ratio, note)
+
+
+def _evaluation(request: Request) -> Iterator[Row]:
+    with _files(request) as root:
+        ratio, share = cases.evaluation(
+            request.model, root, repeats=request.repeats, reference=request.reference
+        )
+    note = f"{100 * share:.1f} % of the bare image encoder's rate"
+    yield row("evaluation, 200 images", request.classes, ratio, note)
+
+
+def _memory(request: Request) -> Iterator[Row]:
+    peaks = [peak_of_step("fast", request.model, request.classes)]
+    if request.reference:
+        peaks.append(peak_of_step("reference", request.model, request.classes))
+    note = f"peak {' / '.join(f'{peak / 2**20:,.0f} MiB' for peak in peaks)}"
+    made = row("memory of a CoOp step, batch 32", request.classes, None, note)
+    ratio = peaks[1] / peaks[0] if request.reference else None
+    yield {**made, "ratio": ratio, "peak_bytes": peaks}
+
+
+def _load(request: Request) -> Iterator[Row]:
+    with _files(request, tests=1) as root:
+        found = loading(request.model, root)
+    note = f"decoding {found['decode_ms']:.1f} ms of it; " + ", ".join(
+        f"a step waits {100 * share:.1f} % with {workers} loading processes"
+        for workers, share in found["wait"].items()
+    )
+    ratio = Ratio(found["image_ms"] / 1e3, None, None, None, None)
+    yield row(f"loading one image of {PHOTO[0]} x {PHOTO[1]}", request.classes, ratio, note)
+
+
+def _protocol(request: Request) -> Iterator[Row]:
+    runs = []
+    with tempfile.TemporaryDirectory() as data:
+        for name in filter(request.wants, protocol.METHODS):
+            with _files(request, tests=1):
+                runs.append(protocol.base_to_new(name, request.repeats, Path(data)))
+            yield protocol.row(f"base-to-new, {name}", runs[-1:])
+    if len(runs) > 1:
+        yield protocol.row("base-to-new, all of these", runs)
+
+
+def _collect(request: Request) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        ratio = collect(Path(folder), repeats=request.repeats)
+    yield row(f"{FILES:,} result files to a table", request.classes, ratio)
+
+
+def row(what: str, classes: int, ratio: Ratio | None, note: str = "") -> Row:
+    """One row; without a ratio its times are empty."""
+    ratio = ratio or Ratio(None, None, None, None, None)
+    return {
+        "what": what,
+        "classes": classes,
+        "fast_ms": _ms(ratio.fast_sec),
+        "reference_ms": _ms(ratio.reference_sec),
+        "ratio": ratio.speedup,
+        "fast_spread": ratio.fast_spread,
+        "reference_spread": ratio.reference_spread,
+        "difference": ratio.difference,
+        "note": note,
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1e3 * seconds
+
+
+# Measured for every number of classes that is asked for; and those with one of their own.
+BY_CLASSES: dict[str, Callable[[Request], Iterator[Row]]] = {
+    "text": _text,
+    "compile": _compile,
+    "step": _step,
+    "eval": _evaluation,
+    "memory": _memory,
+}
+ONCE: dict[str, tuple[int, Callable[[Request], Iterator[Row]]]] = {
+    "load": (BATCH * BATCHES, _load),
+    "protocol": (protocol.CLASSES, _protocol),
+    "collect": (CLASSES, _collect),
+}
