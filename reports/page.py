@@ -34,6 +34,7 @@ RUN_COLUMNS = (
     "Recipe",
     "Run",
 )
+RIGHT = ("Shots", "Seed", "Accuracy", "Macro F1", "Training (s)", "Memory (MB)")
 
 
 def render(
@@ -117,7 +118,10 @@ def _all_runs(folder: Path, runs: Sequence[Run]) -> str:
         content = json.loads((folder / run.path).read_text())
         rows.append(_row(index, run, content))
         details.append(_details(index, folder, run, content))
-    table = tabulate(rows, headers=RUN_COLUMNS, tablefmt="unsafehtml", disable_numparse=True)
+    alignment = ["right" if name in RIGHT else "left" for name in RUN_COLUMNS]
+    table = tabulate(
+        rows, headers=RUN_COLUMNS, tablefmt="unsafehtml", colalign=alignment, disable_numparse=True
+    )
     return "\n".join([f'<div class="wide">\n{table}\n</div>', *details])
 
 
