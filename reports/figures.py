@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from reports.base_to_new import harmonic_of, headings
 from reports.costs import CostBlock
 from reports.grid import Cell, Grid
 from reports.labels import labels
-from reports.plots import PANEL_INCH, legend, panels, styles_of, widen
+from reports.plots import COLOURS, PANEL_INCH, legend, panels, styles_of, widen
 from reports.statistics import Report
 from reports.training import History
 
@@ -23,6 +24,8 @@ MARKER = {"markersize": 5.5, "markeredgecolor": "black", "markeredgewidth": 0.5}
 BAR_INCH = 0.16
 GROUP_WIDTH = 0.8  # of the distance between two groups of bars
 SEED_ALPHA = 0.3
+TITLE_LETTERS = 38  # of a line above a panel
+HATCHES = ("", "////", "....")  # of the first, second, ... time that a colour comes up
 SHOTS_COLUMN = re.compile(r"\d+ shots?$")
 
 
@@ -68,10 +71,12 @@ def harmonic_bars(report: Report, *, title: str, kind: str = "averages") -> Figu
     for group, block in enumerate(report.blocks):
         for row in block.rows:
             label, estimate = names[row.method], harmonic_of(row, kind)
-            place = group + (list(styles).index(label) - (len(styles) - 1) / 2) * step
+            index = list(styles).index(label)
+            place = group + (index - (len(styles) - 1) / 2) * step
             handles[label] = axes.bar(
                 place, estimate.value, step, yerr=estimate.std, capsize=1.5, linewidth=0.4,
                 color=styles[label]["color"], edgecolor="black", error_kw={"elinewidth": 0.8},
+                hatch=HATCHES[index // len(COLOURS) % len(HATCHES)],
             )  # fmt: skip
             lowest = min(lowest, estimate.value - estimate.std)
     # Differences of points are what is read: the axis starts below the lowest bar and says so.
@@ -133,6 +138,6 @@ def cost(blocks: Sequence[CostBlock], *, title: str) -> Figure:
 
 
 def _name(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=9)
+    axes.set_title(textwrap.fill(title, TITLE_LETTERS), fontsize=9)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
