@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
+import benchmarks
 from benchmarks import cases, protocol
 from benchmarks.kinds import BY_CLASSES, ONCE, Request, Row
 from benchmarks.measure import multiply_rate
@@ -33,10 +34,14 @@ HEADERS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Measures, prints the table and writes it as json."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=benchmarks.__doc__.splitlines()[0]
+    )
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)} (all)")
-    parser.add_argument("--model", choices=tuple(SIZES), default="ViT-B/16")
-    parser.add_argument("--classes", default="100", help="numbers of classes, with commas")
+    parser.add_argument(
+        "--model", choices=tuple(SIZES), default="ViT-B/16", help="random weights, but Pocket's"
+    )
+    parser.add_argument("--classes", default="100", help=f"of {', '.join(BY_CLASSES)}; with commas")
     parser.add_argument(
         "--repeats", type=int, default=5, help="timings of each way; seeds of kind protocol"
     )

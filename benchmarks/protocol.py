@@ -21,7 +21,7 @@ from promptkit.feature_store import ENVIRONMENT
 from promptkit.trainer import PromptTrainer
 
 METHODS = ("CoOp", "CoCoOp", "KgCoOp", "ProGrad", "TCP", "E2MIM")  # those that tune words alone
-DATASET, CLASSES = "pocket_shapes", 24
+DATASET, CLASSES = "pocket_shapes", 120
 PROJECT = Path(train.__file__).parent
 
 

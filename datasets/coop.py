@@ -146,7 +146,7 @@ class CoOpDataset(DatasetBase):
         raise FileNotFoundError(
             f"{type(self).__name__} not found: there is no folder {self.dataset_dir} (DATASET.ROOT "
             f"is {given_root!r}). It must hold {images} and {self.split_file}. Set DATASET.ROOT "
-            "(--root) to the folder above it, or get the data as the README tells."
+            "(--root) to the folder above it, or get the data: docs/datasets.md tells how."
         )
 
     def existing_split(self) -> str | None:

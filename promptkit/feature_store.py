@@ -141,10 +141,19 @@ def _sha256(path: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m promptkit.feature_store")
-    parser.add_argument("command", choices=("du", "prune"))
-    parser.add_argument("--folder", type=Path, default=default_folder())
-    parser.add_argument("--gb", type=float, default=0.0, help="prune to so many GB (default: 0)")
+    parser = argparse.ArgumentParser(
+        prog="python -m promptkit.feature_store", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "command", choices=("du", "prune"), help="du: entries and bytes; prune: delete the oldest"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=default_folder(),
+        help=f"of the entries (${ENVIRONMENT}, or ~/.cache/promptkit/features)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gb", type=float, default=0.0, help="prune to so many GB (default: 0, all is deleted)"
+    )
     options = parser.parse_args(arguments)
     store = FeatureStore(options.folder)
     if options.command == "prune":

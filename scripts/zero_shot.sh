@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # Zero-shot: CLIP with hand-crafted sentences on all classes; nothing is trained and no seed matters.
 #
-#   bash scripts/zero_shot.sh [ZeroshotCLIP|ZeroshotCLIP2] [data sets] [recipe] [KEY VALUE ...]
+#   bash scripts/zero_shot.sh <ZeroshotCLIP|ZeroshotCLIP2> [data sets] [recipe] [KEY VALUE ...]
 
 set -euo pipefail
 # shellcheck source=scripts/protocol.sh
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
-(($# > 0)) || set -- ZeroshotCLIP
 start_protocol zero_shot "$@"
 choose_datasets "${ELEVEN[@]}" "${VARIANTS[@]}" -- "${POCKET[@]}" "${POCKET_VARIANTS[@]}"
 if ! is_zero_shot; then

@@ -131,7 +131,7 @@ def test_a_failing_run_is_listed_and_does_not_stop_the_others(protocol):
         ("few_shot", ("PromptSRC", "all"), 55),
         ("cross_dataset", ("MaPLe",), 11),
         ("domain_generalization", ("CoOp",), 5),
-        ("zero_shot", (), 15),
+        ("zero_shot", ("ZeroshotCLIP",), 15),
         ("base2new", ("E2MIM",), 11),
         ("base2new", ("ZeroshotCLIP", "pocket"), 8),
         ("cross_dataset", ("TCP", "pocket"), 8),
