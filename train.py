@@ -24,8 +24,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     """The command line, upstream's names and defaults."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
-        epilog=f"{THEN} ARGUMENTS: a further run in the same process. A folder whose run is finished "
-        "is left as it is, one with an unfinished run is resumed.",
+        epilog=f"{THEN} ARGUMENTS: a further run in the same process. A folder whose run is "
+        "finished is left as it is, one with an unfinished run is resumed.",
     )
     add = parser.add_argument
     add("--root", default="", help="DATASET.ROOT: folder that holds the data sets")
