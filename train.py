@@ -190,7 +190,9 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from dassl.engine import build_trainer
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
     from promptkit.curve import record_curve
+    from promptkit.results import forget_peak_memory
 
+    forget_peak_memory()
     cfg = setup_cfg(args)
     check_names(cfg)
     resolve_epoch(args)
@@ -249,6 +251,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatc
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *model_files(args)]
     files += local_weights(trainer.cfg.MODEL.BACKBONE.NAME)
+    files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = manifest.inputs(argv, files)
     manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
@@ -259,7 +262,8 @@ class Stopwatch:
     """Times a trainer's work: all of it, and its tests apart."""
 
     def __init__(self, trainer) -> None:
-        self.start, self.test_sec, test = time.perf_counter(), 0.0, trainer.test
+        self.trainer, self.test_sec = trainer, 0.0
+        self.start, test = time.perf_counter(), trainer.test
 
         def timed_test(*args, **kwargs):
             begin = time.perf_counter()
@@ -270,9 +274,10 @@ class Stopwatch:
         trainer.test = timed_test
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of training (0 or so for an evaluation) and of testing."""
+        """Seconds of training (0 or so for an evaluation) and of testing, --eval-every's too."""
         total = time.perf_counter() - self.start
-        return {"train": total - self.test_sec, "test": self.test_sec}
+        test_sec = self.test_sec + getattr(self.trainer, "curve_sec", 0.0)
+        return {"train": total - test_sec, "test": test_sec}
 
 
 def summary(result: dict, directory: str) -> str:

@@ -98,7 +98,7 @@ def _evaluation(request: Request) -> Iterator[Row]:
             request.model, root, repeats=request.repeats, reference=request.reference
         )
     note = f"{100 * share:.1f} % of the bare image encoder's rate"
-    yield row("evaluation, 200 images", request.classes, ratio, note)
+    yield row("evaluation, 2 batches of 100 images", request.classes, ratio, note)
 
 
 def _memory(request: Request) -> Iterator[Row]:
@@ -115,7 +115,7 @@ def _load(request: Request) -> Iterator[Row]:
     with _files(request, tests=1) as root:
         found = loading(request.model, root)
     note = f"decoding {found['decode_ms']:.1f} ms of it; " + ", ".join(
-        f"a step waits {100 * share:.1f} % with {workers} loading processes"
+        f"{BATCHES} steps wait {100 * share:.1f} % with {workers} loading processes"
         for workers, share in found["wait"].items()
     )
     ratio = Ratio(found["image_ms"] / 1e3, None, None, None, None)

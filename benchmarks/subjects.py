@@ -86,7 +86,7 @@ def make_trainer(
     encoder: str,
     opts: tuple[str, ...] = (),
 ) -> PromptTrainer:
-    """A trainer with the published defaults, four context tokens and fp32.
+    """A trainer with its published prompts, four context tokens (MaPLe: two) and fp32, on the CPU.
 
     Args:
         name: of the method.
@@ -102,6 +102,7 @@ def make_trainer(
         "MODEL.BACKBONE.NAME": weights_file(model, root), "INPUT.SIZE": f"({size}, {size})",
         "INPUT.TRANSFORMS": "['normalize']", "DATALOADER.NUM_WORKERS": "0", "SEED": "1",
         "DATALOADER.TRAIN_X.BATCH_SIZE": str(batch_size), "VERBOSE": "False",
+        "DATALOADER.TEST.BATCH_SIZE": "100", "USE_CUDA": "False",
         "FEATURES.STORE": "False", "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
         f"{node}.PREC": "fp32", f"{node}.TEXT_ENCODER": encoder,
     }  # fmt: skip

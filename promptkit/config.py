@@ -61,7 +61,7 @@ class PromptConfig:
 class ContextConfig(PromptConfig):
     """What trainers with a learnable context in front of the class name take."""
 
-    n_ctx: int = 16  # number of context tokens; ignored when CTX_INIT gives words
+    n_ctx: int = 16  # number of context tokens; where all of CTX_INIT's words are learned, theirs
     ctx_init: str = ""  # words to start from, such as "a photo of a"; "" is N(0, 0.02)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ trainer takes a copy of what is trained, and the random numbers go on where they
 import contextlib
 import io
 import os
+import time
 
 import torch
 
@@ -45,9 +46,15 @@ def record_curve(trainer: TrainerX, every: int) -> None:
             twins[name] = build_trainer(cfg)
     path = os.path.join(trainer.cfg.OUTPUT_DIR, CURVE)
     after_epoch = trainer.after_epoch
+    trainer.curve_sec = 0.0
 
     def after_epoch_with_test() -> None:
         after_epoch()
+        start = time.perf_counter()
+        test_at_epoch()
+        trainer.curve_sec += time.perf_counter() - start
+
+    def test_at_epoch() -> None:
         epoch = trainer.epoch + 1
         if epoch % every and epoch != trainer.max_epoch:
             return

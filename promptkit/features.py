@@ -118,7 +118,11 @@ def bank_loader(
         passes = [encode_all(loader, encode) for _ in range(views)]
     bank = FeatureBank(torch.stack([features for features, _ in passes]), passes[0][1])
     return DataLoader(
-        bank, batch_size=loader.batch_size, sampler=loader.sampler, drop_last=loader.drop_last
+        bank,
+        batch_size=loader.batch_size,
+        sampler=loader.sampler,
+        drop_last=loader.drop_last,
+        pin_memory=loader.pin_memory,
     )
 
 

@@ -1,10 +1,13 @@
 """What a run found, as data: metrics in full precision, per-class counts, cost, provenance."""
 
+import contextlib
 import hashlib
 import os
+import re
 import resource
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,10 @@ import torch
 
 from dassl.engine import TrainerX
 from promptkit import manifest
+from promptkit.trainer import device_name
+
+# Linux keeps a process's peak in the one, and forgets it when 5 is written into the other.
+PEAK_STATUS, PEAK_SWITCH = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def metrics_of(labels: list[int], predictions: list[int], num_classes: int) -> dict[str, float]:
@@ -58,10 +65,22 @@ def shot_list_hash(trainer: TrainerX) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def forget_peak_memory() -> None:
+    """Starts `peak_memory_bytes` anew, where the system can: a process may hold several runs."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        PEAK_SWITCH.write_text("5")
+
+
 def peak_memory_bytes(device: torch.device) -> int:
-    """Highest memory use so far: allocated on the GPU, or resident on the CPU."""
+    """Highest memory use of the run: allocated on the GPU, or resident on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", PEAK_STATUS.read_text(), re.M)
+        if found:
+            return 1024 * int(found[1])
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -106,6 +125,6 @@ def build_result(
 
 
 def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    if device.type == "cpu":
+        return f"CPU, {torch.get_num_threads()} threads"
+    return device_name(device)

@@ -62,6 +62,9 @@ def word_vectors(model: CLIP, words: str) -> Tensor:
 def coop_context(model: CLIP, num_context: int, words: str) -> tuple[Tensor, str]:
     """CoOp's rule: all tokens of some words, whatever their number, or M random vectors.
 
+    CoOp's code counts words where this counts tokens: with a word of several tokens its context
+    leaves out the last ones, which stay as they are. For "a photo of a" both are the same.
+
     Returns:
         Vectors [M, D] and the words that stand before the class name ("X X ..." for random ones).
     """

@@ -1,6 +1,6 @@
 """Token sequences that begin alike as a tree, whose nodes are the distinct tokens."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ class SuffixTree:
         groups: which sequences attend together, so that one long name does not pad the rest.
         first: [N] of each node, one of its places in all groups' [G, S], flattened and joined.
         order: [C] where each sequence is in the joined groups.
+        made: trees made from this one, by device or number of tokens in front: every step asks.
     """
 
     nodes: Tensor
@@ -27,6 +28,7 @@ class SuffixTree:
     groups: tuple["Group", ...]
     first: Tensor
     order: Tensor
+    made: dict = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -35,11 +37,12 @@ class SuffixTree:
         """The tree on a device; itself if it is there."""
         if self.nodes.device == device:
             return self
-        groups = tuple(Group(g.nodes.to(device), g.ends.to(device)) for g in self.groups)
-        names = ("nodes", "ends", "source", "first", "order")
-        return replace(
-            self, groups=groups, **{name: getattr(self, name).to(device) for name in names}
-        )
+        if device not in self.made:
+            groups = tuple(Group(g.nodes.to(device), g.ends.to(device)) for g in self.groups)
+            names = ("nodes", "ends", "source", "first", "order")
+            moved = {name: getattr(self, name).to(device) for name in names}
+            self.made[device] = replace(self, groups=groups, made={}, **moved)
+        return self.made[device]
 
     @property
     def end_nodes(self) -> Tensor:
@@ -61,9 +64,11 @@ class SuffixTree:
 
     def apart(self, more: int) -> "SuffixTree":
         """The tree of the sequences with `more` tokens in front that differ between all."""
-        count, length = self.nodes.shape
-        ids = torch.arange(count * (more + length), device=self.nodes.device)
-        return suffix_tree(ids.view(count, -1), self.ends + 1 + more)
+        if more not in self.made:
+            count, length = self.nodes.shape
+            ids = torch.arange(count * (more + length), device=self.nodes.device)
+            self.made[more] = suffix_tree(ids.view(count, -1), self.ends + 1 + more)
+        return self.made[more]
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def suffix_tree(ids: Tensor, lengths: Tensor) -> SuffixTree:
         nodes[inside, place] = parents[inside] = total + which
         total += len(distinct)
         source.append(_one_of_each(which, inside, len(distinct)) * width + place)
-    # Few groups, within each at most twice the tokens that are needed.
+    # Few groups; above SHORTEST_GROUP within each at most twice the tokens that are needed.
     bucket = lengths.clamp(min=SHORTEST_GROUP).log2().ceil()
     members = [rows[bucket == size] for size in torch.unique(bucket)]
     groups = tuple(Group(nodes[m, : int(lengths[m].max())], lengths[m] - 1) for m in members)

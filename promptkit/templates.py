@@ -78,6 +78,31 @@ IMAGENET_TEMPLATES = (
     "the {} in a video game.",
 )
 
+# PromptSRC's published code has sixty of them, without these.
+NOT_IN_PROMPTSRC = (
+    "a dark photo of a {}.",
+    "a black and white photo of a {}.",
+    "a jpeg corrupted photo of the {}.",
+    "a good photo of a {}.",
+    "a tattoo of the {}.",
+    "a drawing of the {}.",
+    "a photo of a cool {}.",
+    "a photo of the large {}.",
+    "a photo of the nice {}.",
+    "a photo of the weird {}.",
+    "a photo of a small {}.",
+    "a photo of the small {}.",
+    "a toy {}.",
+    "the cartoon {}.",
+    "a plushie {}.",
+    "the plushie {}.",
+    "graffiti of the {}.",
+    "art of the {}.",
+    "itap of a {}.",
+    "itap of my {}.",
+)
+PROMPTSRC_TEMPLATES = tuple(x for x in IMAGENET_TEMPLATES if x not in NOT_IN_PROMPTSRC)
+
 
 def dataset_template(
     dataset: object, override: str = "", *, published: Mapping[str, str] | None = None

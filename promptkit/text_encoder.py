@@ -165,11 +165,13 @@ def encode_in_chunks(
     """As `encode`, at most `chunk` classes at a time, so that memory does not grow with C.
 
     With gradients, what a chunk needs for its backward pass is computed again there: half as much
-    time more, the same gradients.
+    time more, the same gradients. Chunks are never compiled: both computations of one must be the
+    same, and the compiler gives up between two of them when it has seen enough shapes.
     """
     count = len(prompts.suffix)
     if count <= chunk:
         return encode(model, prompts)
+    encode = not_compiled(encode)
     parts = [prompts.of_classes(rows) for rows in torch.arange(count).split(chunk)]
     if not torch.is_grad_enabled():
         return torch.cat([encode(model, part) for part in parts])
@@ -179,8 +181,11 @@ def encode_in_chunks(
 def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
     """As `encode_prompts`, compiled when it is first called with prompts of a shape.
 
-    On a CPU this gains nothing, see docs/performance.md; on a GPU it spares kernel launches.
+    On a CPU this gains nothing, see docs/performance.md; on a GPU it spares kernel launches. The
+    compiler gives up after eight shapes in a process (torch._dynamo.config.recompile_limit).
     """
+    if prompts.injection:  # makes another tree on the way, which cannot be traced
+        return encode_prompts(model, prompts)
     with warnings.catch_warnings():  # tracing looks at gradients of what is no leaf
         warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
         return _compiled(COMPILER)(model, prompts)
@@ -189,6 +194,11 @@ def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
 @functools.cache
 def _compiled(compiler: str) -> Callable[[CLIP, Prompts], Tensor]:
     return torch.compile(encode_prompts, backend=compiler, dynamic=False)
+
+
+def not_compiled(encode: Callable[[CLIP, Prompts], Tensor]) -> Callable[[CLIP, Prompts], Tensor]:
+    """The encoder itself, or what it is compiled from."""
+    return encode_prompts if encode is encode_prompts_compiled else encode
 
 
 COMPILER = "inductor"

@@ -207,7 +207,7 @@ class PromptTrainer(TrainerX):
                 {
                     "weights": self.weights_sha256,
                     "precision": self.precision.mode,
-                    "device": self.device.type,
+                    "device": device_name(self.device),
                     "torch": torch.__version__,
                 },
             )
@@ -255,6 +255,11 @@ class PromptTrainer(TrainerX):
 
 def _has_gradient(optimizer: torch.optim.Optimizer) -> bool:
     return any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
+
+
+def device_name(device: torch.device) -> str:
+    """Of the GPU, which decides the last bits of what it computes; "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def unit(features: Tensor) -> Tensor:

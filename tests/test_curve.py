@@ -1,6 +1,8 @@
 """Accuracy during training: right, and without a trace in the training itself."""
 
 import json
+import time
+import types
 
 import pytest
 import torch
@@ -88,3 +90,13 @@ def test_a_module_of_ones_own(tiny_argv, tmp_path, monkeypatch, capfd):
     assert json.loads((tmp_path / "mine/result.json").read_text())["trainer"] == "MyZeroshot"
     assert train.main(tiny_argv("MyZeroshot", output="x", flags=("--import", "my_method"))) == 1
     assert "--import my_method: No module named 'my_method'" in capfd.readouterr().err
+
+
+def test_tests_during_training_are_no_training_time():
+    trainer = types.SimpleNamespace(test=lambda: time.sleep(0.05))
+    stopwatch = train.Stopwatch(trainer)
+    trainer.test()
+    trainer.curve_sec = 100.0
+    seconds = stopwatch.seconds()
+    assert 100.05 <= seconds["test"] < 110
+    assert seconds["train"] + seconds["test"] == pytest.approx(0.05, abs=1)

@@ -8,12 +8,13 @@ and CHUNK bounds how many sequences are alive at a time (with more than one chun
 between is computed again in the backward pass).
 
 Paper: Conditional Prompt Learning for Vision-Language Models, arXiv:2203.05557. Published code:
-KaiyangZhou/CoOp at ff61507, trainers/cocoop.py, which needs batch size 1 in half of its uses for
-memory's sake; the recipes keep it, any other works. Differences: the meta-net is fp32 in every
-precision.
+KaiyangZhou/CoOp at ff61507, trainers/cocoop.py, which trains with batch size 1 for memory's sake;
+the recipes keep it, any other works. Differences: the meta-net is fp32 in every precision; CTX_INIT
+counts in tokens, see `promptkit.sentences.coop_context`.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from clip.model import CLIP
@@ -24,7 +25,7 @@ from torch.utils.checkpoint import checkpoint
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig
 from promptkit.sentences import SentenceSlots, coop_context
-from promptkit.text_encoder import ENCODERS, Prompts
+from promptkit.text_encoder import ENCODERS, Prompts, not_compiled
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -84,15 +85,20 @@ class CoCoOp(PromptTrainer):
         parts = [prompts.of_classes(rows) if len(classes) > 1 else prompts for rows in classes]
         keep = len(images) * len(classes) == 1 or not torch.is_grad_enabled()
 
+        encode = ENCODERS[self.options.text_encoder]
+        encode = encode if keep else not_compiled(encode)
+
         def piece(rows: Tensor, part: Prompts) -> Tensor:
-            arguments = image_features[rows], prompts.prefix[rows], part
+            arguments = encode, image_features[rows], prompts.prefix[rows], part
             if keep:
                 return self._logits_of(*arguments)
             return checkpoint(self._logits_of, *arguments, use_reentrant=False)
 
         return torch.cat([torch.cat([piece(i, p) for p in parts], dim=1) for i in images])
 
-    def _logits_of(self, image_features: Tensor, prefix: Tensor, prompts: Prompts) -> Tensor:
+    def _logits_of(
+        self, encode: Callable, image_features: Tensor, prefix: Tensor, prompts: Prompts
+    ) -> Tensor:
         own = Prompts(prefix, prompts.suffix, prompts.tree)
-        text_features = ENCODERS[self.options.text_encoder](self.clip_model, own)
+        text_features = encode(self.clip_model, own)
         return self.logits(image_features, unit(text_features))  # [B, C]

@@ -132,6 +132,10 @@ class E2MIM(PromptTrainer):
         idle = {
             "MIX": not options.beta and options.mix != defaults.mix,
             "MI": not (options.alpha or options.beta) and options.mi != defaults.mi,
+            "MI.CRITIC_LR": options.mi.critic == "cosine"
+            and options.mi.critic_lr != defaults.mi.critic_lr,
+            "TEMPLATES": not (options.alpha or options.ensemble)
+            and options.templates != defaults.templates,
             "MI.TEMPERATURE": options.mi.critic == "mlp"
             and options.mi.temperature != defaults.mi.temperature,
         }

@@ -3,7 +3,7 @@
     L = CE + TEXT_LOSS_WEIGHT * |s - h|_1 + IMAGE_LOSS_WEIGHT * |z - z0|_1 + LOGITS_LOSS_WEIGHT * KL
 
 s, z are prompted text and image features, h, z0 frozen ones, all in unit norm; |.|_1 is the mean
-over elements; h is the mean over eighty templates; KL = sum(p0 (log p0 - log p)) / (B C) of the
+over elements; h is the mean over sixty templates; KL = sum(p0 (log p0 - log p)) / (B C) of the
 class probabilities. After epoch e of E the prompts are added to a sum with weight w_e, a Gaussian
 (GPA_MEAN, GPA_STD) over 1 ... E scaled to sum 1; after the last, the sum takes their place.
 
@@ -25,7 +25,7 @@ from promptkit.config import VisionLanguageConfig, require_range
 from promptkit.deep_prompts import VisionLanguagePrompts
 from promptkit.image_encoder import VisionPrompts
 from promptkit.sentences import template_features
-from promptkit.templates import IMAGENET_TEMPLATES
+from promptkit.templates import PROMPTSRC_TEMPLATES
 from promptkit.trainer import PromptTrainer
 from promptkit.vision_trainer import VisionPromptTrainer
 
@@ -61,7 +61,7 @@ class PromptSRC(VisionPromptTrainer):
     def build_learner(self, classnames: list[str]) -> VisionLanguagePrompts:
         """The prompts of both encoders; and the frozen text features they are held near."""
         self.teacher = template_features(
-            self.clip_model, classnames, IMAGENET_TEMPLATES, normalize_each=False
+            self.clip_model, classnames, PROMPTSRC_TEMPLATES, normalize_each=False
         )
         return VisionLanguagePrompts(self.clip_model, classnames, **self.options.prompts())
 

@@ -4,11 +4,18 @@ import json
 import os
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptkit import manifest
-from promptkit.results import metrics_of, per_class
+from promptkit.results import (
+    confused,
+    forget_peak_memory,
+    metrics_of,
+    peak_memory_bytes,
+    per_class,
+)
 
 PLAN = {"config": {"SEED": 1, "OUTPUT_DIR": "a", "OPTIM": {"LR": 0.1}}, "eval_only": False}
 
@@ -46,6 +53,38 @@ def test_plan_recognises_its_own_folder_and_names_differences(tmp_path):
         manifest.check_plan(str(tmp_path), other)
 
 
+@pytest.mark.parametrize(
+    ("transforms", "evaluation", "decides"),
+    [
+        (["random_flip", "normalize"], False, True),
+        (["random_flip", "normalize"], True, False),
+        (["normalize"], False, False),
+    ],
+)
+def test_loading_processes_count_where_images_are_changed_at_random(
+    tmp_path, transforms, evaluation, decides
+):
+    def plan(workers):
+        config = {"DATALOADER": {"NUM_WORKERS": workers}, "INPUT": {"TRANSFORMS": transforms}}
+        return {"config": config, "eval_only": evaluation}
+
+    manifest.write_json(tmp_path / manifest.RUN, plan(2))
+    if decides:
+        with pytest.raises(ValueError, match=r"DATALOADER\.NUM_WORKERS: 2 there, 4 now"):
+            manifest.check_plan(str(tmp_path), plan(4))
+    else:
+        manifest.check_plan(str(tmp_path), plan(4))
+
+
+def test_each_run_of_a_process_has_its_own_peak_memory():
+    forget_peak_memory()
+    big = bytearray(300_000_000)
+    with_it = peak_memory_bytes(torch.device("cpu"))
+    del big
+    forget_peak_memory()
+    assert peak_memory_bytes(torch.device("cpu")) < with_it - 200_000_000
+
+
 def test_finished_means_same_command_and_unchanged_files(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("A: 1")
@@ -73,3 +112,7 @@ def test_per_class_counts_add_up_to_the_accuracy(pairs):
     assert metrics_of(labels, predictions, 5)["accuracy"] == pytest.approx(
         100 * correct / len(pairs)
     )
+
+
+def test_errors_are_counted_by_pair():
+    assert confused([0, 0, 1, 0, 2], [1, 0, 1, 1, 0]) == [[0, 1, 2], [2, 0, 1]]

@@ -54,6 +54,16 @@ def test_a_tree_of_some_sequences_is_made_of_them_alone(sequences, data):
 
 
 def test_nothing_is_shared_behind_tokens_that_differ():
-    tree = suffix_tree(*padded([[1, 2], [1, 2, 3]])).apart(2)
-    assert len(tree.source) == (2 + 2) + (2 + 3)
-    assert tree.ends.tolist() == [3, 4]
+    tree = suffix_tree(*padded([[1, 2], [1, 2, 3]]))
+    apart = tree.apart(2)
+    assert len(apart.source) == (2 + 2) + (2 + 3)
+    assert apart.ends.tolist() == [3, 4]
+    assert tree.apart(2) is apart and tree.apart(1) is not apart
+
+
+def test_a_tree_is_moved_once():
+    tree = suffix_tree(*padded([[1, 2], [1, 2, 3]]))
+    assert tree.to(torch.device("cpu")) is tree
+    moved = tree.to(torch.device("meta"))
+    assert moved.nodes.device.type == moved.groups[0].ends.device.type == "meta"
+    assert tree.to(torch.device("meta")) is moved and moved.made == {}

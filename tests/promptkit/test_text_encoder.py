@@ -1,5 +1,7 @@
 """The fast text encoder equals 77 tokens per class, in features and in gradients."""
 
+from dataclasses import replace
+
 import clip
 import pytest
 import torch
@@ -7,7 +9,12 @@ import torch
 from promptkit import text_encoder
 from promptkit.prompts import ContextPrompts
 from promptkit.sentences import fixed_prompts, template_features
-from promptkit.text_encoder import encode_in_chunks, encode_prompts, encode_prompts_reference
+from promptkit.text_encoder import (
+    Injection,
+    encode_in_chunks,
+    encode_prompts,
+    encode_prompts_reference,
+)
 from promptkit.tokens import tokenize
 
 MIXED = ["cat", "annual crop land", "Boeing_737-800", "a" + " very" * 35 + " long name", "dog"]
@@ -145,6 +152,20 @@ def test_chunks_change_neither_features_nor_gradient(tiny_clip, chunk):
     torch.testing.assert_close(gradient_of_parts, gradient, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(chunked(tiny_clip, learner()), whole, rtol=1e-5, atol=1e-5)
+
+
+def test_chunks_and_injected_tokens_are_not_compiled(tiny_clip, monkeypatch):
+    monkeypatch.setattr(text_encoder, "_compiled", lambda compiler: pytest.fail("was compiled"))
+    compiled = text_encoder.ENCODERS["compiled"]
+    learner = ContextPrompts(tiny_clip, MIXED, num_context=4)
+    whole = encode_prompts(tiny_clip, learner())
+    parts = encode_in_chunks(compiled, tiny_clip, learner(), 2)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
+    injection = Injection(1, torch.randn(len(MIXED), 4, whole.shape[1] * 2))
+    assert injection.tokens.shape[2] == learner.ctx.shape[1]
+    prompts = replace(learner(), injection=injection)
+    expected = encode_prompts(tiny_clip, prompts)
+    assert torch.equal(compiled(tiny_clip, prompts), expected)
 
 
 def test_words_that_names_share_are_computed_once(tiny_clip):

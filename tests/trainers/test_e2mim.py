@@ -201,8 +201,13 @@ def test_evaluation_does_not_need_the_critic(tiny_trainer):
 
 
 def test_idle_options_are_named(tiny_trainer, capsys):
-    tiny_trainer("E2MIM", "TRAINER.E2MIM.BETA", 0.0, "TRAINER.E2MIM.MIX.PAIRS", "both")
+    tiny_trainer(
+        "E2MIM", "TRAINER.E2MIM.BETA", 0.0, "TRAINER.E2MIM.MIX.PAIRS", "both",
+        "TRAINER.E2MIM.MI.CRITIC", "cosine", "TRAINER.E2MIM.MI.CRITIC_LR", 0.5,
+    )  # fmt: skip
     assert "TRAINER.E2MIM.MIX has no effect" in capsys.readouterr().out
+    tiny_trainer("E2MIM", "TRAINER.E2MIM.ALPHA", 0.0, "TRAINER.E2MIM.TEMPLATES", "ensemble80")
+    assert "TRAINER.E2MIM.TEMPLATES has no effect" in capsys.readouterr().out
 
 
 def test_full_blend_is_the_zero_shot_classifier(tiny_trainer):
