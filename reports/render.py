@@ -50,7 +50,7 @@ def _latex(text: str) -> str:
 LATEX_ESCAPES = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 
 
-MARKDOWN = Style("pipe", "**{}**", "<u>{}</u>", lambda text: text.replace("|", "\\|"), {})
+MARKDOWN = Style("pipe", "**{}**", "<ins>{}</ins>", lambda text: text.replace("|", "\\|"), {})
 HTML = Style("unsafehtml", "<b>{}</b>", "<u>{}</u>", html.escape, {})
 LATEX_SIGNS = {PLUS_MINUS: "$\\pm$", MINUS: "$-$", DAGGER: "\\dag", DOUBLE_DAGGER: "\\ddag"}
 LATEX = Style("latex_raw", "\\textbf{{{}}}", "\\underline{{{}}}", _latex, LATEX_SIGNS)

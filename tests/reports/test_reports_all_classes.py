@@ -84,7 +84,7 @@ def test_an_average_needs_every_target_and_the_same_seeds(write, tmp_path):
     assert [table.cell(name, "Seeds") for name in ("CoOp", "MaPLe")] == ["see cells", "1"]
     written = main(["cross-dataset", "--output", str(tmp_path / "runs")])
     text = (tmp_path / "runs/cross-dataset.md").read_text()
-    assert written == 0 and "85.00</u> \u00b1 5.00 (n=2)" in text and "40.00** (n=1)" in text
+    assert written == 0 and "85.00</ins> \u00b1 5.00 (n=2)" in text and "40.00** (n=1)" in text
 
 
 def test_domain_generalization(write, tmp_path):

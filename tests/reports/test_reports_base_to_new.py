@@ -14,10 +14,10 @@ from reports.statistics import base_to_new
 PM = "\u00b1"
 EXPECTED = [
     ["Trainer", "Shots", "Base", "New", "HM", "Seeds", "Trained parameters"],
-    ["ZeroshotCLIP", "", "40.00", "<u>60.00</u>", "48.00", "1", "0"],
-    ["CoOp", "16", f"**70.00** {PM} 10.00", f"50.00 {PM} 10.00", f"<u>58.33</u> {PM} 10.29",
+    ["ZeroshotCLIP", "", "40.00", "<ins>60.00</ins>", "48.00", "1", "0"],
+    ["CoOp", "16", f"**70.00** {PM} 10.00", f"50.00 {PM} 10.00", f"<ins>58.33</ins> {PM} 10.29",
      "2", "2,048"],
-    ["E2MIM", "16", f"<u>65.00</u> {PM} 5.00", f"**62.00** {PM} 2.00", f"**63.46** {PM} 3.43",
+    ["E2MIM", "16", f"<ins>65.00</ins> {PM} 5.00", f"**62.00** {PM} 2.00", f"**63.46** {PM} 3.43",
      "2", "2,048"],
 ]  # fmt: skip
 
@@ -53,7 +53,7 @@ def test_the_other_harmonic_mean_by_hand(report):
     text = to_markdown(report, harmonic="mean")
     # CoOp's seeds: 480 / 7 and 48; E2MIM's: 2 * 70 * 64 / 134 and 60.
     assert [row[4] for row in table_rows(text)[1:]] == [
-        "48.00", f"<u>58.29</u> {PM} 10.29", f"**63.43** {PM} 3.43"
+        "48.00", f"<ins>58.29</ins> {PM} 10.29", f"**63.43** {PM} 3.43"
     ]  # fmt: skip
     assert "HM is the mean of the harmonic means" in text
 
@@ -62,7 +62,7 @@ def test_differences_to_a_row_by_hand(report):
     text = to_markdown(report, baseline="CoOp")
     rows = {row[0]: row[2:5] for row in table_rows(text)}
     assert rows["E2MIM"] == [
-        f"<u>65.00</u> {PM} 5.00 (\u22125.00)", f"**62.00** {PM} 2.00 (+12.00)",
+        f"<ins>65.00</ins> {PM} 5.00 (\u22125.00)", f"**62.00** {PM} 2.00 (+12.00)",
         f"**63.46** {PM} 3.43 (+5.13)",
     ]  # fmt: skip
     assert rows["CoOp"][0] == f"**70.00** {PM} 10.00"

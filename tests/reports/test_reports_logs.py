@@ -134,7 +134,7 @@ def test_parsed_runs_stand_in_the_same_table(logs, tmp_path, write_pair, capsys)
     text = capsys.readouterr().out
     assert text.count("## Food101") == 1
     # parse_test_res.py prints 92.15% +- 0.05% for these two.
-    assert "| MaPLe (log) |      16 | <u>92.15</u> \u00b1 0.05 |" in text
+    assert "| MaPLe (log) |      16 | <ins>92.15</ins> \u00b1 0.05 |" in text
     assert "MaPLe (log): weights not recorded" in text
 
 
