@@ -88,11 +88,16 @@ def shares(way: Callable[[], list[Tensor]]) -> dict[str, float]:
     """Share of a way's CPU time in matrix products, in attention, and in all other operators."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         way()
+    return shares_of({event.key: event.self_cpu_time_total for event in profile.key_averages()})
+
+
+def shares_of(times: dict[str, float]) -> dict[str, float]:
+    """As `shares`, of operators' own times by name."""
     found = {"matrix products": 0.0, "attention": 0.0, "other": 0.0}
-    for event in profile.key_averages():
-        name = event.key.removeprefix("aten::")
+    for operator, time_spent in times.items():
+        name = operator.removeprefix("aten::")
         kind = "attention" if "scaled_dot_product" in name else "other"
-        found["matrix products" if name in MATRIX_PRODUCTS else kind] += event.self_cpu_time_total
+        found["matrix products" if name in MATRIX_PRODUCTS else kind] += time_spent
     total = sum(found.values())
     return {kind: time / total for kind, time in found.items()}
 
