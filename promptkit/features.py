@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from dassl.utils import set_random_seed
 from promptkit.feature_store import FeatureStore, image_files_key
@@ -62,7 +62,13 @@ def encode_all(
     loader: DataLoader, encode: Callable[[Tensor], Tensor], *, batch_size: int = ENCODE_BATCH
 ) -> tuple[Tensor, Tensor]:
     """Features [N, E] and labels [N] of all images of a loader's data set, in its order."""
-    plain = DataLoader(loader.dataset, batch_size=batch_size, num_workers=loader.num_workers)
+    order = SequentialSampler(loader.dataset)
+    # Of this project's engine: augmentation that does not depend on the number of processes.
+    if reseed := getattr(loader.sampler, "over", None):
+        order = reseed(order)
+    plain = DataLoader(
+        loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
+    )
     parts = [(encode(batch["img"]).cpu(), batch["label"]) for batch in plain]
     features, labels = zip(*parts, strict=True)
     return torch.cat(features), torch.cat(labels)
@@ -123,6 +129,7 @@ def bank_loader(
         sampler=loader.sampler,
         drop_last=loader.drop_last,
         pin_memory=loader.pin_memory,
+        generator=loader.generator,  # so that both draw the same numbers of the global one
     )
 
 

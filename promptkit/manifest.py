@@ -26,11 +26,9 @@ INCIDENTAL = (
     "RESUME",
     "VERBOSE",
     "TRAIN.PRINT_FREQ",
+    "DATALOADER.NUM_WORKERS",
     "FEATURES.STORE",
 )
-# Loading processes each have their own random numbers: their number decides random transforms.
-WORKERS = "DATALOADER.NUM_WORKERS"
-NOT_RANDOM = {"normalize", "center_crop", "instance_norm"}
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
@@ -106,8 +104,7 @@ def check_plan(directory: str, plan: dict[str, Any]) -> bool:
     if previous is None:
         return False
     old, new = (_flatten(value) for value in (previous, plan))
-    incidental = INCIDENTAL if _augments(new) else (*INCIDENTAL, WORKERS)
-    keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in incidental]
+    keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in INCIDENTAL]
     differences = [
         f"{key.removeprefix('config.')}: {old.get(key, 'absent')!r} there, "
         f"{new.get(key, 'absent')!r} now"
@@ -123,13 +120,6 @@ def check_plan(directory: str, plan: dict[str, Any]) -> bool:
         )
     result = read_json(Path(directory, RESULT))
     return result is not None and result.get("schema") == SCHEMA
-
-
-def _augments(plan: dict[str, Any]) -> bool:
-    """Whether a plan trains on images that are changed at random."""
-    transforms = plan.get("config.INPUT.TRANSFORMS") or []
-    off = plan.get("eval_only") or plan.get("config.INPUT.NO_TRANSFORM")
-    return not off and not set(transforms) <= NOT_RANDOM
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

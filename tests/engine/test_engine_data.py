@@ -190,6 +190,7 @@ def test_unreadable_image_is_named(make_cfg, tmp_path, workers):
     with pytest.raises(OSError, match='Cannot read image ".*bad.png": not an image'):
         next(iter(loader))
     items[0]._impath = "/nowhere.png"
+    loader = build_data_loader(cfg, data_source=items, tfm=lambda image: image)
     with pytest.raises(FileNotFoundError, match='Cannot read image "/nowhere.png"'):
         next(iter(loader))
 

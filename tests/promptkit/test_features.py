@@ -53,6 +53,24 @@ def test_views_differ_follow_the_seed_and_leave_the_random_state_alone():
     assert torch.equal(bank.labels, torch.arange(5) % 2)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on one core
+def test_views_are_the_same_with_any_number_of_loading_processes(tiny_argv):
+    from dassl.engine import build_trainer
+    from dassl.utils import set_random_seed
+
+    banks = []
+    for workers in (0, 2):
+        argv = tiny_argv("CoOp", "DATALOADER.NUM_WORKERS", workers, "FEATURES.VIEWS", 2)
+        cfg = train.setup_cfg(train.parse_args(argv))
+        set_random_seed(cfg.SEED)
+        trainer = build_trainer(cfg)
+        trainer.before_train()
+        trainer.close_writer()
+        banks.append(trainer.train_loader_x.dataset.features)
+    assert torch.equal(*banks)
+    assert not torch.equal(banks[0][0], banks[0][1])
+
+
 def test_batches_keep_size_order_and_draw_all_views():
     loader = DataLoader(Noisy(), batch_size=2, shuffle=True, drop_last=True)
     stored = bank_loader(loader, mean_of, views=2, seed=1)

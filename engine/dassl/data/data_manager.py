@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from dassl.data.datasets import build_dataset
 from dassl.data.datasets.base_dataset import Datum
 from dassl.data.samplers import build_sampler
+from dassl.data.seeded import SeededSampler, random_numbers_of
 from dassl.data.transforms import INTERPOLATION_MODES, build_transform
 from dassl.utils import read_image
 
@@ -29,7 +30,9 @@ def build_data_loader(
 ) -> DataLoader:
     """Build a loader of batches as dictionaries (see `DatasetWrapper`).
 
-    In training the last, smaller batch is left out, unless it is the only one.
+    In training the last, smaller batch is left out, unless it is the only one; the loading
+    processes live on from epoch to epoch, and each image draws random numbers of its own (see
+    `dassl.data.seeded`). A `dataset_wrapper` that is no `DatasetWrapper` has neither.
 
     Raises:
         ValueError: there are no images, or the sampler is unknown.
@@ -48,13 +51,18 @@ def build_data_loader(
         n_ins=n_ins,
     )
     wrap = dataset_wrapper or DatasetWrapper
+    images = wrap(cfg, data_source, transform=tfm, is_train=is_train)
+    is_seeded = is_train and isinstance(images, DatasetWrapper)
     return DataLoader(
-        wrap(cfg, data_source, transform=tfm, is_train=is_train),
+        images,
         batch_size=batch_size,
-        sampler=sampler,
+        sampler=SeededSampler(sampler) if is_seeded else sampler,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         drop_last=is_train and len(data_source) >= batch_size,
         pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
+        persistent_workers=is_seeded and cfg.DATALOADER.NUM_WORKERS > 0,
+        # A loader seeds new processes from it; the global one would count how often that happens.
+        generator=torch.Generator() if is_seeded else None,
     )
 
 
@@ -211,13 +219,17 @@ class DatasetWrapper(Dataset):
         return len(self.data_source)
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
+        with random_numbers_of(idx):
+            return self._read(idx)
+
+    def _read(self, idx: int) -> dict[str, Any]:
         item = self.data_source[idx]
         image = read_image(item.impath)
         output = {
             "label": item.label,
             "domain": item.domain,
             "impath": item.impath,
-            "index": idx,
+            "index": int(idx),
         }
         if self.transform is None:
             output["img"] = image
