@@ -15,8 +15,9 @@ import benchmarks
 from benchmarks import cases, protocol
 from benchmarks.kinds import BY_CLASSES, ONCE, Request, Row
 from benchmarks.measure import multiply_rate
-from benchmarks.subjects import SIZES
+from benchmarks.subjects import DEVICES, PRECISIONS, SIZES
 from promptkit import manifest
+from promptkit.trainer import device_name
 
 KINDS = (*BY_CLASSES, *ONCE)
 METHODS = {*protocol.METHODS, *(name for name, *_ in cases.STEPS)}
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--model", choices=tuple(SIZES), default="ViT-B/16", help="random weights, but Pocket's"
     )
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="not of protocol")
     parser.add_argument("--classes", default="100", help=f"of {', '.join(BY_CLASSES)}; with commas")
     parser.add_argument(
         "--repeats", type=int, default=5, help="timings of each way; seeds of kind protocol"
@@ -48,24 +51,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--methods", default="", help="of step and protocol, with commas (all)")
     parser.add_argument(
         "--reference-to", type=int, default=100, metavar="C",
-        help="most classes with which text, eval and memory also run the reference path (100)",
+        help="most classes with which text, step, eval and memory also run the reference (100)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args(arguments)
     unknown = set(options.kinds) - set(KINDS)
     if unknown:
         parser.error(f"KIND must be one of {', '.join(KINDS)}; got {sorted(unknown)[0]!r}")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no CUDA device; use --device cpu")
+    if options.device == "cpu" and options.precision == "fp16":
+        parser.error("--precision fp16 needs --device cuda; on a CPU use fp32 or bf16")
     wrong = set(filter(None, options.methods.split(","))) - METHODS
     if wrong:
         parser.error(f"--methods: there is no {sorted(wrong)[0]!r}")
     rows = []
-    rate = multiply_rate()
+    rate = multiply_rate(options.device, PRECISIONS[options.precision])
     for row in measure(options, rate):
         rows.append(row)
         print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)  # how far it is
     facts = {
         "model": options.model,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "device": device_name(torch.device(options.device)),
+        "precision": options.precision,
         "torch": torch.__version__,
         "matrix_product_gflops": round(rate / 1e9, 1),
         "repeats": options.repeats,
@@ -85,7 +94,8 @@ def measure(options: argparse.Namespace, rate: float) -> Iterator[Row]:
 
     def request(classes: int) -> Request:
         reference = classes <= options.reference_to
-        return Request(options.model, classes, options.repeats, reference, rate, methods)
+        subject = options.model, options.device, options.precision
+        return Request(*subject, classes, options.repeats, reference, rate, methods)
 
     for classes in map(int, options.classes.split(",")):
         for name in BY_CLASSES:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Ratio, compare, median_time, shares
-from benchmarks.subjects import make_trainer
+from benchmarks.measure import TOLERANCE, Ratio, compare, median_time, seconds, shares
+from benchmarks.subjects import Subject, make_trainer
 from promptkit.image_encoder import encode_image
 from promptkit.trainer import PromptTrainer, unit
 
@@ -26,27 +24,25 @@ STEPS = (
     ("MaPLe", 4, False),
     ("PromptSRC", 4, False),
 )
+# Times the tolerance in fp32: half precision adds up in another order with fewer digits.
+COARSER = {"fp32": 1, "fp16": 3e3, "bf16": 1e4}
 
 
 def twins(
     name: str,
-    model: str,
-    root: Path,
+    subject: Subject,
     batch_size: int,
     encoders: tuple[str, str] = ("fast", "reference"),
 ) -> tuple[PromptTrainer, ...]:
     """The same trainer with two text encoders, equal weights."""
     fast, reference = (
-        make_trainer(name, model, root, batch_size=batch_size, encoder=encoder)
-        for encoder in encoders
+        make_trainer(name, subject, batch_size=batch_size, encoder=encoder) for encoder in encoders
     )
     reference.learner.load_state_dict(copy.deepcopy(fast.learner.state_dict()))
     return fast, reference
 
 
-def text(
-    model: str, root: Path, *, repeats: int, reference: bool = True
-) -> tuple[Ratio, int, float]:
+def text(subject: Subject, *, repeats: int, reference: bool = True) -> tuple[Ratio, int, float]:
     """Text features of all classes, forward and backward (CoOp, 4 context tokens).
 
     Returns:
@@ -55,36 +51,43 @@ def text(
         frozen, so the backward pass costs what the forward pass does; of the last layer only the
         ends of text are finished, and the class names' tokens need no gradient in the first.
     """
-
-    fast, slow = twins("CoOp", model, root, 32)
+    fast, slow = twins("CoOp", subject, 32)
     prompts = fast.prompts()
     width, layers = prompts.prefix.shape[1], len(fast.clip_model.transformer.resblocks)
     nodes = len(prompts.tree.source)
     tokens = len(prompts.prefix) + nodes
     weights = 12 * (layers - 1) * tokens + 2 * tokens + 10 * len(prompts.tree)  # in width ** 2
     operations = 2 * width**2 * (2 * weights - 3 * nodes)
-    if not reference:
-        return median_time(_text_way(fast), repeats=repeats), tokens, operations
-    return compare(_text_way(fast), _text_way(slow), repeats=repeats), tokens, operations
+    other = _text_way(slow) if reference else None
+    return _ratio(_text_way(fast), other, repeats, subject), tokens, operations
 
 
-def compiled(model: str, root: Path, *, repeats: int) -> tuple[Ratio, float]:
+def compiled(subject: Subject, *, repeats: int) -> tuple[Ratio, float]:
     """As `text`, the compiled path against the fast one; and the seconds of compiling it."""
-    built, fast = twins("CoOp", model, root, 32, ("compiled", "fast"))
-    start = time.perf_counter()
-    _text_way(built)()
-    first = time.perf_counter() - start
-    ratio = compare(_text_way(built), _text_way(fast), repeats=repeats)
+    built, fast = twins("CoOp", subject, 32, ("compiled", "fast"))
+    first = seconds(_text_way(built))
+    ratio = _ratio(_text_way(built), _text_way(fast), repeats, subject)
     return ratio, first - ratio.fast_sec
+
+
+def _ratio(
+    fast: Callable, reference: Callable | None, repeats: int, subject: Subject, factor: float = 1
+) -> Ratio:
+    """Both ways; `factor` times the tolerance. Without the reference the fast way alone."""
+    if reference is None:
+        return median_time(fast, repeats=repeats)
+    tolerance = factor * TOLERANCE * COARSER[subject.precision]
+    return compare(fast, reference, repeats=repeats, tolerance=tolerance)
 
 
 def _text_way(trainer: PromptTrainer) -> Callable[[], list[Tensor]]:
     size = trainer.dm.num_classes, trainer.clip_model.text_projection.shape[1]
-    weight = torch.randn(size, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(trainer.device)
 
     def run() -> list[Tensor]:
         trainer.learner.zero_grad()
-        features = trainer.text_features()
+        with trainer.precision.autocast():
+            features = trainer.text_features()
         (features * weight).sum().backward()
         return [features.detach(), trainer.learner.ctx.grad]
 
@@ -92,26 +95,33 @@ def _text_way(trainer: PromptTrainer) -> Callable[[], list[Tensor]]:
 
 
 def step(
-    name: str, batch_size: int, stored: bool, model: str, root: Path, *, repeats: int
+    name: str,
+    batch_size: int,
+    stored: bool,
+    subject: Subject,
+    *,
+    repeats: int,
+    reference: bool = True,
 ) -> tuple[Ratio, dict[str, float], float | None]:
     """Loss and gradients of one training batch; without the optimiser, so that they stay equal.
 
     Returns:
-        The comparison; the fast step's profile, see `shares`; and the seconds of a step whose text
-        features cost nothing: where images are encoded, no text encoder makes the step faster than
-        that (None for stored features).
+        The comparison (without the reference: the fast way alone); the fast step's profile, see
+        `shares`; and the seconds of a step whose text features cost nothing: where images are
+        encoded, no text encoder makes the step faster than that (None for stored features).
     """
-    fast, reference = twins(name, model, root, batch_size)
+    fast, slow = twins(name, subject, batch_size)
     images, labels = fast.parse_batch_train(next(iter(fast.train_loader_x)))
     if stored:
-        images = fast.image_features(images)
+        with fast.precision.autocast():
+            images = fast.image_features(images)
 
     # Each image has its own prompts, and 8 x 100 of them in 77 tokens would take 29 GB: one at a
     # time, with the loss's mean taken over their backward passes, they cost the same.
     apart = len(images) if name == "CoCoOp" else 1
 
     def way(trainer: PromptTrainer):
-        parts = apart if trainer is reference else 1
+        parts = apart if trainer is slow else 1
 
         def run() -> list[Tensor]:
             if generator := getattr(trainer, "generator", None):  # of mixup
@@ -119,7 +129,8 @@ def step(
             trainer.learner.zero_grad()
             losses = []
             for some, theirs in zip(images.chunk(parts), labels.chunk(parts), strict=True):
-                losses.append(trainer.loss(some, theirs)["loss"] / parts)
+                with trainer.precision.autocast():
+                    losses.append(trainer.loss(some, theirs)["loss"] / parts)
                 losses[-1].backward()
             gradients = [p.grad for p in trainer.learner.parameters() if p.grad is not None]
             return [torch.stack(losses).detach().sum()[None], *gradients]
@@ -127,29 +138,30 @@ def step(
         return run
 
     # The reference sums in another order, and gradients through twelve layers amplify it.
-    ratio = compare(way(fast), way(reference), repeats=repeats, tolerance=1e-4)
-    profile = shares(way(fast))
+    ratio = _ratio(way(fast), way(slow) if reference else None, repeats, subject, factor=10)
+    profile = shares(way(fast), subject.device)
     if stored:
         return ratio, profile, None
-    features = fast.text_features().detach()
+    with fast.precision.autocast():
+        features = fast.text_features().detach()
     fast.text_features = lambda: features.clone().requires_grad_()
     return ratio, profile, median_time(way(fast), repeats=repeats).fast_sec
 
 
 def evaluation(
-    model: str, root: Path, *, repeats: int, reference: bool = True
-) -> tuple[Ratio, float]:
+    subject: Subject, *, repeats: int, reference: bool = True
+) -> tuple[Ratio, int, float]:
     """Logits of a test set; the reference encodes all classes again for every batch.
 
     The reference's convolutions are in the published code's memory layout.
 
     Returns:
-        The comparison (without the reference: the fast way alone), and the fast way's share of the
-        bare image encoder's rate.
+        The comparison (without the reference: the fast way alone), the number of images, and the
+        fast way's share of the bare image encoder's rate.
     """
-    fast, slow = twins("CoOp", model, root, 32)
+    fast, slow = twins("CoOp", subject, 32)
     slow.clip_model.visual.to(memory_format=torch.contiguous_format)
-    batches = [batch["img"] for batch in fast.test_loader]
+    batches = [batch["img"].to(fast.device) for batch in fast.test_loader]
 
     def cached() -> list[Tensor]:
         fast.set_model_mode("eval")  # forgets the classes: they are part of an evaluation
@@ -157,19 +169,16 @@ def evaluation(
 
     def again() -> list[Tensor]:
         logits = []
-        with torch.no_grad():
+        with torch.no_grad(), slow.precision.autocast():
             for images in batches:
                 features = unit(slow.clip_model.encode_image(images))
                 logits.append(slow.logits(features, slow.text_features()))
         return [torch.cat(logits)]
 
     def bare() -> list[Tensor]:
-        with torch.no_grad():
+        with torch.no_grad(), fast.precision.autocast():
             return [torch.cat([encode_image(fast.clip_model, images) for images in batches])]
 
-    if reference:
-        ratio = compare(cached, again, repeats=repeats, tolerance=1e-4)
-    else:
-        ratio = median_time(cached, repeats=repeats)
+    ratio = _ratio(cached, again if reference else None, repeats, subject, factor=10)
     alone = median_time(bare, repeats=repeats)
-    return ratio, alone.fast_sec / ratio.fast_sec
+    return ratio, sum(map(len, batches)), alone.fast_sec / ratio.fast_sec

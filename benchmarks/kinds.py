@@ -11,10 +11,10 @@ from pathlib import Path
 
 from benchmarks import cases, protocol
 from benchmarks.collect import CLASSES, FILES, collect
-from benchmarks.loading import BATCH, BATCHES, PHOTO, loading
+from benchmarks.loading import BATCH, BATCHES, LARGE, PHOTO, drafting, loading
 from benchmarks.measure import Ratio
 from benchmarks.memory import peak_of_step
-from benchmarks.subjects import SIZES, make_files
+from benchmarks.subjects import SIZES, Subject, make_files
 
 Row = dict[str, object]
 
@@ -24,7 +24,7 @@ class Request:
     """What is measured.
 
     Attributes:
-        model: a key of SIZES.
+        model, device, precision: of `Subject`.
         classes: C; the kinds of ONCE have their own.
         repeats: timings of each way; seeds of a protocol.
         reference: whether the reference path runs too, where it may be left out.
@@ -33,6 +33,8 @@ class Request:
     """
 
     model: str
+    device: str
+    precision: str
     classes: int
     repeats: int
     reference: bool
@@ -45,8 +47,8 @@ class Request:
 
 
 @contextlib.contextmanager
-def _files(request: Request, tests: int = 200) -> Iterator[Path]:
-    """A folder with data, and silence: trainers print, and show progress."""
+def _subject(request: Request, tests: int = 1) -> Iterator[Subject]:
+    """With `tests` test images. In silence: trainers print, and show progress."""
     silence = io.StringIO()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -55,13 +57,13 @@ def _files(request: Request, tests: int = 200) -> Iterator[Path]:
     ):
         root, size = Path(folder), SIZES[request.model]
         make_files(root, classes=request.classes, tests=tests, size=size)
-        yield root
+        yield Subject(request.model, root, request.device, request.precision)
 
 
 def _text(request: Request) -> Iterator[Row]:
-    with _files(request) as root:
+    with _subject(request) as subject:
         ratio, tokens, operations = cases.text(
-            request.model, root, repeats=request.repeats, reference=request.reference
+            subject, repeats=request.repeats, reference=request.reference
         )
     used = 100 * operations / request.rate / ratio.fast_sec
     note = f"{tokens:,} distinct tokens; {used:.0f} % of the machine's rate"
@@ -69,8 +71,8 @@ def _text(request: Request) -> Iterator[Row]:
 
 
 def _compile(request: Request) -> Iterator[Row]:
-    with _files(request) as root:
-        ratio, first = cases.compiled(request.model, root, repeats=request.repeats)
+    with _subject(request) as subject:
+        ratio, first = cases.compiled(subject, repeats=request.repeats)
     gain = ratio.reference_sec - ratio.fast_sec
     pays = f"pays after {first / gain:,.0f} steps" if gain > 0 else "never pays here"
     note = f"the reference is the fast path, not compiled; compiling {first:.1f} s, {pays}"
@@ -81,9 +83,9 @@ def _step(request: Request) -> Iterator[Row]:
     for name, batch, stored in cases.STEPS:
         if not request.wants(name):
             continue
-        with _files(request) as root:
+        with _subject(request) as subject:
             ratio, profile, rest = cases.step(
-                name, batch, stored, request.model, root, repeats=request.repeats
+                name, batch, stored, subject, repeats=request.repeats, reference=request.reference
             )
         note = "stored image features" if stored else "images encoded"
         note += "".join(f"; {kind} {100 * share:.0f} %" for kind, share in profile.items())
@@ -93,18 +95,19 @@ def _step(request: Request) -> Iterator[Row]:
 
 
 def _evaluation(request: Request) -> Iterator[Row]:
-    with _files(request) as root:
-        ratio, share = cases.evaluation(
-            request.model, root, repeats=request.repeats, reference=request.reference
+    with _subject(request, tests=max(200, request.classes)) as subject:
+        ratio, images, share = cases.evaluation(
+            subject, repeats=request.repeats, reference=request.reference
         )
-    note = f"{100 * share:.1f} % of the bare image encoder's rate"
-    yield row("evaluation, 2 batches of 100 images", request.classes, ratio, note)
+    rate = images / ratio.fast_sec
+    note = f"{rate:,.1f} images/s, {100 * share:.1f} % of the bare image encoder's rate"
+    yield row(f"evaluation of {images:,} images", request.classes, ratio, note)
 
 
 def _memory(request: Request) -> Iterator[Row]:
-    peaks = [peak_of_step("fast", request.model, request.classes)]
-    if request.reference:
-        peaks.append(peak_of_step("reference", request.model, request.classes))
+    fields = {"model": request.model, "device": request.device, "precision": request.precision}
+    ways = ("fast", "reference") if request.reference else ("fast",)
+    peaks = [peak_of_step(way, request.classes, **fields) for way in ways]
     note = f"peak {' / '.join(f'{peak / 2**20:,.0f} MiB' for peak in peaks)}"
     made = row("memory of a CoOp step, batch 32", request.classes, None, note)
     ratio = peaks[1] / peaks[0] if request.reference else None
@@ -112,22 +115,32 @@ def _memory(request: Request) -> Iterator[Row]:
 
 
 def _load(request: Request) -> Iterator[Row]:
-    with _files(request, tests=1) as root:
-        found = loading(request.model, root)
-    note = f"decoding {found['decode_ms']:.1f} ms of it; " + ", ".join(
+    with _subject(request) as subject:
+        found, draft = loading(subject), drafting(subject, repeats=request.repeats)
+    note = f"decoding {1e3 * found.decode_sec:.1f} ms of it; " + ", ".join(
         f"{BATCHES} steps wait {100 * share:.1f} % with {workers} loading processes"
-        for workers, share in found["wait"].items()
+        for workers, share in found.waits.items()
     )
-    ratio = Ratio(found["image_ms"] / 1e3, None, None, None, None)
+    ratio = Ratio(found.image_sec, None, None, None, None)
     yield row(f"loading one image of {PHOTO[0]} x {PHOTO[1]}", request.classes, ratio, note)
+    note = (
+        f"pixels differ by {draft.levels:.2f} of 255 levels; by {draft.bilinear_levels:.2f} "
+        "with bilinear in place of bicubic interpolation"
+    )
+    yield row(
+        f"INPUT.DRAFT, test image of {LARGE[0]} x {LARGE[1]}", request.classes, draft.ratio, note
+    )
 
 
 def _protocol(request: Request) -> Iterator[Row]:
     runs = []
     with tempfile.TemporaryDirectory() as data:
         for name in filter(request.wants, protocol.METHODS):
-            with _files(request, tests=1):
-                runs.append(protocol.base_to_new(name, request.repeats, Path(data)))
+            with _subject(request):
+                made = protocol.base_to_new(
+                    name, request.repeats, Path(data), device=request.device
+                )
+            runs.append(made)
             yield protocol.row(f"base-to-new, {name}", runs[-1:])
     if len(runs) > 1:
         yield protocol.row("base-to-new, all of these", runs)

@@ -1,60 +1,54 @@
-"""Loading training images: what an image costs, and whether a step waits for its batch."""
+"""Loading images: what an image costs, and whether a step waits for its batch."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from benchmarks.subjects import make_trainer
+from benchmarks.measure import Ratio, median_time
+from benchmarks.subjects import Subject, make_trainer
 from promptkit.trainer import PromptTrainer
 
-PHOTO = 500, 375  # pixels, as most of ImageNet's
+PHOTO, LARGE = (500, 375), (2048, 1536)  # pixels: as most of ImageNet's; as a camera's
 BATCH, BATCHES = 32, 8  # more batches than two processes load ahead
 TRANSFORMS = "['random_resized_crop', 'random_flip', 'normalize']"
 
 
-def loading(model: str, root: Path) -> dict:
-    """Loads BATCHES batches of photograph-sized JPEGs, with and without CoOp's step on them.
+@dataclass(frozen=True)
+class Loading:
+    """What loading training images costs.
 
-    Returns:
-        "decode_ms" and "image_ms": of one image, its decoding alone and all of its loading, in one
-        process; "wait" of {processes: share of the training time that steps wait for a batch}, the
-        first batch of the epoch included.
+    Attributes:
+        decode_sec, image_sec: one image, its decoding alone and all of its loading, in one process.
+        waits: of {processes: share of the training time that steps wait for a batch}, the first
+            batch of the epoch included.
     """
-    make_photos(root)
-    paths = sorted((root / "random").glob("*.jpg"))
-    decode = _seconds(lambda: [Image.open(path).convert("RGB") for path in paths]) / len(paths)
+
+    decode_sec: float
+    image_sec: float
+    waits: dict[int, float]
+
+
+def loading(subject: Subject) -> Loading:
+    """Loads BATCHES batches of photograph-sized JPEGs, with and without CoOp's step on them."""
+    make_photos(subject, PHOTO)
+    paths = sorted((subject.root / "random").glob("*.jpg"))
+    decode = median_time(lambda: [Image.open(path).convert("RGB") for path in paths], repeats=1)
     waits = {}
     for workers in (0, 2):
         trainer = make_trainer(
-            "CoOp", model, root, batch_size=BATCH, encoder="fast",
+            "CoOp", subject, batch_size=BATCH,
             opts=("INPUT.TRANSFORMS", TRANSFORMS, "DATALOADER.NUM_WORKERS", str(workers)),
         )  # fmt: skip
         if not workers:
             dataset = trainer.train_loader_x.dataset
-            image = _seconds(lambda data=dataset: [data[i] for i in range(BATCH)]) / BATCH
+            image = median_time(lambda: [dataset[i] for i in range(BATCH)], repeats=1)  # noqa: B023
         waits[workers] = _waiting(trainer)
-    return {"decode_ms": 1e3 * decode, "image_ms": 1e3 * image, "wait": waits}
-
-
-def make_photos(root: Path) -> None:
-    """Puts smooth noise in the size of a photograph in place of the data set's images."""
-    rng = np.random.default_rng(0)
-    for path in sorted((root / "random").glob("*.jpg")):
-        pixels = rng.integers(0, 255, (PHOTO[1], PHOTO[0], 3), dtype=np.uint8)
-        Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(2)).save(path, quality=90)
-
-
-def _seconds(work) -> float:
-    work()
-    torch.manual_seed(0)
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return Loading(decode.fast_sec / len(paths), image.fast_sec / BATCH, waits)
 
 
 def _waiting(trainer: PromptTrainer) -> float:
@@ -62,6 +56,61 @@ def _waiting(trainer: PromptTrainer) -> float:
     waited = 0.0
     for batch in trainer.train_loader_x:
         waited += time.perf_counter() - begin
-        trainer.loss(*trainer.parse_batch_train(batch))["loss"].backward()
+        loss = trainer.loss(*trainer.parse_batch_train(batch))["loss"]
+        loss.backward()
+        loss.item()  # waits for the device
         begin = time.perf_counter()
     return waited / (time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """Large test images decoded at a fraction of their size, against whole.
+
+    Attributes:
+        ratio: seconds of one image; no difference.
+        levels: mean absolute difference of the resized images, in levels of gray.
+        bilinear_levels: of bilinear in place of bicubic interpolation, for comparison.
+    """
+
+    ratio: Ratio
+    levels: float
+    bilinear_levels: float
+
+
+def drafting(subject: Subject, *, repeats: int) -> Drafting:
+    """Reads a LARGE test image with and without INPUT.DRAFT."""
+    make_photos(subject, LARGE, count=1)
+    readers = {}
+    for draft, interpolation in ((True, "bicubic"), (False, "bicubic"), (False, "bilinear")):
+        opts = "INPUT.DRAFT", str(draft), "INPUT.INTERPOLATION", interpolation
+        trainer = make_trainer("CoOp", subject, batch_size=BATCH, opts=opts)
+        readers[draft, interpolation] = trainer.test_loader.dataset
+    drafted, whole, bilinear = (reader[0]["img"] for reader in readers.values())
+    gray = 255 * torch.tensor(trainer.cfg.INPUT.PIXEL_STD)[:, None, None]
+    fast, slow, _ = (
+        median_time(lambda data=data: [data[0]["img"]], repeats=repeats)
+        for data in readers.values()
+    )
+    return Drafting(
+        Ratio(fast.fast_sec, slow.fast_sec, fast.fast_spread, slow.fast_spread, None),
+        ((drafted - whole).abs() * gray).mean().item(),
+        ((bilinear - whole).abs() * gray).mean().item(),
+    )
+
+
+def make_photos(subject: Subject, size: tuple[int, int], *, count: int | None = None) -> None:
+    """Puts photographs in place of the data set's first `count` images, or all of them."""
+    rng = np.random.default_rng(0)
+    paths = sorted((subject.root / "random").glob("*.jpg"), key=lambda path: int(path.stem))
+    for path in paths[:count]:
+        photograph(*size, rng).save(path, quality=90)
+
+
+def photograph(width: int, height: int, rng: np.random.Generator) -> Image.Image:
+    """Noise whose amplitudes fall with the frequency, as those of photographs do."""
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    frequency[0, 0] = np.inf
+    spectrum = np.exp(2j * np.pi * rng.random((3, *frequency.shape))) / frequency
+    pixels = np.fft.irfft2(spectrum, (height, width)).transpose(1, 2, 0)
+    return Image.fromarray((128 + 48 * pixels / pixels.std()).clip(0, 255).astype(np.uint8))

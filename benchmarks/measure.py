@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MATRIX_PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mkldnn_convolution")
+MATRIX_PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mkldnn_convolution", "cudnn_convolution")
+SQUARE = {"cpu": 1536, "cuda": 8192}  # side of the matrices that `multiply_rate` multiplies
+TOLERANCE = 1e-5  # relative to the largest value, in fp32
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,24 @@ class Ratio:
         return self.reference_sec / self.fast_sec if self.reference_sec else None
 
 
+def seconds(way: Callable[[], object]) -> float:
+    """How long a way takes, to the end of what it has given a GPU to do."""
+    _wait()
+    start = time.perf_counter()
+    way()
+    _wait()
+    return time.perf_counter() - start
+
+
+def _wait() -> None:
+    if torch.cuda.is_initialized():  # otherwise nothing is at work there
+        torch.cuda.synchronize()
+
+
 def median_time(way: Callable[[], list[Tensor]], *, repeats: int) -> Ratio:
     """Times one way alone, after a warm-up."""
     way()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        way()
-        times.append(time.perf_counter() - start)
+    times = [seconds(way) for _ in range(repeats)]
     median = statistics.median(times)
     return Ratio(median, None, (max(times) - min(times)) / median, None, None)
 
@@ -52,7 +64,7 @@ def compare(
     reference: Callable[[], list[Tensor]],
     *,
     repeats: int,
-    tolerance: float = 1e-5,
+    tolerance: float = TOLERANCE,
 ) -> Ratio:
     """Checks that both give the same tensors, then times them in turn.
 
@@ -67,28 +79,35 @@ def compare(
     assert difference <= tolerance, f"the fast way differs from the reference by {difference:.1e}"
     times: dict[Callable, list[float]] = {fast: [], reference: []}
     for _ in range(repeats):
-        for way, seconds in times.items():
+        for way, taken in times.items():
             way()
-            start = time.perf_counter()
-            way()
-            seconds.append(time.perf_counter() - start)
-    medians = [statistics.median(seconds) for seconds in times.values()]
+            taken.append(seconds(way))
+    medians = [statistics.median(taken) for taken in times.values()]
     spreads = [
-        (max(seconds) - min(seconds)) / median
-        for seconds, median in zip(times.values(), medians, strict=True)
+        (max(taken) - min(taken)) / median
+        for taken, median in zip(times.values(), medians, strict=True)
     ]
     return Ratio(*medians, *spreads, difference)
 
 
 def _relative(ours: Tensor, theirs: Tensor) -> float:
+    ours, theirs = ours.float(), theirs.float()
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-def shares(way: Callable[[], list[Tensor]]) -> dict[str, float]:
-    """Share of a way's CPU time in matrix products, in attention, and in all other operators."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+def shares(way: Callable[[], list[Tensor]], device: str = "cpu") -> dict[str, float]:
+    """Share of a way's time in matrix products, in attention, and in all other operators.
+
+    On a GPU it is the time of the kernels that the operators start there.
+    """
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities) as profile:
         way()
-    return shares_of({event.key: event.self_cpu_time_total for event in profile.key_averages()})
+    operators = [event for event in profile.key_averages() if event.device_type.name == "CPU"]
+    attribute = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    return shares_of({event.key: getattr(event, attribute) for event in operators})
 
 
 def shares_of(times: dict[str, float]) -> dict[str, float]:
@@ -96,18 +115,15 @@ def shares_of(times: dict[str, float]) -> dict[str, float]:
     found = {"matrix products": 0.0, "attention": 0.0, "other": 0.0}
     for operator, time_spent in times.items():
         name = operator.removeprefix("aten::")
-        kind = "attention" if "scaled_dot_product" in name else "other"
+        kind = "attention" if "attention" in name else "other"
         found["matrix products" if name in MATRIX_PRODUCTS else kind] += time_spent
     total = sum(found.values())
     return {kind: time / total for kind, time in found.items()}
 
 
-def multiply_rate(size: int = 1536, repeats: int = 5) -> float:
-    """Floating-point operations a second in a square fp32 matrix product on this machine."""
-    x = torch.randn(size, size)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        x @ x
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds)
+def multiply_rate(device: str, dtype: torch.dtype, *, repeats: int = 5) -> float:
+    """Floating-point operations a second in a product of two large square matrices."""
+    size = SQUARE[device]
+    x = torch.randn(size, size, device=device, dtype=dtype)
+    x @ x
+    return 2 * size**3 / min(seconds(lambda: x @ x) for _ in range(repeats))

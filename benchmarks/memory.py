@@ -8,40 +8,60 @@ import gc
 import io
 import multiprocessing
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from benchmarks.subjects import SIZES, make_files, make_trainer
+from benchmarks.subjects import SIZES, Subject, make_files, make_trainer
 
 
-def peak_of_step(encoder: str, model: str, classes: int) -> int:
-    """Bytes that a CoOp step needs above what its process held before (batch 32, fp32).
+def peak_of_step(encoder: str, classes: int, **subject: str) -> int:
+    """Bytes that a CoOp step needs above what its process held before (batch of 32).
 
     Args:
         encoder: fast or reference.
-        model: a key of SIZES.
         classes: C.
+        subject: fields of `Subject`, but for `root`.
 
     Raises:
-        OSError: the system has no /proc/self/clear_refs (it is not Linux).
+        OSError: on the CPU, the system has no /proc/self/clear_refs (it is not Linux).
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_of_step, (encoder, model, classes))
+        return pool.apply(_peak_of_step, (encoder, classes, subject))
 
 
-def _peak_of_step(encoder: str, model: str, classes: int) -> int:
+def _peak_of_step(encoder: str, classes: int, fields: dict[str, str]) -> int:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        root = Path(folder)
-        make_files(root, classes=classes, tests=1, size=SIZES[model])
-        trainer = make_trainer("CoOp", model, root, batch_size=32, encoder=encoder)
-    features = torch.randn(32, trainer.clip_model.text_projection.shape[1])
-    labels = torch.arange(32) % classes
+        subject = Subject(root=Path(folder), **fields)
+        make_files(subject.root, classes=classes, tests=1, size=SIZES[subject.model])
+        trainer = make_trainer("CoOp", subject, batch_size=32, encoder=encoder)
+    features = torch.randn(32, trainer.clip_model.text_projection.shape[1], device=trainer.device)
+    features = features / features.norm(dim=1, keepdim=True)
+    labels = (torch.arange(32) % classes).to(trainer.device)
+    peak = _peak_on_gpu if subject.device == "cuda" else _peak_of_process
+
+    def step() -> None:
+        with trainer.precision.autocast():
+            loss = trainer.loss(features, labels)["loss"]
+        loss.backward()
+
+    return peak(step)
+
+
+def _peak_on_gpu(step: Callable[[], None]) -> int:
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def _peak_of_process(step: Callable[[], None]) -> int:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what is free but kept would hide what the step takes
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     before = _status("VmRSS")
-    trainer.loss(features / features.norm(dim=1, keepdim=True), labels)["loss"].backward()
+    step()
     return _status("VmHWM") - before
 
 

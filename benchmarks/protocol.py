@@ -25,13 +25,16 @@ DATASET, CLASSES = "pocket_shapes", 120
 PROJECT = Path(train.__file__).parent
 
 
-def base_to_new(method: str, seeds: int, root: Path, opts: tuple[str, ...] = ()) -> dict:
+def base_to_new(
+    method: str, seeds: int, root: Path, *, device: str = "cpu", opts: tuple[str, ...] = ()
+) -> dict:
     """Trains on base classes, tests on base and new; both ways in turn, for seeds 1, 2, ...
 
     Args:
         method: one of METHODS.
         seeds: how many.
         root: of data and stored features, which all methods share, and of results.
+        device: cpu or cuda.
         opts: KEY VALUE pairs of the config, for both ways.
 
     Returns:
@@ -40,6 +43,7 @@ def base_to_new(method: str, seeds: int, root: Path, opts: tuple[str, ...] = ())
     """
     times: dict[str, list[float]] = {"fast_sec": [], "reference_sec": []}
     differences = []
+    opts = (*opts, "USE_CUDA", str(device == "cuda"))
     train.main([*_arguments(method, 1, root), "--no-train"])  # draws the images
     for seed in range(1, seeds + 1):
         accuracies = []
@@ -47,7 +51,7 @@ def base_to_new(method: str, seeds: int, root: Path, opts: tuple[str, ...] = ())
             ("fast_sec", opts, contextlib.nullcontext()),
             ("reference_sec", (*opts, *_reference_keys(method)), classes_for_every_batch()),
         ):
-            start = time.perf_counter()
+            start = time.perf_counter()  # results are on the CPU at the end
             with caching:
                 accuracies.append(_run(_arguments(method, seed, root), root, pairs))
             times[way].append(time.perf_counter() - start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,25 @@ POCKET_DEPTHS = {
     "MaPLe": ("PROMPT_DEPTH",),
     "PromptSRC": ("PROMPT_DEPTH_VISION", "PROMPT_DEPTH_TEXT"),
 }
+DEVICES = "cpu", "cuda"
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a measurement is made on.
+
+    Attributes:
+        model: of the backbone, a key of SIZES.
+        root: what `make_files` was given; also holds the weights.
+        device: one of DEVICES.
+        precision: one of PRECISIONS, the trainer's PREC.
+    """
+
+    model: str
+    root: Path
+    device: str = "cpu"
+    precision: str = "fp32"
 
 
 def class_names(count: int) -> list[str]:
@@ -79,36 +99,35 @@ def weights_file(model: str, folder: Path) -> str:
 
 def make_trainer(
     name: str,
-    model: str,
-    root: Path,
+    subject: Subject,
     *,
     batch_size: int,
-    encoder: str,
+    encoder: str = "fast",
     opts: tuple[str, ...] = (),
 ) -> PromptTrainer:
-    """A trainer with its published prompts, four context tokens (MaPLe: two) and fp32, on the CPU.
+    """A trainer with its published prompts, four context tokens (MaPLe: two).
 
     Args:
         name: of the method.
-        model: of the backbone, a key of SIZES.
-        root: what `make_files` was given; also holds the weights.
+        subject: backbone, data, device and precision.
         batch_size: images in a training batch.
-        encoder: fast or reference, the text encoder.
+        encoder: fast, compiled or reference, the text encoder.
         opts: further KEY VALUE pairs.
     """
-    node, size = f"TRAINER.{name.upper()}", SIZES[model]
+    node, size = f"TRAINER.{name.upper()}", SIZES[subject.model]
     options = {
-        "DATASET.NAME": "RandomImages", "DATASET.ROOT": str(root), "TRAINER.NAME": name,
-        "MODEL.BACKBONE.NAME": weights_file(model, root), "INPUT.SIZE": f"({size}, {size})",
-        "INPUT.TRANSFORMS": "['normalize']", "DATALOADER.NUM_WORKERS": "0", "SEED": "1",
-        "DATALOADER.TRAIN_X.BATCH_SIZE": str(batch_size), "VERBOSE": "False",
-        "DATALOADER.TEST.BATCH_SIZE": "100", "USE_CUDA": "False",
+        "DATASET.NAME": "RandomImages", "DATASET.ROOT": str(subject.root), "TRAINER.NAME": name,
+        "MODEL.BACKBONE.NAME": weights_file(subject.model, subject.root),
+        "INPUT.SIZE": f"({size}, {size})", "INPUT.TRANSFORMS": "['normalize']",
+        "DATALOADER.NUM_WORKERS": "0", "SEED": "1", "VERBOSE": "False",
+        "DATALOADER.TRAIN_X.BATCH_SIZE": str(batch_size), "DATALOADER.TEST.BATCH_SIZE": "100",
+        "USE_CUDA": str(subject.device == "cuda"),
         "FEATURES.STORE": "False", "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
-        f"{node}.PREC": "fp32", f"{node}.TEXT_ENCODER": encoder,
+        f"{node}.PREC": subject.precision, f"{node}.TEXT_ENCODER": encoder,
     }  # fmt: skip
     if name in ("CoOp", "KgCoOp", "E2MIM", "CoCoOp"):
         options[f"{node}.CTX_INIT"] = "a photo of a"
-    if model == "Pocket":
+    if subject.model == "Pocket":
         options |= {f"{node}.{key}": "3" for key in POCKET_DEPTHS.get(name, ())}
     argv = [word for pair in options.items() for word in pair]
     cfg = train.setup_cfg(train.parse_args([*argv, *opts]))

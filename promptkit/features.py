@@ -99,6 +99,7 @@ def stored_loader(
         "images": image_files_key([item.impath for item in items]),
         "batch_size": loader.batch_size,
         "transform": transform,
+        "draft": getattr(loader.dataset, "shorter_side", 0),
     }
     with seeded(0):  # reading and encoding draw the same random numbers: none
         features = store.get(

@@ -18,8 +18,9 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
+from dassl.data import DatasetWrapper
+from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
-from dassl.utils import read_image
 from promptkit import manifest
 from promptkit.trainer import PromptTrainer
 from promptkit.tuned import open_run
@@ -52,12 +53,13 @@ def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[
     """
     with contextlib.redirect_stdout(io.StringIO()):
         transform = build_transform(trainer.cfg, is_train=False)
+    read = DatasetWrapper(trainer.cfg, [Datum(str(path)) for path in paths], transform)
     names = trainer.dm.dataset.classnames
     for start in range(0, len(paths), BATCH):
         batch, images, errors = paths[start : start + BATCH], [], {}
-        for path in batch:
+        for index, path in enumerate(batch, start):
             try:
-                images.append(transform(read_image(str(path))))
+                images.append(read[index]["img"])
             except OSError as error:
                 errors[path] = str(error)
         best: list[list[dict]] = []

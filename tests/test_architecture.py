@@ -38,6 +38,7 @@ UPSTREAM_NAMES = {
         "load_pretrained_weights", "read_json", "write_json", "mkdir_if_missing",
         "listdir_nohidden", "check_isfile", "read_image",
     },
+    "dassl.data": {"DatasetWrapper"},
     "dassl.data.transforms": {"build_transform"},
     "dassl.data.datasets": {"DATASET_REGISTRY", "Datum", "DatasetBase"},
 }  # fmt: skip

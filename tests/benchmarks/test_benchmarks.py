@@ -8,10 +8,10 @@ import torch
 
 from benchmarks.__main__ import main
 from benchmarks.collect import collect
-from benchmarks.loading import BATCH, BATCHES, loading
-from benchmarks.measure import Ratio, compare, median_time, shares, shares_of
+from benchmarks.loading import BATCH, BATCHES, drafting, loading
+from benchmarks.measure import Ratio, compare, median_time, seconds, shares, shares_of
 from benchmarks.protocol import base_to_new, row
-from benchmarks.subjects import class_names, make_files
+from benchmarks.subjects import Subject, class_names, make_files
 from promptkit import text_encoder
 from trainers.coop import CoOp
 
@@ -31,8 +31,18 @@ def test_speedup_is_the_references_time_over_ours():
     assert median_time(lambda: [], repeats=1).speedup is None
 
 
+def test_what_a_gpu_still_has_to_do_counts():
+    calls = []
+    with (
+        mock.patch("torch.cuda.is_initialized", return_value=True),
+        mock.patch("torch.cuda.synchronize", lambda: calls.append("wait")),
+    ):
+        assert seconds(lambda: calls.append("way")) > 0
+    assert calls == ["wait", "way", "wait"]
+
+
 def test_shares_are_of_all_time():
-    times = {"aten::mm": 5, "aten::addmm": 1, "aten::_scaled_dot_product_attention": 2, "gelu": 2}
+    times = {"aten::mm": 5, "aten::addmm": 1, "aten::_flash_attention_forward": 2, "gelu": 2}
     assert shares_of(times) == {"matrix products": 0.6, "attention": 0.2, "other": 0.2}
     x = torch.randn(100, 100)
     found = shares(lambda: [x @ x, x.relu()])
@@ -58,6 +68,39 @@ def test_every_case_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
     table = capsys.readouterr().out.splitlines()
     names = [row["what"] for row in [*rows, memory]]
     assert [line.split("|")[1].strip() for line in table[2:13]] == names
+
+
+def test_half_precision_is_compared_more_coarsely(tmp_path):
+    path = tmp_path / "x.json"
+    arguments = ["text", "step", "--model", "Pocket", "--classes", "6", "--repeats", "1"]
+    assert main([*arguments, "--precision", "bf16", "--json", str(path)]) == 0
+    found = json.loads(path.read_text())
+    assert (found["precision"], found["device"]) == ("bf16", "cpu")
+    assert len(found["rows"]) == 9 and all(1e-5 < row["difference"] < 1 for row in found["rows"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "cuda"], "torch finds no CUDA device"),
+        (["--precision", "fp16"], "needs --device cuda"),
+        (["texts"], "KIND must be one of text, compile"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_the_reference_may_be_left_out(tmp_path):
+    path = tmp_path / "x.json"
+    arguments = ["text", "step", "eval", "--methods", "CoOp", "--model", "Pocket", "--classes", "6"]
+    assert main([*arguments, "--repeats", "1", "--reference-to", "5", "--json", str(path)]) == 0
+    rows = json.loads(path.read_text())["rows"]
+    assert len(rows) == 4 and all(row["fast_ms"] > 0 for row in rows)
+    assert {row["reference_ms"] for row in rows} == {row["ratio"] for row in rows} == {None}
 
 
 def test_the_compiled_path_is_compared_with_the_fast_one(monkeypatch, tmp_path):
@@ -87,7 +130,7 @@ def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path):
         return plain(trainer)
 
     with mock.patch.object(CoOp, "class_features", counted):
-        run = base_to_new("CoOp", 1, tmp_path, ("OPTIM.MAX_EPOCH", "1"))
+        run = base_to_new("CoOp", 1, tmp_path, opts=("OPTIM.MAX_EPOCH", "1"))
     assert run["difference"] == 0
     assert len(run["fast_sec"]) == len(run["reference_sec"]) == 1
     # Once a test, against once for each of the six batches of both.
@@ -101,9 +144,16 @@ def test_a_thousand_result_files_are_read(tmp_path):
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on one core
 def test_a_step_waits_for_its_batches(tmp_path):
     make_files(tmp_path, classes=BATCH * BATCHES, tests=1, size=48)
-    found = loading("Pocket", tmp_path)
-    assert found["decode_ms"] > 0 and found["image_ms"] > 0
-    assert set(found["wait"]) == {0, 2} and all(0 < x < 1 for x in found["wait"].values())
+    found = loading(Subject("Pocket", tmp_path))
+    assert 0 < found.decode_sec < found.image_sec
+    assert set(found.waits) == {0, 2} and all(0 < x < 1 for x in found.waits.values())
+
+
+def test_a_draft_differs_less_than_another_interpolation(tmp_path):
+    make_files(tmp_path, classes=1, tests=1, size=48)
+    found = drafting(Subject("Pocket", tmp_path), repeats=1)
+    assert 0 < found.levels < found.bilinear_levels / 2
+    assert found.ratio.fast_sec > 0 and found.ratio.reference_sec > 0
 
 
 def test_a_protocols_row_is_of_sums():

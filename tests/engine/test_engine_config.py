@@ -14,8 +14,9 @@ def test_defaults_are_a_copy_with_upstream_values():
     assert again.OPTIM.SGD_DAMPNING == 0 and again.INPUT.RRCROP_SCALE == (0.08, 1.0)
     assert again.DATALOADER.TRAIN_U.SAME_AS_X is True and again.TEST.FINAL_MODEL == "last_step"
     assert dict(again.TRAINER) == {"NAME": ""}
-    groups = {"INPUT": 21, "DATASET": 11, "DATALOADER": 6, "MODEL": 3, "OPTIM": 21}
+    groups = {"INPUT": 21 + 1, "DATASET": 11, "DATALOADER": 6, "MODEL": 3, "OPTIM": 21}
     groups |= {"TRAIN": 3, "TEST": 6}
+    assert again.INPUT.DRAFT is False  # ours
     assert {name: len(again[name]) for name in groups} == groups
 
 

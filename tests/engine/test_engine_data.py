@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.loading import photograph
 from dassl.data import DataManager, DatasetWrapper
-from dassl.data.data_manager import build_data_loader
+from dassl.data.data_manager import build_data_loader, stop_processes
 from dassl.data.datasets import DatasetBase, Datum, build_dataset
 from dassl.data.samplers import build_sampler
 from dassl.data.transforms import build_transform
@@ -189,10 +190,12 @@ def test_unreadable_image_is_named(make_cfg, tmp_path, workers):
     loader = build_data_loader(cfg, data_source=items, tfm=lambda image: image)
     with pytest.raises(OSError, match='Cannot read image ".*bad.png": not an image'):
         next(iter(loader))
+    stop_processes(loader)
     items[0]._impath = "/nowhere.png"
     loader = build_data_loader(cfg, data_source=items, tfm=lambda image: image)
     with pytest.raises(FileNotFoundError, match='Cannot read image "/nowhere.png"'):
         next(iter(loader))
+    stop_processes(loader)
 
 
 def test_read_image(tmp_path):
@@ -205,6 +208,44 @@ def test_read_image(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(OSError, match='Cannot read image ".*a.png"'):
         read_image(str(path))
+
+
+@pytest.mark.parametrize(
+    ("size", "suffix", "decoded"),
+    [
+        ((128, 96), "jpg", (64, 48)),  # three times the side would be 72
+        ((126, 97), "jpg", (126, 97)),  # odd
+        ((94, 94), "jpg", (94, 94)),  # less than twice would be left
+        ((128, 96), "png", (128, 96)),
+        ((500, 200), "jpg", (125, 50)),
+        ((800, 408), "jpg", (100, 51)),
+    ],
+)
+def test_a_draft_has_at_least_twice_the_side_and_whole_pixels(tmp_path, size, suffix, decoded):
+    path = tmp_path / f"a.{suffix}"
+    photograph(*size, np.random.default_rng(0)).save(path)
+    assert read_image(str(path)).size == size
+    drafted = read_image(str(path), 24)
+    assert drafted.size == decoded and drafted.mode == "RGB"
+
+
+@pytest.mark.parametrize("size", [(448, 448), (600, 480), (1000, 920)])
+def test_a_draft_is_nearer_than_another_interpolation(make_cfg, tmp_path, size):
+    photograph(*size, np.random.default_rng(0)).save(tmp_path / "a.jpg", quality=90)
+    item = datum(impath=str(tmp_path / "a.jpg"))
+    pixels = {}
+    for draft, interpolation in ((False, "bicubic"), (True, "bicubic"), (False, "bilinear")):
+        opts = ("INPUT.SIZE", (112, 112), "INPUT.TRANSFORMS", ("normalize",))
+        cfg = make_cfg(*opts, "INPUT.DRAFT", draft, "INPUT.INTERPOLATION", interpolation)
+        transform = build_transform(cfg, is_train=False).transforms[:-1]  # levels of gray
+        for is_train in (False, True):
+            image = DatasetWrapper(cfg, [item], transform[0], is_train=is_train)[0]["img"]
+            pixels[draft, interpolation, is_train] = np.asarray(image, dtype=float)
+    whole, draft = pixels[False, "bicubic", False], pixels[True, "bicubic", False]
+    difference = abs(draft - whole).mean()
+    assert 0 < difference < 1.6
+    assert difference < 0.6 * abs(pixels[False, "bilinear", False] - whole).mean()
+    assert (pixels[True, "bicubic", True] == whole).all()  # training reads the whole image
 
 
 def test_wrapper_variants(make_cfg):

@@ -1,5 +1,7 @@
 """Augmentation belongs to the place in an epoch, whichever process loads the image."""
 
+import contextlib
+import multiprocessing
 import os
 import pickle
 import random
@@ -68,6 +70,25 @@ def test_processes_live_on_in_training_alone(make_cfg):
         pids = [{int(pid) for batch in batches for pid in batch["img"]} for _ in range(2)]
         assert len(pids[0]) == 1 and os.getpid() not in pids[0]
         assert (pids[0] == pids[1]) is is_train
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_process_is_left_after_training(make_trainer, fails):
+    trainer = make_trainer("DATALOADER.NUM_WORKERS", 1, "OPTIM.MAX_EPOCH", 2)
+    before = set(multiprocessing.active_children())
+    seen = []
+
+    def after_epoch():
+        seen.append(set(multiprocessing.active_children()) - before)
+        if fails and len(seen) == 2:
+            raise InterruptedError
+
+    trainer.after_epoch = after_epoch
+    with pytest.raises(InterruptedError) if fails else contextlib.nullcontext():
+        trainer.train()
+    trainer.close_writer()
+    assert len(seen[0]) == 1 and seen[0] == seen[1]
+    assert not seen[0] & set(multiprocessing.active_children())
 
 
 def test_all_three_generators_are_the_items_own_and_go_on():

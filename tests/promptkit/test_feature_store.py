@@ -81,7 +81,7 @@ def test_logits_are_the_same_to_the_last_bit(tiny_trainer, folder):
     assert torch.equal(logits[False], logits[True])
 
 
-@pytest.mark.parametrize("change", ["image", "weights", "size", "batch"])
+@pytest.mark.parametrize("change", ["image", "weights", "size", "draft", "batch"])
 def test_what_decides_the_features_makes_another_entry(
     change, tiny_argv, tmp_path, folder, encoded, tiny_root, tiny_weights
 ):
@@ -101,6 +101,8 @@ def test_what_decides_the_features_makes_another_entry(
         argv[argv.index("--backbone") + 1] = str(tmp_path / "other.pt")
     elif change == "size":
         argv += ["INPUT.INTERPOLATION", "bicubic"]
+    elif change == "draft":
+        argv += ["INPUT.DRAFT", "True"]
     else:
         argv += ["DATALOADER.TEST.BATCH_SIZE", "7"]
     assert train.main(argv) == 0 and sum(encoded) == 36

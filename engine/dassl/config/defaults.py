@@ -16,6 +16,7 @@ _TREE = {
         "INTERPOLATION": "bilinear",  # bilinear, bicubic or nearest
         "TRANSFORMS": (),
         "NO_TRANSFORM": False,
+        "DRAFT": False,  # tests decode large JPEGs at a fraction of their size
         "PIXEL_MEAN": [0.485, 0.456, 0.406],
         "PIXEL_STD": [0.229, 0.224, 0.225],
         "CROP_PADDING": 4,

@@ -66,6 +66,17 @@ def build_data_loader(
     )
 
 
+def stop_processes(loader: DataLoader | None) -> None:
+    """End the loading processes that a training loader keeps from epoch to epoch.
+
+    Left to the garbage collector, torch would wait seconds for each of them.
+    """
+    kept = getattr(loader, "_iterator", None)
+    if kept is not None:
+        kept._shutdown_workers()
+        loader._iterator = None
+
+
 class DataManager:
     """The data set of a run and its loaders.
 
@@ -176,7 +187,8 @@ class DatasetWrapper(Dataset):
     An item is a dictionary with label, domain, impath, index and img. Several transforms give
     img, img2, img3, ...; DATALOADER.K_TRANSFORMS > 1 in training makes img a list of K versions;
     DATALOADER.RETURN_IMG0 adds img0, the image resized but not augmented. Without a transform
-    img is a PIL image.
+    img is a PIL image. INPUT.DRAFT decodes large JPEGs for tests at a fraction of their size, see
+    `read_image`; training crops them and needs the whole.
 
     Args:
         cfg: the configuration.
@@ -201,6 +213,7 @@ class DatasetWrapper(Dataset):
         self.is_train = is_train
         self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
         self.return_img0 = cfg.DATALOADER.RETURN_IMG0
+        self.shorter_side = max(cfg.INPUT.SIZE) if cfg.INPUT.DRAFT and not is_train else 0
         if self.k_tfm > 1 and transform is None:
             raise ValueError(
                 f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply. "
@@ -224,7 +237,7 @@ class DatasetWrapper(Dataset):
 
     def _read(self, idx: int) -> dict[str, Any]:
         item = self.data_source[idx]
-        image = read_image(item.impath)
+        image = read_image(item.impath, self.shorter_side)
         output = {
             "label": item.label,
             "domain": item.domain,

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from yacs.config import CfgNode
 
 from dassl.data import DataManager
+from dassl.data.data_manager import stop_processes
 from dassl.engine.base import Names, TrainerBase
 from dassl.engine.identity import check_identity, run_identity
 from dassl.engine.network import SimpleNet
@@ -100,7 +101,11 @@ class SimpleTrainer(TrainerBase):
 
     def train(self) -> None:  # type: ignore[override]
         """Train from `start_epoch` to OPTIM.MAX_EPOCH, then test."""
-        super().train(self.start_epoch, self.max_epoch)
+        try:
+            super().train(self.start_epoch, self.max_epoch)
+        finally:
+            stop_processes(self.train_loader_x)
+            stop_processes(self.train_loader_u)
 
     def before_train(self) -> None:
         """Resume if the run folder holds checkpoints; open the logs."""
