@@ -113,4 +113,4 @@ def test_fast_and_reference_encoder_give_the_same_training(tiny_trainer, name):
         trainer = tiny_trainer(name, key, encoder, output=encoder)
         trainer.train()
         learned.append(torch.cat([p.flatten() for p in trainer.learner.parameters()]).detach())
-    torch.testing.assert_close(*learned, rtol=0, atol=5e-5)
+    torch.testing.assert_close(*learned, rtol=1e-4, atol=5e-5)
