@@ -65,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     wrong = set(filter(None, options.methods.split(","))) - METHODS
     if wrong:
         parser.error(f"--methods: there is no {sorted(wrong)[0]!r}")
+    torch.backends.cudnn.benchmark = True  # as train.py does
+    torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32: both ways must be equal
     rows = []
     rate = multiply_rate(options.device, PRECISIONS[options.precision])
     for row in measure(options, rate):

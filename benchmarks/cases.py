@@ -24,8 +24,7 @@ STEPS = (
     ("MaPLe", 4, False),
     ("PromptSRC", 4, False),
 )
-# Times the tolerance in fp32: half precision adds up in another order with fewer digits.
-COARSER = {"fp32": 1, "fp16": 3e3, "bf16": 1e4}
+HALF_TOLERANCE = 0.1  # sums in another order, of numbers with two or three digits
 
 
 def twins(
@@ -73,10 +72,12 @@ def compiled(subject: Subject, *, repeats: int) -> tuple[Ratio, float]:
 def _ratio(
     fast: Callable, reference: Callable | None, repeats: int, subject: Subject, factor: float = 1
 ) -> Ratio:
-    """Both ways; `factor` times the tolerance. Without the reference the fast way alone."""
+    """Both ways; `factor` is of the tolerance in fp32. Without the reference the fast way alone."""
     if reference is None:
         return median_time(fast, repeats=repeats)
-    tolerance = factor * TOLERANCE * COARSER[subject.precision]
+    if subject.device == "cuda":  # the kernels of both shapes differ more than on a CPU
+        factor *= 10
+    tolerance = factor * TOLERANCE if subject.precision == "fp32" else HALF_TOLERANCE
     return compare(fast, reference, repeats=repeats, tolerance=tolerance)
 
 

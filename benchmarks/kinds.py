@@ -95,7 +95,7 @@ def _step(request: Request) -> Iterator[Row]:
 
 
 def _evaluation(request: Request) -> Iterator[Row]:
-    with _subject(request, tests=max(200, request.classes)) as subject:
+    with _subject(request, tests=min(max(200, request.classes), 1000)) as subject:
         ratio, images, share = cases.evaluation(
             subject, repeats=request.repeats, reference=request.reference
         )

@@ -11,6 +11,7 @@ from PIL import Image
 
 from benchmarks.measure import Ratio, median_time
 from benchmarks.subjects import Subject, make_trainer
+from dassl.data.data_manager import stop_processes
 from promptkit.trainer import PromptTrainer
 
 PHOTO, LARGE = (500, 375), (2048, 1536)  # pixels: as most of ImageNet's; as a camera's
@@ -38,29 +39,37 @@ def loading(subject: Subject) -> Loading:
     make_photos(subject, PHOTO)
     paths = sorted((subject.root / "random").glob("*.jpg"))
     decode = median_time(lambda: [Image.open(path).convert("RGB") for path in paths], repeats=1)
-    waits = {}
-    for workers in (0, 2):
-        trainer = make_trainer(
+    trainers = {
+        workers: make_trainer(
             "CoOp", subject, batch_size=BATCH,
             opts=("INPUT.TRANSFORMS", TRANSFORMS, "DATALOADER.NUM_WORKERS", str(workers)),
-        )  # fmt: skip
-        if not workers:
-            dataset = trainer.train_loader_x.dataset
-            image = median_time(lambda: [dataset[i] for i in range(BATCH)], repeats=1)  # noqa: B023
-        waits[workers] = _waiting(trainer)
+        )
+        for workers in (0, 2)
+    }  # fmt: skip
+    batches = trainers[0].train_loader_x
+    image = median_time(lambda: [next(iter(batches))], repeats=1)
+    waits = {workers: _waiting(trainer) for workers, trainer in trainers.items()}
     return Loading(decode.fast_sec / len(paths), image.fast_sec / BATCH, waits)
 
 
 def _waiting(trainer: PromptTrainer) -> float:
+    _step(trainer, next(iter(trainer.train_loader_x)))  # the first one takes longer on a GPU
     start = begin = time.perf_counter()
     waited = 0.0
     for batch in trainer.train_loader_x:
         waited += time.perf_counter() - begin
-        loss = trainer.loss(*trainer.parse_batch_train(batch))["loss"]
-        loss.backward()
-        loss.item()  # waits for the device
+        _step(trainer, batch)
         begin = time.perf_counter()
-    return waited / (time.perf_counter() - start)
+    share = waited / (begin - start)
+    stop_processes(trainer.train_loader_x)
+    return share
+
+
+def _step(trainer: PromptTrainer, batch: dict) -> None:
+    with trainer.precision.autocast():
+        loss = trainer.loss(*trainer.parse_batch_train(batch))["loss"]
+    loss.backward()
+    loss.item()  # waits for the device
 
 
 @dataclass(frozen=True)
@@ -87,15 +96,15 @@ def drafting(subject: Subject, *, repeats: int) -> Drafting:
         trainer = make_trainer("CoOp", subject, batch_size=BATCH, opts=opts)
         readers[draft, interpolation] = trainer.test_loader.dataset
     drafted, whole, bilinear = (reader[0]["img"] for reader in readers.values())
-    gray = 255 * torch.tensor(trainer.cfg.INPUT.PIXEL_STD)[:, None, None]
+    levels = 255 * torch.tensor(trainer.cfg.INPUT.PIXEL_STD)[:, None, None]
     fast, slow, _ = (
         median_time(lambda data=data: [data[0]["img"]], repeats=repeats)
         for data in readers.values()
     )
     return Drafting(
         Ratio(fast.fast_sec, slow.fast_sec, fast.fast_spread, slow.fast_spread, None),
-        ((drafted - whole).abs() * gray).mean().item(),
-        ((bilinear - whole).abs() * gray).mean().item(),
+        ((drafted - whole).abs() * levels).mean().item(),
+        ((bilinear - whole).abs() * levels).mean().item(),
     )
 
 

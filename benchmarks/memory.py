@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.subjects import SIZES, Subject, make_files, make_trainer
+from promptkit.trainer import unit
 
 
 def peak_of_step(encoder: str, classes: int, **subject: str) -> int:
@@ -36,8 +37,8 @@ def _peak_of_step(encoder: str, classes: int, fields: dict[str, str]) -> int:
         subject = Subject(root=Path(folder), **fields)
         make_files(subject.root, classes=classes, tests=1, size=SIZES[subject.model])
         trainer = make_trainer("CoOp", subject, batch_size=32, encoder=encoder)
-    features = torch.randn(32, trainer.clip_model.text_projection.shape[1], device=trainer.device)
-    features = features / features.norm(dim=1, keepdim=True)
+    size = 32, trainer.clip_model.text_projection.shape[1]
+    features = unit(torch.randn(size, device=trainer.device)).to(trainer.clip_model.dtype)
     labels = (torch.arange(32) % classes).to(trainer.device)
     peak = _peak_on_gpu if subject.device == "cuda" else _peak_of_process
 
@@ -50,6 +51,7 @@ def _peak_of_step(encoder: str, classes: int, fields: dict[str, str]) -> int:
 
 
 def _peak_on_gpu(step: Callable[[], None]) -> int:
+    step()  # libraries keep what they need once
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     step()

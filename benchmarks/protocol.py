@@ -44,7 +44,9 @@ def base_to_new(
     times: dict[str, list[float]] = {"fast_sec": [], "reference_sec": []}
     differences = []
     opts = (*opts, "USE_CUDA", str(device == "cuda"))
-    train.main([*_arguments(method, 1, root), "--no-train"])  # draws the images
+    first = "DATASET.NUM_SHOTS", "16", "OPTIM.MAX_EPOCH", "1", "TEST.NO_TEST", "True"
+    argv = [*_arguments(method, 1, root), "--output-dir", tempfile.mkdtemp(dir=root)]
+    train.main([*argv, *opts, *first])  # draws the images, and makes a GPU ready
     for seed in range(1, seeds + 1):
         accuracies = []
         for way, pairs, caching in (

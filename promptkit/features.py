@@ -64,8 +64,8 @@ def encode_all(
     """Features [N, E] and labels [N] of all images of a loader's data set, in its order."""
     order = SequentialSampler(loader.dataset)
     # Of this project's engine: augmentation that does not depend on the number of processes.
-    if reseed := getattr(loader.sampler, "over", None):
-        order = reseed(order)
+    if with_seeds := getattr(loader.sampler, "seeds_for", None):
+        order = with_seeds(order)
     plain = DataLoader(
         loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
     )

@@ -53,13 +53,13 @@ def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[
     """
     with contextlib.redirect_stdout(io.StringIO()):
         transform = build_transform(trainer.cfg, is_train=False)
-    read = DatasetWrapper(trainer.cfg, [Datum(str(path)) for path in paths], transform)
     names = trainer.dm.dataset.classnames
     for start in range(0, len(paths), BATCH):
         batch, images, errors = paths[start : start + BATCH], [], {}
-        for index, path in enumerate(batch, start):
+        for path in batch:
             try:
-                images.append(read[index]["img"])
+                image = DatasetWrapper(trainer.cfg, [Datum(str(path))], transform)[0]
+                images.append(image["img"])
             except OSError as error:
                 errors[path] = str(error)
         best: list[list[dict]] = []

@@ -180,7 +180,7 @@ class PromptTrainer(TrainerX):
 
     def _encode(self, images: Tensor) -> Tensor:
         with self.precision.autocast():
-            return self.image_features(images.to(self.device))
+            return self.image_features(images.to(self.device, non_blocking=True))
 
     def before_epoch(self) -> None:
         """Starts the epoch's means."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from promptkit import manifest
@@ -44,9 +45,9 @@ def open_run(folder: str | Path, classnames: list[str] | None = None) -> PromptT
     if not issubclass(trainer_class, PromptTrainer):
         raise ValueError(f"{folder} is a run of {result['trainer']}, which promptkit cannot open.")
     cfg = CfgNode(result["config"])
-    options = cfg.TRAINER[result["trainer"].upper()]
-    for key, value in default_node(trainer_class.Config).items():
-        options.setdefault(key, value)  # keys that are younger than the run
+    defaults = get_cfg_default()
+    defaults.TRAINER[result["trainer"].upper()] = default_node(trainer_class.Config)
+    _fill(cfg, defaults)
     cfg.freeze()
     names = classnames or [entry["name"] for entry in result["per_class"]]
     opened = type(trainer_class.__name__, (trainer_class,), {"build_data_loader": _no_data(names)})
@@ -61,6 +62,15 @@ def open_run(folder: str | Path, classnames: list[str] | None = None) -> PromptT
             trainer.load_model(where.model_dir, epoch=where.load_epoch)
     trainer.set_model_mode("eval")
     return trainer
+
+
+def _fill(node: CfgNode, defaults: CfgNode) -> None:
+    """Adds the keys that are younger than the run."""
+    for key, value in defaults.items():
+        if isinstance(value, CfgNode):
+            _fill(node.setdefault(key, CfgNode()), value)
+        else:
+            node.setdefault(key, value)
 
 
 def _no_data(classnames: list[str]) -> Any:

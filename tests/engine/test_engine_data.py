@@ -213,7 +213,7 @@ def test_read_image(tmp_path):
 @pytest.mark.parametrize(
     ("size", "suffix", "decoded"),
     [
-        ((128, 96), "jpg", (64, 48)),  # three times the side would be 72
+        ((128, 96), "jpg", (64, 48)),  # a quarter would leave 24
         ((126, 97), "jpg", (126, 97)),  # odd
         ((94, 94), "jpg", (94, 94)),  # less than twice would be left
         ((128, 96), "png", (128, 96)),

@@ -46,6 +46,18 @@ def test_predictions_are_those_of_the_runs_test(finished, tiny_root, tmp_path, m
         assert sum(row["class"] == entry["name"] for row in rows) == entry["correct"]
 
 
+def test_a_run_without_younger_keys_opens_with_their_defaults(finished, tiny_root):
+    folder = finished("CoOp")
+    result = json.loads((folder / "result.json").read_text())
+    del result["config"]["INPUT"]["DRAFT"], result["config"]["TRAINER"]["COOP"]["CHUNK"]
+    (folder / "result.json").write_text(json.dumps(result))
+    trainer = open_run(folder)
+    assert trainer.cfg.INPUT.DRAFT is False and trainer.options.chunk > 0
+    here, gone = Path(images_of(tiny_root, "circle")[0]), Path("/nowhere.png")
+    answers = list(predict.predict(trainer, [here, gone], top=1))
+    assert "classes" in answers[0] and "/nowhere.png" in answers[1]["error"]
+
+
 def test_an_evaluation_opens_what_it_evaluated(finished, tiny_argv, tmp_path):
     trained = finished("CoOp", "DATASET.SUBSAMPLE_CLASSES", "base")
     flags = ("--eval-only", "--model-dir", str(trained), "--load-epoch", "final")

@@ -32,7 +32,7 @@ def build_data_loader(
 
     In training the last, smaller batch is left out, unless it is the only one; the loading
     processes live on from epoch to epoch, and each image draws random numbers of its own (see
-    `dassl.data.seeded`). A `dataset_wrapper` that is no `DatasetWrapper` has neither.
+    `dassl.data.seeded`). A `dataset_wrapper` that reads images in its own way has neither.
 
     Raises:
         ValueError: there are no images, or the sampler is unknown.
@@ -52,7 +52,8 @@ def build_data_loader(
     )
     wrap = dataset_wrapper or DatasetWrapper
     images = wrap(cfg, data_source, transform=tfm, is_train=is_train)
-    is_seeded = is_train and isinstance(images, DatasetWrapper)
+    reads_as_ours = getattr(type(images), "__getitem__", None) is DatasetWrapper.__getitem__
+    is_seeded = is_train and reads_as_ours
     return DataLoader(
         images,
         batch_size=batch_size,
@@ -69,7 +70,8 @@ def build_data_loader(
 def stop_processes(loader: DataLoader | None) -> None:
     """End the loading processes that a training loader keeps from epoch to epoch.
 
-    Left to the garbage collector, torch would wait seconds for each of them.
+    After an error they are part of a reference cycle, and torch, left to itself, would wait seconds
+    for each of them.
     """
     kept = getattr(loader, "_iterator", None)
     if kept is not None:
@@ -188,7 +190,7 @@ class DatasetWrapper(Dataset):
     img, img2, img3, ...; DATALOADER.K_TRANSFORMS > 1 in training makes img a list of K versions;
     DATALOADER.RETURN_IMG0 adds img0, the image resized but not augmented. Without a transform
     img is a PIL image. INPUT.DRAFT decodes large JPEGs for tests at a fraction of their size, see
-    `read_image`; training crops them and needs the whole.
+    `read_image`, which a transform to INPUT.SIZE does not need; training crops them and does.
 
     Args:
         cfg: the configuration.
@@ -213,7 +215,8 @@ class DatasetWrapper(Dataset):
         self.is_train = is_train
         self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
         self.return_img0 = cfg.DATALOADER.RETURN_IMG0
-        self.shorter_side = max(cfg.INPUT.SIZE) if cfg.INPUT.DRAFT and not is_train else 0
+        drafts = cfg.INPUT.DRAFT and transform is not None and not is_train
+        self.shorter_side = max(cfg.INPUT.SIZE) if drafts else 0
         if self.k_tfm > 1 and transform is None:
             raise ValueError(
                 f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply. "

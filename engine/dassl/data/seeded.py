@@ -51,8 +51,8 @@ class SeededSampler(Sampler[int]):
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def over(self, sampler: Sampler[int]) -> "SeededSampler":
-        """Likewise, in another order."""
+    def seeds_for(self, sampler: Sampler[int]) -> "SeededSampler":
+        """Seeds for another order of the same data set."""
         return SeededSampler(sampler)
 
 

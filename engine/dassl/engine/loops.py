@@ -80,11 +80,8 @@ class TrainerX(_EpochTrainer):
         self, batch: Mapping[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return images, labels and domains, on the device."""
-        return (
-            batch["img"].to(self.device),
-            batch["label"].to(self.device),
-            batch["domain"].to(self.device),
-        )
+        parts = batch["img"], batch["label"], batch["domain"]
+        return tuple(part.to(self.device, non_blocking=True) for part in parts)
 
 
 class TrainerXU(_EpochTrainer):
@@ -126,11 +123,8 @@ class TrainerXU(_EpochTrainer):
         self, batch_x: Mapping[str, Any], batch_u: Mapping[str, Any]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return labelled images, their labels, and unlabelled images, on the device."""
-        return (
-            batch_x["img"].to(self.device),
-            batch_x["label"].to(self.device),
-            batch_u["img"].to(self.device),
-        )
+        parts = batch_x["img"], batch_x["label"], batch_u["img"]
+        return tuple(part.to(self.device, non_blocking=True) for part in parts)
 
 
 def _endless(loader: Iterable[Any]) -> Iterator[Any]:

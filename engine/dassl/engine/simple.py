@@ -104,8 +104,8 @@ class SimpleTrainer(TrainerBase):
         try:
             super().train(self.start_epoch, self.max_epoch)
         finally:
-            stop_processes(self.train_loader_x)
-            stop_processes(self.train_loader_u)
+            for name in ("train_loader_x", "train_loader_u"):  # plugins may build others
+                stop_processes(getattr(self, name, None))
 
     def before_train(self) -> None:
         """Resume if the run folder holds checkpoints; open the logs."""
@@ -183,7 +183,8 @@ class SimpleTrainer(TrainerBase):
 
     def parse_batch_test(self, batch: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images and labels, on the device."""
-        return batch["img"].to(self.device), batch["label"].to(self.device)
+        images, labels = batch["img"], batch["label"]  # pinned: copied while the CPU goes on
+        return images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
     def get_current_lr(self, names: Names = None) -> float:
         """Return the learning rate of the first named model's first parameter group."""
