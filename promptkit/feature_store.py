@@ -3,9 +3,9 @@
     python -m promptkit.feature_store du             # entries and bytes
     python -m promptkit.feature_store prune --gb 5   # deletes the least recently used above 5 GB
 
-An entry is found by what its features depend on: weights, precision, device, transform, batch size
-(it decides the last bits) and the images' paths, sizes and times. It is one file,
-`<key>-<sha256 of the content>.pt`: written aside and renamed, so that it is whole for every
+An entry is found by what its features depend on: weights, precision, device, transform, draft
+decoding, batch size (it decides the last bits) and the images' paths, sizes and times. It is one
+file, `<key>-<sha256 of the content>.pt`: written aside and renamed, so that it is whole for every
 process, and checked when it is read, so that a damaged one is made again.
 """
 
