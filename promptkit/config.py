@@ -49,7 +49,7 @@ class PromptConfig:
     text_encoder: str = (
         "fast"  # fast | compiled | reference (77 tokens per class: slow); one result
     )
-    chunk: int = 2048  # most prompts encoded at a time; bounds memory, changes no result
+    chunk: int = 1024  # most prompts encoded at a time; bounds memory, changes no result
 
     def __post_init__(self) -> None:
         require("prec", self.prec, MODES)
