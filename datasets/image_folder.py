@@ -6,7 +6,6 @@ per class, which is split once, or any tree with a list: a csv or a split file i
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,15 +15,9 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
 from datasets.image_files import why_unreadable
+from datasets.image_list import read_classnames, read_csv
 from datasets.listing import IMAGE_SUFFIXES, images_by_folder, list_folders, split_50_20_30
-from datasets.split_file import (
-    SPLIT_NAMES,
-    Entries,
-    Splits,
-    find_images,
-    read_split,
-    save_split,
-)
+from datasets.split_file import SPLIT_NAMES, Splits, find_images, read_split, save_split
 
 OWN_SPLIT = "split_50_20_30.json"
 
@@ -126,44 +119,12 @@ class ImageFolder(CoOpDataset):
             )
         if not self.keys.CLASSNAMES:
             return {name: name for name in folders}
-        path = os.path.join(self.dataset_dir, self.keys.CLASSNAMES)
-        with open(path, encoding="utf-8") as file:
-            pairs = dict(line.rstrip("\n").split("\t", 1) for line in file if "\t" in line)
-        lacking = [name for name in folders if name not in pairs]
-        if lacking:
-            raise ValueError(
-                f"{path} has no line for {lacking[0]!r}. Each class needs one: "
-                "'<folder><tab><class name>'."
-            )
-        return {name: pairs[name].strip() for name in folders}
+        return read_classnames(os.path.join(self.dataset_dir, self.keys.CLASSNAMES), folders)
 
     def _from_csv(self) -> Splits:
-        with open(self.split_path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, skipinitialspace=True))
-        if not rows or not {"image", "class"} <= set(rows[0]):
-            raise ValueError(
-                f"{self.split_path} must have a first line with the columns image and class (and "
-                f"split, if wanted); got {list(rows[0]) if rows else 'no lines'}."
-            )
-        for number, row in enumerate(rows, 2):
-            if not row["image"] or not row["class"]:
-                raise ValueError(f"{self.split_path}, line {number} lacks an image or a class.")
-        images = [row["image"] for row in rows]
-        if len(set(images)) < len(images):
-            twice = next(image for image in images if images.count(image) > 1)
-            raise ValueError(f"{self.split_path} has {twice} more than once: one line an image.")
-        labels = {name: label for label, name in enumerate(sorted({row["class"] for row in rows}))}
-        entries: Entries = {name: [] for name in SPLIT_NAMES}
-        for number, row in enumerate(rows, 2):
-            part = row.get("split") or "train"
-            if part not in entries:
-                raise ValueError(
-                    f"{self.split_path}, line {number}: split must be one of "
-                    f"{', '.join(SPLIT_NAMES)}; got {part!r}."
-                )
-            entries[part].append((row["image"], labels[row["class"]], row["class"]))
+        entries, is_split = read_csv(self.split_path)
         train, val, test = find_images(entries, self.image_dir, named_by=self.split_path)
-        return (train, val, test) if "split" in rows[0] else split_50_20_30(train)
+        return (train, val, test) if is_split else split_50_20_30(train)
 
     def _without_unreadable(self, splits: Splits) -> Splits:
         items = [item for part in splits for item in part]
