@@ -16,6 +16,7 @@ import PIL
 import torch
 from PIL import Image
 
+from dassl.utils.grey_levels import is_deep_grey, to_eight_bits
 from dassl.utils.registry import Registry
 
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "clip-anytorch", "dassl")
@@ -86,7 +87,7 @@ def download_url(url: str, dst: str) -> None:
 
 
 def read_image(path: str, shorter_side: int = 0) -> Image.Image:
-    """Read an image as RGB; 16-bit grey is scaled to 8 bits, where PIL would cut it off at 255.
+    """Read an image of any mode as RGB; opacity is left out, deep grey scaled, see `to_eight_bits`.
 
     Args:
         path: of the file.
@@ -96,14 +97,17 @@ def read_image(path: str, shorter_side: int = 0) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: the file is not a whole image that PIL can decode.
+        OSError: the file is not a whole image that PIL can decode, or of unknown brightness.
     """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith("I"):
-                image = Image.fromarray(np.uint8(np.asarray(image).clip(0, 65535) // 257))
+            if is_deep_grey(image):
+                image = to_eight_bits(image)
+            elif image.mode in ("La", "RGBa"):  # multiplied by opacity, which convert does not undo
+                image = image.convert(image.mode.upper())
             if shorter_side:
                 _draft(image, shorter_side)
+            image.info.pop("transparency", None)  # PIL would warn that RGB has none
             return image.convert("RGB")
     except FileNotFoundError:
         raise FileNotFoundError(f'Cannot read image "{path}": there is no such file') from None
