@@ -1,7 +1,5 @@
 """Single image files."""
 
-import warnings
-
 from PIL import Image, UnidentifiedImageError
 
 from dassl.utils import read_image
@@ -10,8 +8,7 @@ from dassl.utils import read_image
 def why_unreadable(path: str) -> str:
     """Why an image cannot be decoded, or its brightness not be told; "" if both can."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # PIL's notes on odd metadata are not asked for
+        with Image.open(path) as image:
             image.load()
         if image.mode[0] in "IF":  # more than 8 bits: some values have no known brightness
             read_image(path)
