@@ -73,14 +73,12 @@ def extend_cfg(cfg) -> None:
 
     import trainers  # noqa: F401  (registers the trainers)
     from dassl.engine import TRAINER_REGISTRY
+    from datasets.image_folder import KEYS
     from promptkit.config import default_node
 
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
     cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
-    # Images of a user's own, see datasets/image_folder.py.
-    cfg.DATASET.FOLDER = CfgNode(
-        {"PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
-    )
+    cfg.DATASET.FOLDER = CfgNode(dict(KEYS))  # images of a user's own
     # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
     # STORE: frozen features of test images are kept on disk, see promptkit/feature_store.py.
     cfg.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
@@ -92,9 +90,9 @@ def extend_cfg(cfg) -> None:
 
 def setup_cfg(args: argparse.Namespace):
     """The merged and frozen config of a command line."""
-    import datasets  # noqa: F401  (registers the data sets)
     import trainers
     from dassl.config import get_cfg_default
+    from datasets.image_folder import name_by_yaml  # importing datasets registers them
 
     merge_file, merge_opts = _merge_functions()
     cfg = get_cfg_default()
@@ -121,6 +119,7 @@ def setup_cfg(args: argparse.Namespace):
     if args.seed >= 0:  # seed 0 is a seed
         merge_opts(cfg, ["SEED", args.seed])
     merge_opts(cfg, args.opts)
+    name_by_yaml(cfg, args.dataset_config_file)
     cfg.freeze()
     return cfg
 

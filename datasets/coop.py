@@ -18,6 +18,8 @@ from yacs.config import CfgNode
 
 from dassl.data.datasets import DatasetBase, Datum
 from datasets.few_shot import as_lists, few_shot, subsample_classes
+from datasets.remarks import few_images, shared_by_path
+from datasets.sources import fetch_command
 from datasets.split_file import (
     SPLIT_NAMES,
     Entries,
@@ -59,6 +61,7 @@ class CoOpDataset(DatasetBase):
         self.prepare(root)
         self._check_folder(cfg.DATASET.ROOT)
         train, val, test = self.read(cfg)
+        self._warn_of_shared_images(train, val, test)
         # Before the classes are chosen: all, base and new share one file of picks.
         train, val = self.pick_shots(cfg, train, val)
         train, val, test = subsample_classes(
@@ -110,6 +113,8 @@ class CoOpDataset(DatasetBase):
         self, cfg: CfgNode, train: list[Datum], val: list[Datum]
     ) -> tuple[list[Datum], list[Datum]]:
         """The few shots of train and val that the configuration asks for."""
+        for remark in few_images(train, cfg.DATASET.NUM_SHOTS):
+            print(f"Warning: {remark}")
         return few_shot(
             self,
             train,
@@ -139,15 +144,27 @@ class CoOpDataset(DatasetBase):
             f"{type(self).__name__}"
         )
 
+    def _warn_of_shared_images(self, *splits: list[Datum]) -> None:
+        if splits[0] is splits[2]:  # a test set, whose train only names the classes
+            return
+        named = zip(SPLIT_NAMES, splits, strict=True)
+        parts = {name: [item.impath for item in items] for name, items in named}
+        for remark in shared_by_path(parts, self.image_dir):
+            print(f"Warning: {remark}")
+
     def _check_folder(self, given_root: str) -> None:
         if os.path.isdir(self.dataset_dir):
             return
-        images = type(self).image_dir or "the images"
         raise FileNotFoundError(
             f"{type(self).__name__} not found: there is no folder {self.dataset_dir} (DATASET.ROOT "
-            f"is {given_root!r}). It must hold {images} and {self.split_file}. Set DATASET.ROOT "
-            "(--root) to the folder above it, or get the data: docs/datasets.md tells how."
+            f"is {given_root!r}). {self.how_to_get(given_root)}"
         )
+
+    def how_to_get(self, given_root: str) -> str:
+        """Hook: what to do where the folder of the data set is missing."""
+        command = fetch_command([type(self).__name__], given_root)
+        get = f", or get it: {command}" if command else "."
+        return f"Set DATASET.ROOT (--root; DATA of the scripts) to the folder above it{get}"
 
     def existing_split(self) -> str | None:
         """Path of the data set's split file, or of the project's copy of it; None for neither."""

@@ -7,34 +7,49 @@ per class, which is split once, or any tree with a list: a csv or a split file i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
+from datasets.folder_classes import check_every_part, check_known
+from datasets.folder_layout import Layout, class_folders, recognise
 from datasets.image_files import why_unreadable
 from datasets.image_list import read_classnames, read_csv
-from datasets.listing import IMAGE_SUFFIXES, images_by_folder, list_folders, split_50_20_30
+from datasets.left_out import left_out_of_folders, left_out_of_list
+from datasets.listing import images_by_folder, some, split_50_20_30
+from datasets.own_data import identity_of
 from datasets.split_file import SPLIT_NAMES, Splits, find_images, read_split, save_split
 
 OWN_SPLIT = "split_50_20_30.json"
+TEMPLATE_YAML = "folder"  # configs/datasets/folder.yaml names no data set, it is to be copied
+KEYS = MappingProxyType(  # of DATASET.FOLDER, with their defaults
+    {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
+)
 
 
 @DATASET_REGISTRY.register()
 class ImageFolder(CoOpDataset):
     """Images of a user's; reads the keys of DATASET.FOLDER.
 
+    NAME: of the data set in results; "" takes the name of its yaml (see `name_by_yaml`), or of the
+        folder.
     PATH: the folder, below DATASET.ROOT or absolute; "" is DATASET.ROOT itself.
     SPLIT: a list of the images in it: csv with the columns image, class and, if wanted, split
         (train, val, test), or json in CoOp's form. "" reads the folders.
     CLASSNAMES: a text file in it, lines "<folder><tab><class name>"; "" takes the folders' names.
     SKIP_UNREADABLE: leave out images that cannot be decoded; all are decoded once to find out.
 
+    Attributes:
+        identity: which images these are, see `identity_of`.
+        remarks: how the folder was read, and what was left out.
+
     Raises:
         FileNotFoundError: the folder, the list or images are missing.
-        ValueError: a list is malformed, or a class has no image to train or to test on.
+        ValueError: a list is malformed, the folder can be read in more than one way, a class has no
+            image to train or to test on, or another data set has the name.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -43,88 +58,104 @@ class ImageFolder(CoOpDataset):
 
     @property
     def title(self) -> str:
-        """Name in results: two folders are two data sets."""
-        return os.path.basename(self.dataset_dir)
+        """Name in results."""
+        return self.keys.NAME or os.path.basename(self.dataset_dir)
 
     def locate(self, root: str) -> None:
         """All images are below the one folder."""
         path = os.path.expanduser(self.keys.PATH)
         self.dataset_dir = self.image_dir = os.path.normpath(os.path.join(root, path))
         self.split_path = os.path.join(self.dataset_dir, self.keys.SPLIT or OWN_SPLIT)
+        self.remarks: list[str] = []
+        if self.title in DATASET_REGISTRY.registered_names():
+            raise ValueError(
+                f"{self.dataset_dir}: {self.title} is another data set's name, whose rows of "
+                "tables it would share. Set DATASET.FOLDER.NAME, or call its yaml otherwise."
+            )
+
+    def how_to_get(self, given_root: str) -> str:
+        """It is the user's."""
+        return (
+            f"Set DATASET.FOLDER.PATH (now {self.keys.PATH!r}) to it, absolute or below "
+            "DATASET.ROOT (--root; DATA of the scripts)."
+        )
 
     def read(self, cfg: CfgNode) -> Splits:
         """The splits, each class with images to train and to test on."""
-        splits = self._splits()
+        splits = self.find()
+        for remark in self.remarks:
+            print(f"{self.title}: {remark}")
+        check_every_part(splits, self.dataset_dir, self._classnames)
+        if not self.keys.SPLIT and not self._layout.parts and not os.path.isfile(self.split_path):
+            save_split(*splits, self.split_path, self.image_dir)
         if self.keys.SKIP_UNREADABLE:
             self.picks_suffix = "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
-        self._check_classes(splits)
+            check_every_part(splits, self.dataset_dir, self._classnames)
+        self.identity = identity_of(splits, self.dataset_dir, self.keys.SPLIT)
         return splits
 
-    def _splits(self) -> Splits:
+    def find(self) -> Splits:
+        """The splits as the list or the folders have them, and the remarks; writes nothing."""
+        self._layout, self._classnames = Layout({}, []), {}
         if self.keys.SPLIT:
-            if not os.path.isfile(self.split_path):
-                raise FileNotFoundError(
-                    f"DATASET.FOLDER.SPLIT: there is no file {self.split_path}. Give its path "
-                    "below DATASET.FOLDER.PATH, or none to read the folders."
-                )
-            if self.split_path.lower().endswith(".csv"):
-                return self._from_csv()
-            return read_split(self.split_path, self.image_dir)
-        folders = list_folders(self.dataset_dir)
-        if {"train", "test"} <= set(folders):
-            return self._from_three_trees(folders)
-        return self._from_one_tree()
+            splits = self._from_list()
+            images = [item.impath for items in splits for item in items]
+            self.remarks = left_out_of_list(self.split_path, images)
+            return splits
+        self._layout = recognise(self.dataset_dir)
+        self.remarks = [*self._layout.remarks]
+        self.remarks += left_out_of_folders(self.dataset_dir, self._layout)
+        self._classnames = self._names(self._layout.classes)
+        return self._from_parts() if self._layout.parts else self._from_one_tree()
 
-    def _from_three_trees(self, folders: list[str]) -> Splits:
-        names = self._names(os.path.join(self.dataset_dir, "train"))
+    def _from_list(self) -> Splits:
+        if not os.path.isfile(self.split_path):
+            raise FileNotFoundError(
+                f"DATASET.FOLDER.SPLIT: there is no file {self.split_path}. Give its path "
+                "below DATASET.FOLDER.PATH, or none to read the folders."
+            )
+        if not self.split_path.lower().endswith(".csv"):
+            return read_split(self.split_path, self.image_dir)
+        entries, is_split = read_csv(self.split_path)
+        train, val, test = find_images(entries, self.image_dir, named_by=self.split_path)
+        return (train, val, test) if is_split else split_50_20_30(train)
+
+    def _from_parts(self) -> Splits:
         parts = []
-        for part in SPLIT_NAMES:
-            folder = os.path.join(self.dataset_dir, part)
-            unknown = set(list_folders(folder)) - set(names)
-            if unknown:
-                raise ValueError(
-                    f"{folder} has the class {sorted(unknown)[0]!r}, which train/ does not have. "
-                    "Every class needs training images."
-                )
-            parts.append(images_by_folder(folder, names) if part in folders else [])
+        for name in SPLIT_NAMES:
+            folder = self._layout.parts.get(name)
+            if folder:
+                check_known(folder, class_folders(folder), self._layout.classes)
+            parts.append(images_by_folder(folder, self._classnames) if folder else [])
         train, val, test = parts
         return train, val, test
 
     def _from_one_tree(self) -> Splits:
-        names = self._names(self.dataset_dir)
-        items = images_by_folder(self.dataset_dir, names)
-        if os.path.isfile(self.split_path):
-            splits = read_split(self.split_path, self.image_dir)
-            known = {(item.impath, item.classname) for part in splits for item in part}
-            if known != {(item.impath, item.classname) for item in items}:
-                raise ValueError(
-                    f"The images or classes in {self.dataset_dir} are no longer those of its "
-                    f"split, {self.split_path}. Delete that file to split anew: results before and "
-                    "after are then not comparable."
-                )
-            return splits
-        splits = split_50_20_30(items)
-        self._check_classes(splits, list(names.values()))
-        save_split(*splits, self.split_path, self.image_dir)
+        items = images_by_folder(self.dataset_dir, self._classnames)
+        if not os.path.isfile(self.split_path):
+            return split_50_20_30(items)
+        splits = read_split(self.split_path, self.image_dir)
+        kept = {(item.impath, item.classname) for part in splits for item in part}
+        found = {(item.impath, item.classname) for item in items}
+        if kept != found:
+            raise ValueError(
+                f"The images or classes in {self.dataset_dir} are no longer those of its split, "
+                f"{self.split_path}: {self._listed(found - kept)} are new, "
+                f"{self._listed(kept - found)} gone or of another class. Delete that file to split "
+                "anew: results before and after are then not comparable."
+            )
         return splits
 
-    def _names(self, folder: str) -> dict[str, str]:
+    def _listed(self, images: set[tuple[str, str]]) -> str:
+        paths = sorted(os.path.relpath(path, self.image_dir) for path, _ in images)
+        return f"{len(paths):,} ({some(paths)})" if paths else "none"
+
+    def _names(self, folders: list[str]) -> dict[str, str]:
         """Class name by folder, sorted."""
-        folders = [name for name in list_folders(folder) if name != "split_fewshot"]
-        if not folders:
-            raise FileNotFoundError(
-                f"{folder} has no folders, one per class, with images in them. Set DATASET.ROOT "
-                "(--root) and DATASET.FOLDER.PATH."
-            )
         if not self.keys.CLASSNAMES:
             return {name: name for name in folders}
         return read_classnames(os.path.join(self.dataset_dir, self.keys.CLASSNAMES), folders)
-
-    def _from_csv(self) -> Splits:
-        entries, is_split = read_csv(self.split_path)
-        train, val, test = find_images(entries, self.image_dir, named_by=self.split_path)
-        return (train, val, test) if is_split else split_50_20_30(train)
 
     def _without_unreadable(self, splits: Splits) -> Splits:
         items = [item for part in splits for item in part]
@@ -139,13 +170,9 @@ class ImageFolder(CoOpDataset):
         train, val, test = ([item for item in part if item not in bad] for part in splits)
         return train, val, test
 
-    def _check_classes(self, splits: Splits, names: Iterable[str] = ()) -> None:
-        train, _, test = ({item.classname for item in part} for part in splits)
-        for name in sorted({item.classname for part in splits for item in part} | set(names)):
-            for part, found in (("train", train), ("test", test)):
-                if name not in found:
-                    raise ValueError(
-                        f"Class {name!r} in {self.dataset_dir} has no image to {part}. Add images "
-                        f"({', '.join(IMAGE_SUFFIXES)}; an automatic split needs 3 a class), or "
-                        "give a split."
-                    )
+
+def name_by_yaml(cfg: CfgNode, path: str) -> None:
+    """Calls a data set of this kind as its yaml at `path` is called, unless it has a name."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    if cfg.DATASET.NAME == ImageFolder.__name__ and stem not in ("", TEMPLATE_YAML):
+        cfg.DATASET.FOLDER.NAME = cfg.DATASET.FOLDER.NAME or stem

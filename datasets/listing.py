@@ -41,6 +41,12 @@ def list_folders(folder: str) -> list[str]:
     return sorted(_names(folder, files=False))
 
 
+def some(names: list[str], count: int = 3) -> str:
+    """The first names in words, and how many more there are."""
+    more = f" and {len(names) - count:,} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
 def list_images(folder: str) -> list[str]:
     """Sorted names of the image files in a folder, by their suffix."""
     return [name for name in list_files(folder) if name.lower().endswith(IMAGE_SUFFIXES)]
@@ -71,7 +77,8 @@ def images_by_folder(image_dir: str, classnames: dict[str, str]) -> list[Datum]:
 def split_by_class(items: list[Datum], *shares: float) -> list[list[Datum]]:
     """Deals each class's images at random into `len(shares) + 1` lists; the last takes the rest.
 
-    Of n images a share s gets round(n s). As CoOp does it, but with a seed of its own.
+    Of n images a share s gets round(n s), but the last list gets one at least. As CoOp does it, but
+    with a seed of its own.
     """
     generator = random.Random(SPLIT_SEED)
     by_label: dict[int, list[Datum]] = {}
@@ -82,7 +89,7 @@ def split_by_class(items: list[Datum], *shares: float) -> list[list[Datum]]:
         generator.shuffle(images)
         start = 0
         for part, share in zip(parts, shares, strict=False):
-            stop = start + round(share * len(images))
+            stop = min(start + round(share * len(images)), len(images) - 1)
             part += images[start:stop]
             start = stop
         parts[-1] += images[start:]

@@ -5,6 +5,7 @@ Addresses are those of the data sets' own pages; checksums are the ones that tor
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
 
@@ -199,6 +200,12 @@ SOURCES = {
         ),
     ),
 }  # fmt: skip
+
+
+def fetch_command(registered: list[str], root: str) -> str:
+    """The command that gets data sets, by their names in DATASET_REGISTRY; "" for others' sets."""
+    keys = [key for key, source in SOURCES.items() if source.registered in registered]
+    return f"python -m datasets.fetch {' '.join(keys)} --root {shlex.quote(root)}" if keys else ""
 
 
 def named(names: list[str]) -> list[str]:

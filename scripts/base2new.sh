@@ -8,6 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
 start_protocol base2new "$@"
 choose_datasets "${ELEVEN[@]}" -- "${POCKET[@]}"
+require_data "${datasets[@]}"
 
 for dataset in "${datasets[@]}"; do
   choose_recipe "$dataset" "$shots" || continue

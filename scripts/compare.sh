@@ -38,6 +38,7 @@ if [[ -n ${DRY_RUN:-} ]]; then
   exit
 fi
 setup_environment
+python datasets/missing.py "$DATA" "${dataset//,/ }" || exit 1
 mkdir -p "$OUTPUT"
 failed=()
 for trainer; do

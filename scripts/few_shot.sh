@@ -8,6 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
 start_protocol few_shot "$@"
 choose_datasets "${ELEVEN[@]}" -- "${POCKET[@]}"
+require_data "${datasets[@]}"
 
 # option KEY DEFAULT: its value in the KEY VALUE pairs, else in the recipe.
 option() {

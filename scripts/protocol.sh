@@ -61,7 +61,8 @@ start_protocol() {
       "$(basename -as .yaml "configs/trainers/$trainer"/*.yaml | xargs)" >&2
     exit 1
   fi
-  if [[ ! $seeds =~ ^[0-9\ ]+$ || ! ${SHOTS:-16} =~ ^[0-9\ ]+$ || ($protocol != few_shot && $shots == *\ *) ]]; then
+  local numbers='^ *[0-9]+( +[0-9]+)* *$'
+  if [[ ! $seeds =~ $numbers || ! $shots =~ $numbers || ($protocol != few_shot && $shots == *\ *) ]]; then
     echo "error: SEEDS must be numbers with spaces between, SHOTS one number (few_shot: numbers);" \
       "got SEEDS='$seeds' SHOTS='${SHOTS:-}'" >&2
     exit 1
@@ -70,8 +71,32 @@ start_protocol() {
     echo "error: KEY VALUE pairs are not complete: ${opts[*]}" >&2
     exit 1
   fi
+  if [[ -z ${DRY_RUN:-} ]]; then
+    setup_environment
+    [[ -z ${GPU:-} ]] || check_gpu
+  fi
   [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU
-  [[ -n ${DRY_RUN:-} ]] || setup_environment
+}
+
+# check_gpu: there is a GPU of the number $GPU; names of other forms (GPU-..., MIG-...) are CUDA's.
+# PyTorch is asked, which takes seconds, only where the driver's own program is missing.
+check_gpu() {
+  local count
+  [[ ! $GPU =~ ^(GPU|MIG)- ]] || return 0
+  count=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU ' || true)
+  if ((count == 0)); then
+    count=$(env -u CUDA_VISIBLE_DEVICES python -c 'import torch; print(torch.cuda.device_count())')
+  fi
+  if [[ ! $GPU =~ ^[0-9]+$ ]] || ((10#$GPU >= count)); then
+    echo "error: GPU must be the number of one GPU, counted from 0, and there are $count;" \
+      "got GPU='$GPU'. Without GPU the first is taken, or the CPU." >&2
+    exit 1
+  fi
+}
+
+# require_data DATASETS...: stops here if any is missing, and names all that are.
+require_data() {
+  [[ -n ${DRY_RUN:-} ]] || python datasets/missing.py "$data" "$*" ${opts[@]+"${opts[@]}"} || exit 1
 }
 
 # choose_datasets PUBLISHED... -- POCKET...: sets datasets from the word of the command line.

@@ -6,6 +6,7 @@
 # transfer: from $source_dataset to each of $datasets.
 transfer() {
   local seed trained dataset model=()
+  require_transfer_data
   choose_recipe "$source_dataset" "$shots" || return 0
   for seed in $seeds; do
     if ! is_zero_shot; then
@@ -22,6 +23,17 @@ transfer() {
         DATASET.NUM_SHOTS "$shots" ${opts[@]+"${opts[@]}"} || true
     done
   done
+}
+
+# require_transfer_data: the source's only where it has yet to be trained on.
+require_transfer_data() {
+  local seed runs needed=("${datasets[@]}")
+  runs=$output/$source_dataset/$trainer/$(recipe_for "$source_dataset" "$shots" 2>/dev/null || true)
+  for seed in $seeds; do
+    is_zero_shot || [[ -f ${runs}_${shots}shots/seed$seed/result.json ]] ||
+      needed=("$source_dataset" "${datasets[@]}")
+  done
+  require_data "${needed[@]}"
 }
 
 # choose_source: pocket data sets are the targets of pocket's source; SOURCE names another.

@@ -12,6 +12,7 @@ if ! is_zero_shot; then
   echo "error: $trainer is trained; this script is for ZeroshotCLIP and ZeroshotCLIP2" >&2
   exit 1
 fi
+require_data "${datasets[@]}"
 
 for dataset in "${datasets[@]}"; do
   choose_recipe "$dataset" "$shots" || continue

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,73 @@ def test_wrong_arguments_are_explained():
     assert done.returncode == 2 and "<Trainer> [data sets] [recipe]" in done.stderr
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
     assert done.returncode == 1 and "there are some for: CoCoOp CoOp E2MIM" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "environment"),
+    [("base2new", {"SEEDS": " "}), ("few_shot", {"SHOTS": " "}), ("few_shot", {"SHOTS": "1,2"}),
+     ("base2new", {"SHOTS": "1 2"}), ("base2new", {"SEEDS": "one"})],
+)  # fmt: skip
+def test_seeds_and_shots_are_numbers(script, environment):
+    done = bash(f"scripts/{script}.sh", "CoOp", "pocket_sizes", DRY_RUN="1", **environment)
+    assert done.returncode == 1 and done.stdout == ""
+    (value,) = environment.values()
+    assert done.stderr.startswith("error: SEEDS must be numbers") and f"='{value}'" in done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_said(tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho '  MIG 1'\necho 'GPU 1: B'\n")
+    program.chmod(0o755)
+
+    def check(gpu: str) -> subprocess.CompletedProcess:
+        code = 'PATH=$1:$PATH; source scripts/protocol.sh; GPU=$2; check_gpu; echo "$GPU is there"'
+        return bash("-c", code, "bash", str(tmp_path), gpu)
+
+    for gpu in ("0", "1", "GPU-af3b"):
+        assert check(gpu).stdout == f"{gpu} is there\n"
+    for gpu in ("2", "3", "cuda:0", "0,1"):
+        done = check(gpu)
+        assert done.returncode == 1
+        assert f"counted from 0, and there are 2; got GPU='{gpu}'" in done.stderr
+
+
+def test_all_data_sets_are_looked_for_before_anything_is_started(tmp_path):
+    (tmp_path / "eurosat/2750").mkdir(parents=True)
+    words = ("CoOp", "dtd,eurosat,imagenet,pocket_sizes")
+    start = time.perf_counter()
+    done = bash("scripts/base2new.sh", *words, DATA=str(tmp_path), OUTPUT=str(tmp_path / "out"))
+    assert done.returncode == 1 and time.perf_counter() - start < 5
+    assert done.stdout == "" and not (tmp_path / "out").exists()
+    assert done.stderr.splitlines() == [
+        "error: nothing was started, 2 of 4 data sets are missing:",
+        f"  dtd: no folder {tmp_path}/dtd/images",
+        f"  imagenet: no folder {tmp_path}/imagenet/images",
+        "Set DATA to the folder that holds them, or get them: python -m datasets.fetch imagenet dtd"
+        f" --root {tmp_path}",
+        "Or name those that are there: eurosat,pocket_sizes",
+    ]
+    for script, trainer, named in (
+        ("cross_dataset", "CoOp", "2 of 2"),
+        ("cross_dataset", "ZeroshotCLIP", "1 of 1"),
+        ("few_shot", "CoOp", "1 of 1"),
+        ("zero_shot", "ZeroshotCLIP", "1 of 1"),
+    ):
+        done = bash(f"scripts/{script}.sh", trainer, "dtd", DATA=str(tmp_path))
+        assert done.returncode == 1 and f"{named} data sets are missing" in done.stderr
+
+
+def test_a_source_that_was_trained_on_elsewhere_is_not_looked_for(tmp_path):
+    run = tmp_path / "out/imagenet/CoOp/vit_b16_ep50_ctxv1_16shots/seed1"
+    run.mkdir(parents=True)
+    (run / "result.json").write_text("{}")
+    environment = {"DATA": str(tmp_path), "OUTPUT": str(tmp_path / "out"), "SEEDS": "1"}
+    done = bash("scripts/domain_generalization.sh", "CoOp", "imagenet_a", **environment)
+    assert "1 of 1 data sets are missing:\n  imagenet_a" in done.stderr
+    done = bash(
+        "scripts/domain_generalization.sh", "CoOp", "imagenet_a", **environment | {"SEEDS": "1 2"}
+    )
+    assert "2 of 2 data sets are missing:\n  imagenet: " in done.stderr
 
 
 @pytest.fixture(scope="module")

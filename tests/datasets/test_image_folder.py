@@ -145,7 +145,7 @@ def test_odd_folders_and_lists(pictures, tmp_path):
     assert "train" in data.classnames and len(data.classnames) == 3
     (pictures / "leer").mkdir()
     (pictures / "split_50_20_30.json").unlink()
-    with pytest.raises(ValueError, match="Class 'leer' in .* has no image to train"):
+    with pytest.raises(ValueError, match=r"1 class has no image at all \('leer'\)"):
         ImageFolder(cfg_of(pictures))
     assert not (pictures / "split_50_20_30.json").exists()
     for text, message in (
@@ -170,12 +170,14 @@ def test_class_names_from_a_file(pictures):
 def test_changed_and_small_folders_are_refused(pictures, tmp_path):
     ImageFolder(cfg_of(pictures))
     shutil.copy(pictures / "Äpfel/bild 0.jpg", pictures / "Äpfel/bild 99.jpg")
-    with pytest.raises(ValueError, match="no longer those of its split"):
+    with pytest.raises(
+        ValueError, match=r"its split, .*: 1 \(Äpfel/bild 99.jpg\) are new, none gone"
+    ):
         ImageFolder(cfg_of(pictures))
     small = tmp_path / "small/x"
     small.mkdir(parents=True)
     shutil.copy(pictures / "Äpfel/bild 0.jpg", small)
-    with pytest.raises(ValueError, match="Class 'x' in .* has no image to"):
+    with pytest.raises(ValueError, match=r"1 class has no image to train on \('x'\)"):
         ImageFolder(cfg_of(tmp_path / "small"))
     assert not (tmp_path / "small/split_50_20_30.json").exists()
     with pytest.raises(FileNotFoundError, match="has no folders, one per class"):

@@ -1,0 +1,58 @@
+"""Classes of a user's own images: those that lack images to train or test on, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from datasets.listing import IMAGE_SUFFIXES, some
+from datasets.split_file import Splits
+
+NAMED = 10  # so many classes are named
+
+
+def check_known(folder: str, classes: list[str], known: list[str]) -> None:
+    """Raises ValueError if a part's folder has classes that train/ does not have."""
+    unknown = [name for name in classes if name not in known]
+    if not unknown:
+        return
+    lower = {name.lower(): name for name in known}
+    alike = [f"{name} is {lower[name.lower()]} there" for name in unknown if name.lower() in lower]
+    quoted = some([repr(name) for name in unknown], NAMED)
+    words = f"class {quoted}" if len(unknown) == 1 else f"classes {quoted}"
+    raise ValueError(
+        f"{folder} has the {words}, which train/ does not have"
+        f"{f' ({some(alike)})' if alike else ''}. Every class needs training images, in a "
+        "folder of the same name."
+    )
+
+
+def check_every_part(splits: Splits, dataset_dir: str, names: Mapping[str, str]) -> None:
+    """Checks that each class has images to train and to test on.
+
+    Args:
+        splits: the images.
+        dataset_dir: named in the message.
+        names: class name by class folder, for classes without any image; empty for lists.
+
+    Raises:
+        ValueError: classes have none; names them all.
+    """
+    train, val, test = ({item.classname for item in part} for part in splits)
+    known = train | val | test | set(names.values())
+    lacking = {
+        "no image at all": known - train - val - test,
+        "no image to train on": (val | test) - train,
+        "no image to test on": (train | val) - test,
+    }
+    lacks = [
+        f"{len(found):,} {'class has' if len(found) == 1 else 'classes have'} {what} "
+        f"({some([repr(name) for name in sorted(found)], NAMED)})"
+        for what, found in lacking.items()
+        if found
+    ]
+    if lacks:
+        raise ValueError(
+            f"In {dataset_dir} {'; '.join(lacks)}. Add images "
+            f"({', '.join(IMAGE_SUFFIXES)}; an automatic split needs 2 a class), take those "
+            "folders away, or give a list (DATASET.FOLDER.SPLIT)."
+        )

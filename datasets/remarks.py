@@ -1,0 +1,90 @@
+"""What a person should know of images that are used as they are: shared by parts, or few."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+
+from dassl.data.datasets import Datum
+from datasets.listing import some
+
+PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
+CHUNK_BYTES = 1 << 20
+
+
+def shared_by_path(parts: dict[str, list[str]], folder: str) -> list[str]:
+    """A remark for each two parts that hold the same files.
+
+    Args:
+        parts: paths of the images by part.
+        folder: that the remarks count paths from.
+    """
+    files = {part: set(map(_plain, paths)) for part, paths in parts.items()}
+    remarks = []
+    for first, second in PAIRS:
+        shared = sorted(os.path.relpath(path, folder) for path in files[first] & files[second])
+        if shared:
+            remarks.append(_in_words(f"also in {first}", second, shared))
+    return remarks
+
+
+def shared_by_content(parts: dict[str, list[str]], folder: str) -> list[str]:
+    """A remark for each two parts that hold different files of the same bytes.
+
+    Args:
+        parts: paths of the images by part; all are there. Only files of equal size are read.
+        folder: that the remarks count paths from.
+    """
+    files = {part: sorted(set(map(_plain, paths))) for part, paths in parts.items()}
+    by_size = defaultdict(list)
+    for path in set().union(*files.values()):
+        by_size[os.path.getsize(path)].append(path)
+    content = {
+        path: _checksum(path) for paths in by_size.values() if len(paths) > 1 for path in paths
+    }
+    remarks = []
+    for first, second in PAIRS:
+        known = defaultdict(set)
+        for path in files[first]:
+            known[content.get(path)].add(path)
+        copies = [
+            f"{os.path.relpath(path, folder)} of {os.path.relpath(min(others), folder)}"
+            for path in files[second]
+            if path in content and (others := known[content[path]] - {path})
+        ]
+        if copies:
+            remarks.append(_in_words(f"copies of images of {first}", second, copies))
+    return remarks
+
+
+def few_images(train: list[Datum], shots: int) -> list[str]:
+    """A remark on classes that have fewer training images than shots are asked for."""
+    counts = Counter((item.label, item.classname) for item in train)
+    few = [f"{name} ({count})" for (_, name), count in sorted(counts.items()) if count < shots]
+    if not few:
+        return []
+    return [
+        f"{len(few):,} of {len(counts):,} classes have fewer than {shots} images to train on, all "
+        f"of which are taken: {some(few, 10)}"
+    ]
+
+
+def _in_words(what: str, part: str, files: list[str]) -> str:
+    return (
+        f"{len(files):,} images of {part} are {what} ({some(files)}): they say nothing about new "
+        "images"
+    )
+
+
+def _plain(path: str) -> str:
+    """A path without detours, so that one file has one; most have none."""
+    return os.path.normpath(path) if "/." in path or "//" in path else path
+
+
+def _checksum(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
