@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-TOOLS = ("check", "fetch", "missing")  # commands: python -m datasets.check
+TOOLS = ("check", "check_own", "fetch", "finding", "missing")  # commands: python -m datasets.check
 
 for _module in pkgutil.iter_modules(__path__):
     if _module.name not in TOOLS:

@@ -1,98 +1,48 @@
 """Says whether data sets are whole: `python -m datasets.check <root> [name ...] [--deep]`.
 
-Prints a table of images and classes against what is expected, then what is missing. The exit code
-is 1 if one of the named data sets (without names: of all) is not whole.
+Prints a table of images and classes against what is expected, then what is missing, shared by parts
+or left out. A name is a benchmark's, or that of a yaml of your own (birds.yaml); without names a
+root that holds none of the known data sets is taken as one folder of your own. The exit code is 1
+if one of the named data sets (without names: of all) is not whole.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import os
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from tabulate import tabulate
-from tqdm import tqdm
 
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.image_files import why_unreadable
+from datasets.check_own import check_own, is_own_folder, keys_of, yaml_of
+from datasets.finding import Finding, look_at, quiet
+from datasets.image_folder import ImageFolder
 from datasets.sources import SOURCES, Source, named
-from datasets.split_file import SPLIT_NAMES, Entries, missing_images
-
-FIRST = 3  # so many missing or unreadable files are named
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is there of one data set.
-
-    Attributes:
-        state: found, incomplete or missing.
-        classes: number of classes in it.
-        images: of train, val and test that are there.
-        remarks: what is wrong, for people.
-    """
-
-    name: str
-    state: str
-    classes: int = 0
-    images: tuple[int, ...] = (0, 0, 0)
-    remarks: tuple[str, ...] = field(default=())
+from datasets.split_file import SPLIT_NAMES
 
 
 def check(name: str, root: str, *, deep: bool = False) -> Finding:
     """Looks at the data set `name` (a key of SOURCES) below `root`, with `deep` into its images."""
     source = SOURCES[name]
+    known = {"source": source.page, "expected": (source.classes, *source.images)}
     kind = DATASET_REGISTRY.get(source.registered)
     dataset = object.__new__(kind)  # its constructor would stop at the first thing that is missing
     dataset.locate(os.path.abspath(os.path.expanduser(root)))
     if not os.path.isdir(dataset.dataset_dir):
-        return Finding(name, "missing", remarks=(f"no folder {dataset.dataset_dir}",))
+        remark = f"no folder {dataset.dataset_dir}. {dataset.how_to_get(root)}"
+        return Finding(name, "missing", remarks=(remark,), **known)
     try:
-        with _quiet():
+        with quiet():
             entries = dataset.entries()
     except (OSError, ValueError, KeyError) as error:
-        return Finding(name, "incomplete", remarks=(str(error),))
-    missing = missing_images(entries, dataset.image_dir)
-    remarks = [_list_some("missing", missing, dataset.image_dir)] if missing else []
-    present = _without(entries, set(missing))
-    if deep:
-        bad = _unreadable(present, dataset.image_dir, name)
-        described = [f"{image} ({reason})" for image, reason in bad.items()]
-        remarks += [_list_some("unreadable", described, dataset.image_dir)] if bad else []
-        present = _without(present, set(bad))
-    images = tuple(len(present[part]) for part in SPLIT_NAMES)
-    classes = len({label for part in SPLIT_NAMES for _, label, _ in present[part]})
-    if not remarks:
-        remarks = _differences(source, classes, images)
+        return Finding(name, "incomplete", remarks=(str(error),), **known)
+    look = look_at(entries, dataset.image_dir, name, deep=deep)
+    remarks = look.missing + look.unreadable or _differences(source, look.classes, look.images)
     if dataset.split_file and not dataset.existing_split():
         remarks.append(f"the published split {dataset.split_path} is missing")
-    state = "incomplete" if remarks else "found"
-    return Finding(name, state, classes, images, tuple(remarks))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-def _without(entries: Entries, absent: set[str]) -> Entries:
-    return {
-        part: [entry for entry in entries[part] if entry[0] not in absent] for part in SPLIT_NAMES
-    }
-
-
-def _unreadable(entries: Entries, image_dir: str, name: str) -> dict[str, str]:
-    images = [entry[0] for part in SPLIT_NAMES for entry in entries[part]]
-    with ThreadPoolExecutor() as pool:
-        reasons = pool.map(lambda image: why_unreadable(os.path.join(image_dir, image)), images)
-        progress = tqdm(zip(images, reasons, strict=True), total=len(images), desc=name)
-        return {image: reason for image, reason in progress if reason}
+    state, notes = "incomplete" if remarks else "found", tuple(look.notes)
+    return Finding(name, state, look.classes, look.images, tuple(remarks), notes, **known)
 
 
 def _differences(source: Source, classes: int, images: tuple[int, ...]) -> list[str]:
@@ -105,19 +55,13 @@ def _differences(source: Source, classes: int, images: tuple[int, ...]) -> list[
     ]
 
 
-def _list_some(what: str, files: list[str], folder: str) -> str:
-    more = f" and {len(files) - FIRST:,} more" if len(files) > FIRST else ""
-    return f"{len(files):,} {what} in {folder}: {', '.join(files[:FIRST])}{more}"
-
-
 def table(findings: list[Finding]) -> str:
     """One line a data set: found against expected, and where it comes from."""
     lines = []
     for finding in findings:
-        source = SOURCES[finding.name]
-        pairs = zip(finding.images, source.images, strict=True)
-        counts = [_count(finding.classes, source.classes), *(_count(*pair) for pair in pairs)]
-        lines.append([finding.name, finding.state, *counts, source.page])
+        found = (finding.classes, *finding.images)
+        counts = [_count(*pair) for pair in zip(found, finding.expected or found, strict=True)]
+        lines.append([finding.name, finding.state, *counts, finding.source])
     headers = ("data set", "state", "classes", "train", "val", "test", "from")
     alignment = ("left", "left", "right", "right", "right", "right", "left")
     return tabulate(lines, headers=headers, colalign=alignment, disable_numparse=True)
@@ -127,21 +71,42 @@ def _count(found: int, expected: int) -> str:
     return f"{found:,}" if found == expected else f"{found:,} of {expected:,}"
 
 
+def check_word(word: str, root: str, *, deep: bool = False) -> Finding:
+    """Looks at the data set that a word of the command line names.
+
+    Raises:
+        ValueError: there is no such data set.
+    """
+    path = yaml_of(word)
+    registered, keys = keys_of(path) if path else (word, {})
+    if registered == ImageFolder.__name__:
+        return check_own(root, keys, deep=deep)
+    try:
+        (name,) = named([registered])
+    except ValueError as error:
+        raise ValueError(f"{error} Nor is it a yaml of ImageFolder, here or in configs.") from error
+    return check(name, root, deep=deep)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Checks the data sets of the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m datasets.check", description=__doc__)
-    parser.add_argument("root", help="DATASET.ROOT, the folder that holds the data sets")
-    parser.add_argument("names", nargs="*", metavar="name", help="data sets (default: all)")
-    parser.add_argument("--deep", action="store_true", help="also decode every image")
+    parser.add_argument("root", help="DATASET.ROOT, the folder that holds the data sets; or yours")
+    parser.add_argument("names", nargs="*", metavar="name", help="data sets, yamls (default: all)")
+    parser.add_argument("--deep", action="store_true", help="also decode and compare every image")
     options = parser.parse_args(arguments)
     try:
-        names = named(options.names)
+        if not options.names and is_own_folder(options.root):
+            print(f"{options.root} holds none of the known data sets: taken as one of your own.\n")
+            findings = [check_own(options.root, deep=options.deep)]
+        else:
+            words = options.names or SOURCES
+            findings = [check_word(word, options.root, deep=options.deep) for word in words]
     except ValueError as error:
         parser.error(str(error))
-    findings = [check(name, options.root, deep=options.deep) for name in names]
     print(table(findings))
     for finding in findings:
-        for remark in finding.remarks:
+        for remark in finding.remarks + finding.notes:
             print(f"\n{finding.name}: {remark}")
     return int(any(finding.state != "found" for finding in findings))
 

@@ -45,6 +45,8 @@ class ImageFolder(CoOpDataset):
     Attributes:
         identity: which images these are, see `identity_of`.
         remarks: how the folder was read, and what was left out.
+        layout: how the folder is read; empty with a list, and so is
+        classnames_by_folder: class name by class folder, sorted.
 
     Raises:
         FileNotFoundError: the folder, the list or images are missing.
@@ -85,29 +87,29 @@ class ImageFolder(CoOpDataset):
         splits = self.find()
         for remark in self.remarks:
             print(f"{self.title}: {remark}")
-        check_every_part(splits, self.dataset_dir, self._classnames)
-        if not self.keys.SPLIT and not self._layout.parts and not os.path.isfile(self.split_path):
+        check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
+        if not self.keys.SPLIT and not self.layout.parts and not os.path.isfile(self.split_path):
             save_split(*splits, self.split_path, self.image_dir)
         if self.keys.SKIP_UNREADABLE:
             self.picks_suffix = "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
-            check_every_part(splits, self.dataset_dir, self._classnames)
+            check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
         self.identity = identity_of(splits, self.dataset_dir, self.keys.SPLIT)
         return splits
 
     def find(self) -> Splits:
         """The splits as the list or the folders have them, and the remarks; writes nothing."""
-        self._layout, self._classnames = Layout({}, []), {}
+        self.layout, self.classnames_by_folder = Layout({}, []), {}
         if self.keys.SPLIT:
             splits = self._from_list()
             images = [item.impath for items in splits for item in items]
             self.remarks = left_out_of_list(self.split_path, images)
             return splits
-        self._layout = recognise(self.dataset_dir)
-        self.remarks = [*self._layout.remarks]
-        self.remarks += left_out_of_folders(self.dataset_dir, self._layout)
-        self._classnames = self._names(self._layout.classes)
-        return self._from_parts() if self._layout.parts else self._from_one_tree()
+        self.layout = recognise(self.dataset_dir)
+        self.remarks = [*self.layout.remarks]
+        self.remarks += left_out_of_folders(self.dataset_dir, self.layout)
+        self.classnames_by_folder = self._names(self.layout.classes)
+        return self._from_parts() if self.layout.parts else self._from_one_tree()
 
     def _from_list(self) -> Splits:
         if not os.path.isfile(self.split_path):
@@ -124,15 +126,15 @@ class ImageFolder(CoOpDataset):
     def _from_parts(self) -> Splits:
         parts = []
         for name in SPLIT_NAMES:
-            folder = self._layout.parts.get(name)
+            folder = self.layout.parts.get(name)
             if folder:
-                check_known(folder, class_folders(folder), self._layout.classes)
-            parts.append(images_by_folder(folder, self._classnames) if folder else [])
+                check_known(folder, class_folders(folder), self.layout.classes)
+            parts.append(images_by_folder(folder, self.classnames_by_folder) if folder else [])
         train, val, test = parts
         return train, val, test
 
     def _from_one_tree(self) -> Splits:
-        items = images_by_folder(self.dataset_dir, self._classnames)
+        items = images_by_folder(self.dataset_dir, self.classnames_by_folder)
         if not os.path.isfile(self.split_path):
             return split_50_20_30(items)
         splits = read_split(self.split_path, self.image_dir)

@@ -40,7 +40,8 @@ def test_whole_incomplete_missing(dtd, capsys):
 
     assert main([str(dtd), "dtd", "eurosat"]) == 1
     out = capsys.readouterr().out
-    assert f"eurosat: no folder {dtd}/eurosat" in out and "of 2,820" in out
+    get = f"or get it: python -m datasets.fetch eurosat --root {dtd}\n"
+    assert f"eurosat: no folder {dtd}/eurosat. Set" in out and get in out and "of 2,820" in out
     assert SOURCES["eurosat"].page in out
 
 
@@ -49,8 +50,11 @@ def test_deep_opens_each_image(dtd):
     content = broken.read_bytes()
     broken.unlink()  # it is one file with all others
     broken.write_bytes(content[:100])
-    assert check("dtd", str(dtd)).state == "found"
+    finding = check("dtd", str(dtd))
+    assert (finding.state, finding.notes) == ("found", ())
     finding = check("dtd", str(dtd), deep=True)
+    # All but one are the same file.
+    assert finding.notes[0].startswith("1,692 images of test are copies of images of train (")
     assert finding.state == "incomplete" and sum(finding.images) == 5639
     assert (
         "1 unreadable in" in finding.remarks[0] and "banded/banded_0133.jpg" in finding.remarks[0]

@@ -1,0 +1,134 @@
+"""What `python -m datasets.check` says of a user's own images, by yaml or by folder."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.check import main
+
+
+@pytest.fixture
+def birds(tmp_path):
+    """Three classes of five pictures, in parts, with what a folder on a desktop gathers."""
+    rng = np.random.default_rng(0)
+    for part, count in (("Train", 3), ("test", 2)):
+        for name in ("owl", "elk", "Große Eule"):
+            folder = tmp_path / "birds" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    (tmp_path / "birds/Train/owl/.DS_Store").write_text("x")
+    (tmp_path / "birds.yaml").write_text(
+        "DATASET:\n  NAME: ImageFolder\n  FOLDER:\n    PATH: birds\n"
+    )
+    return tmp_path
+
+
+def check(capsys, *arguments) -> tuple[int, str, list[str]]:
+    """The exit code, the line of the table, and the remarks."""
+    code = main([str(argument) for argument in arguments])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    start = next(number for number, line in enumerate(lines) if line.startswith("-----"))
+    return code, " ".join(lines[start + 1].split()), lines[start + 2 :]
+
+
+def test_a_whole_set_by_yaml_and_by_folder(birds, capsys):
+    row = f"birds found 3 9 0 6 {birds}/birds"
+    few = "birds: 3 of 3 classes have fewer than 16 images to train on, all of which are taken: "
+    few += "Große Eule (3), elk (3), owl (3)"
+    left = f"birds: left out in {birds}/birds: 1 entries of the operating system "
+    left += "(Train/owl/.DS_Store)"
+    assert check(capsys, birds, birds / "birds.yaml") == (0, row, [left, few])
+    assert check(capsys, birds / "birds") == (0, row, [left, few])
+    assert check(capsys, birds / "birds", "--deep") == (0, row, [left, few])
+
+
+def test_copies_and_unreadable_images(birds, capsys):
+    folder = birds / "birds"
+    shutil.copy(folder / "Train/owl/0.png", folder / "test/owl/copy.png")
+    (folder / "test/elk/0.png").write_bytes(b"no picture")
+    Image.fromarray(np.full((4, 4), 700, np.float32)).save(folder / "test/elk/x.tif")
+    code, row, remarks = check(capsys, folder)
+    assert (code, row) == (0, f"birds found 3 9 0 8 {folder}")
+    code, row, remarks = check(capsys, folder, "--deep")
+    assert (code, row) == (1, f"birds incomplete 3 9 0 6 {folder}")
+    assert remarks[0].startswith(
+        f"birds: 2 unreadable in {folder}: test/elk/0.png (not an image, or"
+    )
+    assert "test/elk/x.tif (its floats are 700 to 700; which of them is white" in remarks[0]
+    copies = "birds: 1 images of test are copies of images of train (test/owl/copy.png of Train/owl"
+    assert remarks[2].startswith(copies)
+    text = (birds / "birds.yaml").read_text()
+    (birds / "skip.yaml").write_text(f"{text}    SKIP_UNREADABLE: True\n    NAME: my birds\n")
+    code, row, remarks = check(capsys, birds, birds / "skip.yaml", "--deep")
+    assert (code, row) == (0, f"my birds found 3 9 0 6 {folder}")
+
+
+def test_one_tree_is_not_split_by_looking(birds, capsys):
+    shutil.rmtree(birds / "birds/test")
+    code, row, _ = check(capsys, birds / "birds/Train")
+    assert (code, row) == (0, f"Train found 3 6 0 3 {birds}/birds/Train")
+    assert not list(birds.rglob("split*"))
+    code, row, remarks = check(capsys, birds / "birds")
+    assert (code, row) == (1, f"birds incomplete 0 0 0 0 {birds}/birds")
+    assert "holds only Train/. To have the images of" in remarks[0]
+
+
+def test_what_lacks_is_said(birds, capsys):
+    (birds / "birds/Train/emu").mkdir()
+    code, row, remarks = check(capsys, birds, birds / "birds.yaml")
+    assert code == 1 and "1 class has no image at all ('emu')" in remarks[0]
+    assert row == f"birds incomplete 3 9 0 6 {birds}/birds"
+    code, row, remarks = check(capsys, birds / "nowhere", birds / "birds.yaml")
+    assert (code, row) == (1, f"birds missing 0 0 0 0 {birds}/nowhere/birds")
+    assert remarks == [
+        f"birds: no folder {birds}/nowhere/birds. Set DATASET.FOLDER.PATH (now 'birds') to it, "
+        "absolute or below DATASET.ROOT (--root; DATA of the scripts)."
+    ]
+    code, _, remarks = check(capsys, birds)
+    assert code == 1 and "Set DATASET.FOLDER.PATH to" in remarks[0]
+
+
+def test_a_list_with_shared_images(birds, capsys):
+    entries = [["Train/owl/0.png", 0, "owl"], ["Train/owl/1.png", 0, "owl"]]
+    split = {"train": entries, "val": [], "test": entries[:1]}
+    (birds / "birds/list.json").write_text(json.dumps(split))
+    (birds / "list.yaml").write_text((birds / "birds.yaml").read_text() + "    SPLIT: list.json\n")
+    code, row, remarks = check(capsys, birds, birds / "list.yaml")
+    assert (code, row) == (0, f"list found 1 2 0 1 {birds}/birds")
+    assert (
+        "1 images that" in remarks[0] and "list.json does not name (Train/owl/2.png" in remarks[0]
+    )
+    assert remarks[1].startswith("list: 1 images of test are also in train (Train/owl/0.png)")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("DATASET: [", "is no yaml with the key DATASET"),
+        ("- a", "is no yaml with the key DATASET"),
+        (
+            "DATASET:\n  NAME: ImageFolder\n  FOLDER:\n    PTAH: x",
+            r"no key DATASET.FOLDER.PTAH; the",
+        ),
+        (
+            "DATASET:\n  NAME: Other",
+            "no data set is called 'Other'.* Nor is it a yaml of ImageFolder",
+        ),
+    ],
+)
+def test_yamls_that_are_none(birds, capsys, text, message):
+    (birds / "x.yaml").write_text(text)
+    with pytest.raises(SystemExit):
+        main([str(birds), str(birds / "x.yaml")])
+    assert re.search(message, capsys.readouterr().err, re.S)
+
+
+def test_a_root_without_anything_is_asked_for_all(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().out.count("missing") == 15
