@@ -244,7 +244,7 @@ def load(trainer, args: argparse.Namespace) -> None:
 def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatch") -> None:
     """Writes result.json and prints the line that scripts look for."""
     from promptkit.clip_loader import local_weights
-    from promptkit.results import build_result
+    from promptkit.results import build_result, near_chance
 
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
@@ -254,7 +254,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatc
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = manifest.inputs(argv, files)
     manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
-    print(summary(result, trainer.cfg.OUTPUT_DIR))
+    print(near_chance(result) + summary(result, trainer.cfg.OUTPUT_DIR))
 
 
 class Stopwatch:

@@ -102,6 +102,7 @@ def build_result(
         "schema": manifest.SCHEMA,
         "trainer": cfg.TRAINER.NAME,
         "dataset": getattr(trainer.dm.dataset, "title", cfg.DATASET.NAME),
+        "own_data": getattr(trainer.dm.dataset, "identity", None),
         "recipe": recipe,
         "backbone": cfg.MODEL.BACKBONE.NAME,
         "shots": cfg.DATASET.NUM_SHOTS,
@@ -122,6 +123,31 @@ def build_result(
         **plan,
         **manifest.environment(),
     }
+
+
+def near_chance(result: dict[str, Any]) -> str:
+    """A line on an accuracy near that of guessing, where the images are a user's own; else "".
+
+    Near is twice the chance, or a fifth of the way from it to 100 % if that is less.
+    """
+    classes, accuracy = len(result["per_class"]), result["metrics"]["accuracy"]
+    chance = 100 / classes
+    if not result["own_data"] or classes < 2 or accuracy > min(2 * chance, 0.8 * chance + 20):
+        return ""
+    if result["backbone"] == "Pocket":
+        reason = (
+            "The Pocket weights know drawn shapes only, no photographs: take a recipe for "
+            "ViT-B/16 (vit_b16...), with --backbone ViT-B/16."
+        )
+    else:
+        reason = (
+            "Do the class names say what the images show, and does python -m datasets.check "
+            f"{result['own_data']['path']} --deep read them as you mean?"
+        )
+    return (
+        f"Note: {accuracy:.1f} % is near the {chance:.1f} % of guessing one of {classes} classes. "
+        f"{reason}\n"
+    )
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,5 +1,6 @@
 """A user's own pictures: tuned and evaluated by configuration alone, whatever their format."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 
 import train
 from datasets.image_folder import ImageFolder
+from promptkit.results import near_chance
 
 CLASSES = ("Kühe im Stall", "Äpfel", "猫 und Hund")
 SIZE = 32  # of the tiny CLIP
@@ -70,6 +72,8 @@ def run(root, weights, output, *opts) -> tuple[int, dict]:
 def test_one_tree_tunes_and_evaluates(pictures, tiny_weights, tmp_path):
     code, result = run(pictures, tiny_weights, tmp_path / "out")
     assert code == 0 and result["dataset"] == "meine Bilder"
+    identity = result["own_data"]
+    assert (identity["path"], identity["list"]) == (str(pictures), "")
     assert [(c["name"], c["total"]) for c in result["per_class"]] == [
         (name, 4)
         for name in sorted(CLASSES)  # 12 images: 6 to train, 2 for validation
@@ -79,6 +83,72 @@ def test_one_tree_tunes_and_evaluates(pictures, tiny_weights, tmp_path):
     first = (pictures / "split_50_20_30.json").read_bytes()
     ImageFolder(cfg_of(pictures))
     assert (pictures / "split_50_20_30.json").read_bytes() == first
+
+
+def yaml_of(folder: Path, name: str, **keys: str) -> str:
+    path = folder / f"{name}.yaml"
+    lines = "".join(f"    {key}: {value!r}\n" for key, value in keys.items())
+    path.write_text(f"DATASET:\n  NAME: ImageFolder\n  FOLDER:\n{lines}", encoding="utf-8")
+    return str(path)
+
+
+def own(root, config: str, *opts) -> ImageFolder:
+    argv = ["--root", str(root), "--dataset-config-file", config, *opts]
+    return ImageFolder(train.setup_cfg(train.parse_args(argv)))
+
+
+def test_a_set_is_named_by_its_yaml_and_told_from_others(pictures, tmp_path):
+    plain = yaml_of(tmp_path, "birds", PATH=str(pictures))
+    assert own("/", plain).title == "birds"
+    assert own("/", plain, "DATASET.FOLDER.NAME", "owls").title == "owls"
+    assert own("/", yaml_of(tmp_path, "x", PATH=str(pictures), NAME="my set")).title == "my set"
+    assert ImageFolder(cfg_of(pictures)).title == "meine Bilder"
+    assert own("/", plain, "DATASET.NAME", "ImageFolder").keys.NAME == "birds"
+    with pytest.raises(ValueError, match="EuroSAT is another data set's name.*DATASET.FOLDER.NAME"):
+        own("/", plain, "DATASET.FOLDER.NAME", "EuroSAT")
+
+    lines = ["image,class,split"]
+    for name in CLASSES:
+        lines += [f"{name}/bild 1.PNG,{name},train", f"{name}/bild 2.webp,{name},test"]
+    (pictures / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    identity = own("/", plain, "DATASET.FOLDER.SPLIT", "list.csv").identity
+    sizes = {name: (pictures / name / "bild 1.PNG").stat().st_size for name in CLASSES}
+    sizes |= {f"{name}t": (pictures / name / "bild 2.webp").stat().st_size for name in CLASSES}
+    text = sorted(
+        [f"train\t{name}/bild 1.PNG\t{sizes[name]}\t{name}" for name in CLASSES]
+        + [f"test\t{name}/bild 2.webp\t{sizes[f'{name}t']}\t{name}" for name in CLASSES]
+    )
+    assert identity == {
+        "path": str(pictures),
+        "list": "list.csv",
+        "images_sha256": hashlib.sha256("\n".join(text).encode()).hexdigest(),
+    }
+
+
+def test_the_identity_is_that_of_all_images(pictures):
+    whole = ImageFolder(cfg_of(pictures)).identity
+    for opts in (("DATASET.NUM_SHOTS", 1), ("DATASET.SUBSAMPLE_CLASSES", "new"), ("SEED", 5)):
+        assert ImageFolder(cfg_of(pictures, *opts)).identity == whole
+    image = pictures / "Äpfel/bild 1.PNG"
+    Image.new("RGB", (9, 9)).save(image)
+    assert ImageFolder(cfg_of(pictures)).identity != whole
+
+
+def test_an_accuracy_near_chance_is_said():
+    def note(accuracy: float, classes: int, backbone: str = "Pocket", own_data=True) -> str:
+        result = {"metrics": {"accuracy": accuracy}, "per_class": [{}] * classes}
+        result |= {"backbone": backbone, "own_data": {"path": "/x"} if own_data else None}
+        return near_chance(result)
+
+    assert note(21, 5).startswith(
+        "Note: 21.0 % is near the 20.0 % of guessing one of 5 classes. Th"
+    )
+    assert "--backbone ViT-B/16" in note(21, 5)
+    assert "python -m datasets.check /x --deep" in note(21, 5, "ViT-B/16")
+    assert note(36, 5) and not note(36.1, 5)  # a fifth of the way
+    assert note(2, 100) and not note(2.1, 100)  # twice
+    assert note(60, 2) and not note(61, 2)
+    assert not note(21, 5, own_data=False) and not note(100, 1)
 
 
 def test_a_truncated_file_is_named_or_skipped(pictures, tiny_weights, tmp_path, capfd):
