@@ -18,11 +18,10 @@ def check_known(folder: str, classes: list[str], known: list[str]) -> None:
     lower = {name.lower(): name for name in known}
     alike = [f"{name} is {lower[name.lower()]} there" for name in unknown if name.lower() in lower]
     quoted = some([repr(name) for name in unknown], NAMED)
-    words = f"class {quoted}" if len(unknown) == 1 else f"classes {quoted}"
     raise ValueError(
-        f"{folder} has the {words}, which train/ does not have"
-        f"{f' ({some(alike)})' if alike else ''}. Every class needs training images, in a "
-        "folder of the same name."
+        f"{folder} has classes that train/ does not have: {len(unknown):,} ({quoted})"
+        f"{f'; {some(alike)}' if alike else ''}. Every class needs training images, in a folder of "
+        "the same name."
     )
 
 
@@ -40,19 +39,18 @@ def check_every_part(splits: Splits, dataset_dir: str, names: Mapping[str, str])
     train, val, test = ({item.classname for item in part} for part in splits)
     known = train | val | test | set(names.values())
     lacking = {
-        "no image at all": known - train - val - test,
-        "no image to train on": (val | test) - train,
-        "no image to test on": (train | val) - test,
+        "without any image": known - train - val - test,
+        "without images to train on": (val | test) - train,
+        "without images to test on": (train | val) - test,
     }
     lacks = [
-        f"{len(found):,} {'class has' if len(found) == 1 else 'classes have'} {what} "
-        f"({some([repr(name) for name in sorted(found)], NAMED)})"
+        f"{what}: {len(found):,} ({some([repr(name) for name in sorted(found)], NAMED)})"
         for what, found in lacking.items()
         if found
     ]
     if lacks:
         raise ValueError(
-            f"In {dataset_dir} {'; '.join(lacks)}. Add images "
+            f"{dataset_dir} has classes {'; '.join(lacks)}. Add images "
             f"({', '.join(IMAGE_SUFFIXES)}; an automatic split needs 2 a class), take those "
             "folders away, or give a list (DATASET.FOLDER.SPLIT)."
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from datasets.listing import list_folders, list_images, some
+from datasets.listing import images_below, list_folders, list_images, some
 
 PART_NAMES = {
     "train": ("train", "training"),
@@ -58,7 +58,8 @@ def recognise(folder: str) -> Layout:
             return _three_trees(folder, names, parts)
     if set(names) == set(parts.values()):
         _refuse_parts(folder, parts)
-    if not any(list_images(os.path.join(folder, name)) for name in names):
+    paths = [os.path.join(folder, name) for name in names]
+    if sum(len(list_images(p)) for p in paths) < sum(len(images_below(p)) for p in paths):
         _refuse_depth(folder, names)
     return Layout({}, names)
 
@@ -97,7 +98,8 @@ def _three_trees(folder: str, names: list[str], parts: dict[str, str]) -> Layout
         parts = {"train": parts["train"], "test": parts["val"]}
     others = sorted(set(names) - set(parts.values()))
     if others:
-        remarks.append(f"left out in {folder}, beside {', '.join(parts.values())}: {some(others)}")
+        beside = f"folders beside {', '.join(parts.values())}"
+        remarks.append(f"left out: {beside}: {len(others):,} ({some(others)})")
     paths = {part: os.path.join(folder, name) for part, name in parts.items()}
     return Layout(paths, class_folders(paths["train"]), tuple(remarks))
 
@@ -125,13 +127,11 @@ def _refuse_parts(folder: str, parts: dict[str, str]) -> None:
 
 
 def _refuse_depth(folder: str, names: list[str]) -> None:
-    """No folder holds images itself; those in which nothing is at all are empty classes."""
+    """The folders hold folders with more images than they hold themselves."""
     inner = {name: class_folders(os.path.join(folder, name)) for name in names}
     inner = {name: found for name, found in inner.items() if found}
-    if not inner:
-        return
     first, folders = next(iter(inner.items()))
-    start = f"{folder} holds no images one level down"
+    start = f"{folder} holds most images more than one level down"
     if len(names) == 1:
         raise ValueError(
             f"{start}: it is one level too high. It holds only {first}/, and that {some(folders)}. "
@@ -140,9 +140,11 @@ def _refuse_depth(folder: str, names: list[str]) -> None:
     shared = set.intersection(*(set(map(str.lower, found)) for found in inner.values()))
     if len(inner) > 1 and 2 * len(shared) >= max(map(len, inner.values())):
         kind = _kind_of(os.path.join(folder, first), folders)
-        raise ValueError(f"{start}: {some(names)} hold the same folders ({some(folders)}). {kind}")
+        raise ValueError(
+            f"{start}: {some(list(inner))} hold the same folders ({some(folders)}). {kind}"
+        )
     raise ValueError(
-        f"{start}: {some(names)} hold folders, {first}/ for example {some(folders)}. If those are "
+        f"{start}: in {some(list(inner))} are folders, in {first}/ {some(folders)}. If those are "
         "the classes, move them up into one folder; if the outer ones are, move the images up into "
         "them; or give a list (DATASET.FOLDER.SPLIT)."
     )

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 
 from datasets.folder_layout import NO_CLASSES, Layout
-from datasets.listing import IMAGE_SUFFIXES, list_images, some
+from datasets.listing import IMAGE_SUFFIXES, images_below, list_images, some
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # besides what starts with a dot: .DS_Store, ._a.jpg
 
@@ -33,37 +33,20 @@ def left_out_of_folders(folder: str, layout: Layout) -> list[str]:
                     system.append(_relative(path, entry, folder))
                 elif not entry.lower().endswith(IMAGE_SUFFIXES) and _is_file(path, entry):
                     suffixes[os.path.splitext(entry)[1].lower() or "no suffix"] += 1
-    return _in_words(folder, loose, below, suffixes, system)
-
-
-def _in_words(
-    folder: str, loose: list[str], below: list[str], suffixes: Counter[str], system: list[str]
-) -> list[str]:
-    remarks = []
-    if loose:
-        remarks.append(f"{len(loose):,} images in no class folder ({some(loose)})")
-    if below:
-        remarks.append(
-            f"{len(below):,} images in folders below class folders ({some(below)}): move them up, "
-            "or give a list (DATASET.FOLDER.SPLIT)"
-        )
-    if suffixes:
-        kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in suffixes.most_common())
-        remarks.append(f"{suffixes.total():,} files without the suffix of an image ({kinds})")
-    if system:
-        remarks.append(f"{len(system):,} entries of the operating system ({some(system)})")
-    return [f"left out in {folder}: {remark}" for remark in remarks]
-
-
-def images_below(class_folder: str) -> list[str]:
-    """Images in folders below a class folder, relative to it; none of them is taken."""
+    kinds = [f"{suffix} {count:,}" for suffix, count in suffixes.most_common()]
+    found = {
+        "images in no class folder": _counted(loose),
+        "images in folders below class folders": _counted(below),
+        "files without the suffix of an image": (suffixes.total(), ", ".join(kinds)),
+        "entries of the operating system": _counted(system),
+    }
     return [
-        os.path.relpath(os.path.join(path, name), class_folder)
-        for inner in sorted(_names(class_folder))
-        if not _is_of_system(inner) and os.path.isdir(os.path.join(class_folder, inner))
-        for path, _, _ in os.walk(os.path.join(class_folder, inner))
-        for name in list_images(path)
+        f"left out: {what}: {count:,} ({which})" for what, (count, which) in found.items() if count
     ]
+
+
+def _counted(paths: list[str]) -> tuple[int, str]:
+    return len(paths), some(paths)
 
 
 def left_out_of_list(path: str, images: list[str]) -> list[str]:
@@ -83,7 +66,7 @@ def left_out_of_list(path: str, images: list[str]) -> list[str]:
     names = [os.path.relpath(other, os.path.dirname(path)) for other in others]
     if not names:
         return []
-    return [f"left out: {len(names):,} images that {path} does not name ({some(names)})"]
+    return [f"left out: images that {path} does not name: {len(names):,} ({some(names)})"]
 
 
 def _names(folder: str) -> list[str]:

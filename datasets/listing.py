@@ -60,6 +60,16 @@ def _names(folder: str, *, files: bool) -> list[str]:
         return []
 
 
+def images_below(folder: str) -> list[str]:
+    """Image files in the folders below a folder, not in itself; paths relative to it."""
+    return [
+        os.path.join(inner, image)
+        for inner in list_folders(folder)
+        for path in (os.path.join(folder, inner),)
+        for image in (*list_images(path), *images_below(path))
+    ]
+
+
 def images_by_folder(image_dir: str, classnames: dict[str, str]) -> list[Datum]:
     """The images of one folder per class; labels count the folders in the order given.
 

@@ -65,15 +65,15 @@ def few_images(train: list[Datum], shots: int) -> list[str]:
     if not few:
         return []
     return [
-        f"{len(few):,} of {len(counts):,} classes have fewer than {shots} images to train on, all "
-        f"of which are taken: {some(few, 10)}"
+        f"classes with fewer than {shots} images to train on, of which all are taken: {len(few):,} "
+        f"of {len(counts):,} ({some(few, 10)})"
     ]
 
 
 def _in_words(what: str, part: str, files: list[str]) -> str:
     return (
-        f"{len(files):,} images of {part} are {what} ({some(files)}): they say nothing about new "
-        "images"
+        f"images of {part} that are {what}: {len(files):,} ({some(files)}); they say nothing about "
+        "new images"
     )
 
 

@@ -54,7 +54,7 @@ def test_deep_opens_each_image(dtd):
     assert (finding.state, finding.notes) == ("found", ())
     finding = check("dtd", str(dtd), deep=True)
     # All but one are the same file.
-    assert finding.notes[0].startswith("1,692 images of test are copies of images of train (")
+    assert finding.notes[0].startswith("images of test that are copies of images of train: 1,692 (")
     assert finding.state == "incomplete" and sum(finding.images) == 5639
     assert (
         "1 unreadable in" in finding.remarks[0] and "banded/banded_0133.jpg" in finding.remarks[0]

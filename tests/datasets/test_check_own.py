@@ -39,10 +39,9 @@ def check(capsys, *arguments) -> tuple[int, str, list[str]]:
 
 def test_a_whole_set_by_yaml_and_by_folder(birds, capsys):
     row = f"birds found 3 9 0 6 {birds}/birds"
-    few = "birds: 3 of 3 classes have fewer than 16 images to train on, all of which are taken: "
-    few += "Große Eule (3), elk (3), owl (3)"
-    left = f"birds: left out in {birds}/birds: 1 entries of the operating system "
-    left += "(Train/owl/.DS_Store)"
+    few = "birds: classes with fewer than 16 images to train on, of which all are taken: 3 of 3 "
+    few += "(Große Eule (3), elk (3), owl (3))"
+    left = "birds: left out: entries of the operating system: 1 (Train/owl/.DS_Store)"
     assert check(capsys, birds, birds / "birds.yaml") == (0, row, [left, few])
     assert check(capsys, birds / "birds") == (0, row, [left, few])
     assert check(capsys, birds / "birds", "--deep") == (0, row, [left, few])
@@ -61,7 +60,7 @@ def test_copies_and_unreadable_images(birds, capsys):
         f"birds: 2 unreadable in {folder}: test/elk/0.png (not an image, or"
     )
     assert "test/elk/x.tif (its floats are 700 to 700; which of them is white" in remarks[0]
-    copies = "birds: 1 images of test are copies of images of train (test/owl/copy.png of Train/owl"
+    copies = "birds: images of test that are copies of images of train: 1 (test/owl/copy.png of Tr"
     assert remarks[2].startswith(copies)
     text = (birds / "birds.yaml").read_text()
     (birds / "skip.yaml").write_text(f"{text}    SKIP_UNREADABLE: True\n    NAME: my birds\n")
@@ -82,7 +81,7 @@ def test_one_tree_is_not_split_by_looking(birds, capsys):
 def test_what_lacks_is_said(birds, capsys):
     (birds / "birds/Train/emu").mkdir()
     code, row, remarks = check(capsys, birds, birds / "birds.yaml")
-    assert code == 1 and "1 class has no image at all ('emu')" in remarks[0]
+    assert code == 1 and "classes without any image: 1 ('emu')" in remarks[0]
     assert row == f"birds incomplete 3 9 0 6 {birds}/birds"
     code, row, remarks = check(capsys, birds / "nowhere", birds / "birds.yaml")
     assert (code, row) == (1, f"birds missing 0 0 0 0 {birds}/nowhere/birds")
@@ -101,10 +100,11 @@ def test_a_list_with_shared_images(birds, capsys):
     (birds / "list.yaml").write_text((birds / "birds.yaml").read_text() + "    SPLIT: list.json\n")
     code, row, remarks = check(capsys, birds, birds / "list.yaml")
     assert (code, row) == (0, f"list found 1 2 0 1 {birds}/birds")
-    assert (
-        "1 images that" in remarks[0] and "list.json does not name (Train/owl/2.png" in remarks[0]
+    assert remarks[0].startswith("list: left out: images that ")
+    assert remarks[0].endswith("list.json does not name: 1 (Train/owl/2.png)")
+    assert remarks[1].startswith(
+        "list: images of test that are also in train: 1 (Train/owl/0.png);"
     )
-    assert remarks[1].startswith("list: 1 images of test are also in train (Train/owl/0.png)")
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_three_trees(pictures, tmp_path):
     assert (len(data.train_x), len(data.val), len(data.test)) == (18, 0, 18)
     assert data.classnames == sorted(CLASSES)
     (tree / "test/other").mkdir()
-    with pytest.raises(ValueError, match="class 'other', which train/ does not have"):
+    with pytest.raises(ValueError, match=r"that train/ does not have: 1 \('other'\)"):
         ImageFolder(cfg_of(tree))
 
 
@@ -215,7 +215,7 @@ def test_odd_folders_and_lists(pictures, tmp_path):
     assert "train" in data.classnames and len(data.classnames) == 3
     (pictures / "leer").mkdir()
     (pictures / "split_50_20_30.json").unlink()
-    with pytest.raises(ValueError, match=r"1 class has no image at all \('leer'\)"):
+    with pytest.raises(ValueError, match=r"classes without any image: 1 \('leer'\)"):
         ImageFolder(cfg_of(pictures))
     assert not (pictures / "split_50_20_30.json").exists()
     for text, message in (
@@ -247,7 +247,7 @@ def test_changed_and_small_folders_are_refused(pictures, tmp_path):
     small = tmp_path / "small/x"
     small.mkdir(parents=True)
     shutil.copy(pictures / "Äpfel/bild 0.jpg", small)
-    with pytest.raises(ValueError, match=r"1 class has no image to train on \('x'\)"):
+    with pytest.raises(ValueError, match=r"without images to train on: 1 \('x'\)"):
         ImageFolder(cfg_of(tmp_path / "small"))
     assert not (tmp_path / "small/split_50_20_30.json").exists()
     with pytest.raises(FileNotFoundError, match="has no folders, one per class"):
