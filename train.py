@@ -341,6 +341,8 @@ def message_of(error: Exception) -> str:
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
     if "Original Traceback" in text:  # from a loading process
         text = text.splitlines()[-1].split(": ", 1)[-1]
+    if text.startswith("Cannot read image"):
+        text += ". Of your own images, DATASET.FOLDER.SKIP_UNREADABLE True leaves such out."
     return text
 
 

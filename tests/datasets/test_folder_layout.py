@@ -74,9 +74,9 @@ def test_without_test_images_validation_is_the_test(make, capsys, name):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (tree("inner/train/cat", "inner/test/cat"), "level too high. It holds only inner/, an"
-         r"d that test, train\. Set DATASET.FOLDER.PATH to .*birds/inner"),
-        ([*tree("birds/cat", "birds/dog"), "birds/x.png", "__MACOSX/._x.png"], "one level too high"),
+        (tree("in/train/cat", "in/test/cat"), "one level too high. It holds only in/, an"
+         r"d that test, train\. Set DATASET.FOLDER.PATH to .*birds/in"),
+        ([*tree("birds/cat", "birds/dog"), "birds/x.png", "__MACOSX/x.png"], "one level too high"),
         (tree("photo/cat", "photo/dog", "sketch/Cat", "sketch/dog"), r"photo, sketch hold the same "
          r"folders \(cat, dog\)\. They are domains: make a yaml for each, with .*birds/photo"),
         (tree("cat/train", "cat/test", "dog/train", "dog/test"), "classes with parts in them, the "
@@ -93,7 +93,7 @@ def test_without_test_images_validation_is_the_test(make, capsys, name):
         (tree("train/cat", "training/cat", "test/cat"), "and training, which both mean train"),
         (tree("train/cat", "test/Cat", "test/owl"), r"/ does not have: 2 \('Cat', 'owl'\)"
          "; Cat is cat there. Every"),
-        (["0.png", "1.png"], r"no folders, one per class, .* It holds 2 images itself \(0.png, 1.p"),
+        (["0.png", "1.png"], r"no folders, one per class, .* It holds 2 images itself \(0.png, 1"),
         ([*tree("cat"), "dog/", "owl/", "elk/1.png"], r"classes without any image: 2 \('dog', 'ow"
          r"l'\); without images to train on: 1 \('elk'\)\. Add images .* split needs 2 a class"),
         ([*tree("train/cat", "test/cat", "train/dog"), "test/dog/"], r"without images to test on: 1"

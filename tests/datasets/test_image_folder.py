@@ -159,6 +159,7 @@ def test_a_truncated_file_is_named_or_skipped(pictures, tiny_weights, tmp_path, 
     code, _ = run(pictures, tiny_weights, tmp_path / "a", "DATASET.NUM_SHOTS", "-1")
     error = capfd.readouterr().err
     assert code == 1 and "Cannot read image" in error and "truncated" in error
+    assert "DATASET.FOLDER.SKIP_UNREADABLE True leaves such out" in error
     assert any(f"Äpfel/{name}" in error for name in broken)
     run(pictures, tiny_weights, tmp_path / "c")  # keeps picks that may name unreadable images
     capfd.readouterr()
