@@ -18,7 +18,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from datasets.check_own import check_own, is_own_folder, keys_of, yaml_of
 from datasets.finding import Finding, look_at, quiet
 from datasets.image_folder import ImageFolder
-from datasets.sources import SOURCES, Source, named
+from datasets.sources import SOURCES, Source, fetch_command, named
 from datasets.split_file import SPLIT_NAMES
 
 
@@ -40,7 +40,8 @@ def check(name: str, root: str, *, deep: bool = False) -> Finding:
     look = look_at(entries, dataset.image_dir, name, deep=deep)
     remarks = look.missing + look.unreadable or _differences(source, look.classes, look.images)
     if dataset.split_file and not dataset.existing_split():
-        remarks.append(f"the published split {dataset.split_path} is missing")
+        command = fetch_command([source.registered], root)
+        remarks.append(f"the published split {dataset.split_path} is missing; get it: {command}")
     state, notes = "incomplete" if remarks else "found", tuple(look.notes)
     return Finding(name, state, look.classes, look.images, tuple(remarks), notes, **known)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from datasets.image_files import why_unreadable
+from datasets.image_files import examine
 from datasets.listing import some
 from datasets.remarks import shared_by_content, shared_by_path
 from datasets.split_file import SPLIT_NAMES, Entries, missing_images
@@ -48,7 +48,7 @@ class Look:
     Attributes:
         missing: remarks on files that are not there.
         unreadable: remarks on files that cannot be decoded.
-        notes: on images that parts share.
+        notes: on images that parts share, or that are almost black.
     """
 
     entries: Entries
@@ -79,7 +79,7 @@ def look_at(entries: Entries, image_dir: str, name: str, *, deep: bool) -> Look:
     absent = missing_images(entries, image_dir)
     missing = [_in_words("missing", absent, image_dir)] if absent else []
     present = _without(entries, set(absent))
-    bad = _unreadable(present, image_dir, name) if deep else {}
+    bad, dark = _examine(present, image_dir, name) if deep else ({}, [])
     described = [f"{image} ({reason})" for image, reason in bad.items()]
     unreadable = [_in_words("unreadable", described, image_dir)] if bad else []
     present = _without(present, set(bad))
@@ -88,6 +88,11 @@ def look_at(entries: Entries, image_dir: str, name: str, *, deep: bool) -> Look:
     }
     notes = shared_by_path(parts, image_dir)
     notes += shared_by_content(parts, image_dir) if deep else []
+    if dark:
+        notes.append(
+            f"images of more than 8 bits that are almost black as they are read: {len(dark):,} "
+            f"({some(dark)}); if their white is darker than that of 16 bits, save them with 8"
+        )
     return Look(present, missing, unreadable, notes)
 
 
@@ -104,12 +109,14 @@ def _without(entries: Entries, absent: set[str]) -> Entries:
     }
 
 
-def _unreadable(entries: Entries, image_dir: str, name: str) -> dict[str, str]:
+def _examine(entries: Entries, image_dir: str, name: str) -> tuple[dict[str, str], list[str]]:
+    """What is wrong by image, and the images that are almost black."""
     images = [entry[0] for part in SPLIT_NAMES for entry in entries[part]]
     with ThreadPoolExecutor() as pool:
-        reasons = pool.map(lambda image: why_unreadable(os.path.join(image_dir, image)), images)
-        progress = tqdm(zip(images, reasons, strict=True), total=len(images), desc=name)
-        return {image: reason for image, reason in progress if reason}
+        found = pool.map(lambda image: examine(os.path.join(image_dir, image)), images)
+        seen = dict(tqdm(zip(images, found, strict=True), total=len(images), desc=name))
+    bad = {image: reason for image, (reason, _) in seen.items() if reason}
+    return bad, [image for image, (_, is_dark) in seen.items() if is_dark]
 
 
 def _in_words(what: str, files: list[str], folder: str) -> str:

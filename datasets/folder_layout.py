@@ -93,7 +93,7 @@ def _three_trees(folder: str, names: list[str], parts: dict[str, str]) -> Layout
     if "test" not in parts:
         remarks.append(
             f"{folder} has no folder test: the images of {parts['val']} are taken as test images, "
-            "and none are left to choose an epoch by (TEST.FINAL_MODEL best_val)"
+            "and none are left to validate on"
         )
         parts = {"train": parts["train"], "test": parts["val"]}
     others = sorted(set(names) - set(parts.values()))

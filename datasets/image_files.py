@@ -4,17 +4,24 @@ from PIL import Image, UnidentifiedImageError
 
 from dassl.utils import read_image
 
+ALMOST_BLACK = 16  # of 256 levels
 
-def why_unreadable(path: str) -> str:
-    """Why an image cannot be decoded, or its brightness not be told; "" if both can."""
+
+def examine(path: str) -> tuple[str, bool]:
+    """What is wrong with an image, and whether it may have come out too dark.
+
+    Returns:
+        Why it cannot be decoded or its brightness not be told, "" if both can; and whether it is of
+        more than 8 bits and almost black as it is read: its white may be lower than its kind's.
+    """
     try:
         with Image.open(path) as image:
             image.load()
-        if image.mode[0] in "IF":  # more than 8 bits: some values have no known brightness
-            read_image(path)
+        if image.mode[0] not in "IF":
+            return "", False
+        return "", max(high for _, high in read_image(path).getextrema()) < ALMOST_BLACK
     except UnidentifiedImageError:
-        return "not an image, or of a format unknown to PIL"
+        return "not an image, or of a format unknown to PIL", False
     # PIL's ways to say damaged, and larger than it opens.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        return str(error).removeprefix(f'Cannot read image "{path}": ')
-    return ""
+        return str(error).removeprefix(f'Cannot read image "{path}": '), False

@@ -16,7 +16,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
 from datasets.folder_classes import check_every_part, check_known
 from datasets.folder_layout import Layout, class_folders, recognise
-from datasets.image_files import why_unreadable
+from datasets.image_files import examine
 from datasets.image_list import read_classnames, read_csv
 from datasets.left_out import left_out_of_folders, left_out_of_list
 from datasets.listing import images_by_folder, some, split_50_20_30
@@ -94,6 +94,11 @@ class ImageFolder(CoOpDataset):
             self.picks_suffix = "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
             check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
+        if not splits[1] and cfg.TEST.FINAL_MODEL == "best_val":
+            print(
+                f"Warning: {self.title} has no images to validate on, so that TEST.FINAL_MODEL "
+                "best_val chooses the epoch by the test images: the accuracy is too high."
+            )
         self.identity = identity_of(splits, self.dataset_dir, self.keys.SPLIT)
         return splits
 
@@ -162,9 +167,8 @@ class ImageFolder(CoOpDataset):
     def _without_unreadable(self, splits: Splits) -> Splits:
         items = [item for part in splits for item in part]
         with ThreadPoolExecutor() as pool:
-            found = pool.map(why_unreadable, [item.impath for item in items])
-            reasons = dict(zip(items, found, strict=True))
-        bad = {item: reason for item, reason in reasons.items() if reason}
+            found = pool.map(examine, [item.impath for item in items])
+            bad = {item: reason for item, (reason, _) in zip(items, found, strict=True) if reason}
         if bad:
             print(f"Warning: skipping {len(bad)} of {len(items)} images that cannot be read:")
             for item, reason in bad.items():

@@ -23,15 +23,20 @@ CONFIGS = HERE.parent / "configs/datasets"
 
 def image_folders() -> dict[str, str]:
     """The folder of images below DATASET.ROOT, by registered name, of data sets with code."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("*.py"))]
+    kinds = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     found = {}
-    for path in sorted(HERE.glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef):
-                texts = _texts(node)
-                if texts.get("dataset_dir"):
-                    folder = os.path.join(texts["dataset_dir"], texts.get("image_dir", ""))
-                    found[node.name] = os.path.normpath(folder)
+    for kind in kinds:
+        texts = _texts(kind)
+        if texts.get("dataset_dir") and not _makes_images(kind):
+            folder = os.path.join(texts["dataset_dir"], texts.get("image_dir", ""))
+            found[kind.name] = os.path.normpath(folder)
     return found
+
+
+def _makes_images(node: ast.ClassDef) -> bool:
+    """Whether a class has a method `prepare`, which makes what is missing."""
+    return any(isinstance(part, ast.FunctionDef) and part.name == "prepare" for part in node.body)
 
 
 def _texts(node: ast.ClassDef) -> dict[str, str]:

@@ -68,6 +68,19 @@ def test_copies_and_unreadable_images(birds, capsys):
     assert (code, row) == (0, f"my birds found 3 9 0 6 {folder}")
 
 
+def test_pictures_that_come_out_almost_black_are_named(birds, capsys):
+    """12 bits in a file of 16, which says nothing of it."""
+    for name, white in (("dark", 4095), ("light", 65535)):
+        pixels = np.array([[0, white]], np.uint16)
+        Image.fromarray(pixels).save(birds / f"birds/test/elk/{name}.png")
+    Image.new("RGB", (2, 2)).save(birds / "birds/test/elk/black.png")
+    code, _, remarks = check(capsys, birds / "birds", "--deep")
+    assert code == 0 and remarks[1] == (
+        "birds: images of more than 8 bits that are almost black as they are read: 1 "
+        "(test/elk/dark.png); if their white is darker than that of 16 bits, save them with 8"
+    )
+
+
 def test_one_tree_is_not_split_by_looking(birds, capsys):
     shutil.rmtree(birds / "birds/test")
     code, row, _ = check(capsys, birds / "birds/Train")

@@ -65,10 +65,14 @@ def test_parts_by_their_usual_names(make, names, expected):
 
 @pytest.mark.parametrize("name", ["val", "valid", "Validation"])
 def test_without_test_images_validation_is_the_test(make, capsys, name):
-    data = read(make(*tree("train/cat", "train/dog", f"{name}/cat", f"{name}/dog")))
+    root = make(*tree("train/cat", "train/dog", f"{name}/cat", f"{name}/dog"))
+    data = read(root)
     assert sizes(data) == (8, 0, 8) and f"/{name}/" in data.test[0].impath
     said = f"has no folder test: the images of {name} are taken as test images, and none are left"
-    assert said in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert said in out and "Warning" not in out
+    read(root, "TEST.FINAL_MODEL", "best_val")
+    assert "best_val chooses the epoch by the test images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
