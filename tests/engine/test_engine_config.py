@@ -2,7 +2,14 @@
 
 import pytest
 
-from dassl.config import clean_cfg, get_cfg_default, merge_file, merge_opts
+from dassl.config import (
+    clean_cfg,
+    get_cfg_default,
+    merge_file,
+    merge_opts,
+    merge_tree,
+    read_yaml,
+)
 
 
 def test_defaults_are_a_copy_with_upstream_values():
@@ -107,11 +114,14 @@ def test_whole_numbers_for_floats_and_text_that_spells_something_else(tmp_path):
     assert (cfg.DATASET.ROOT, cfg.DATASET.NAME) == ("2024", "{}")
 
 
-def test_the_tree_of_a_file_may_be_adapted(tmp_path):
+def test_a_tree_may_be_changed_between_reading_and_merging(tmp_path):
     cfg = get_cfg_default()
     path = write(tmp_path, "OPTIM:\n  MAX_EPOCHS: 3\n")
-    merge_file(cfg, path, lambda tree: {"OPTIM": {"MAX_EPOCH": tree["OPTIM"]["MAX_EPOCHS"]}})
+    tree = read_yaml(path)
+    merge_tree(cfg, {"OPTIM": {"MAX_EPOCH": tree["OPTIM"]["MAX_EPOCHS"]}}, path)
     assert cfg.OPTIM.MAX_EPOCH == 3
+    with pytest.raises(KeyError, match='MAX_EPOCHS" in the file ".*trainer.yaml"'):
+        merge_tree(cfg, tree, path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -2,7 +2,7 @@
 
 import ast
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,21 @@ from yacs.config import CfgNode
 from dassl.utils.registry import UnknownNameError
 
 
-def merge_file(
-    cfg: CfgNode, path: str, adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
-) -> None:
+def merge_file(cfg: CfgNode, path: str) -> None:
     """Merge a YAML file into `cfg`, in place; on error `cfg` is left as it was.
-
-    Args:
-        cfg: the configuration.
-        path: of the file.
-        adapt: changes the file's tree before it is merged.
 
     Raises:
         FileNotFoundError: the file does not exist.
         KeyError: it sets a key the configuration does not have.
         ValueError: it is not a YAML mapping, or a value has the wrong type.
     """
-    tree = read_yaml(path)
-    tree = _nodes(adapt(tree) if adapt else tree, path)
-    _merge_all(cfg, list(_settings(tree, cfg)), f'the file "{path}"')
+    merge_tree(cfg, read_yaml(path), path)
+
+
+def merge_tree(cfg: CfgNode, tree: Mapping[str, Any], path: str) -> None:
+    """Merge nested dictionaries that were read from the file `path`, as `merge_file` does."""
+    settings = list(_settings(_nodes(tree, path), cfg))
+    _merge_all(cfg, settings, f'the file "{path}"')
 
 
 def merge_opts(cfg: CfgNode, opts: Sequence[Any]) -> None:
@@ -74,9 +71,9 @@ def read_yaml(path: str) -> dict[str, Any]:
     return tree
 
 
-def _nodes(tree: dict[str, Any], path: str) -> CfgNode:
+def _nodes(tree: Mapping[str, Any], path: str) -> CfgNode:
     try:
-        return CfgNode(tree)
+        return CfgNode(dict(tree))
     except AssertionError as error:
         raise ValueError(f'Config file "{path}" holds a value of no known type: {error}') from error
 
