@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 
+import own_engine  # noqa: F401  (before anything imports dassl)
+
 TOOLS = ("check", "fetch")  # commands: python -m datasets.check
 
 for _module in pkgutil.iter_modules(__path__):

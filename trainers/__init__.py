@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 
+import own_engine  # noqa: F401  (before anything imports dassl)
+
 MODULES = [
     importlib.import_module(f"{__name__}.{module.name}")
     for module in pkgutil.iter_modules(__path__)
