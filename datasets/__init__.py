@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-import own_engine  # noqa: F401  (before anything imports dassl)
+import startup  # noqa: F401  (before anything imports torch or dassl)
 
 TOOLS = ("check", "fetch")  # commands: python -m datasets.check
 

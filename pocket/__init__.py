@@ -10,3 +10,5 @@ import warnings
 
 # The clip package imports pkg_resources, whose notice of its own removal is not the user's concern.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+
+import startup  # noqa: F401  (before anything imports torch)

@@ -21,7 +21,7 @@ setup_environment() {
     source "$PROJECT/.venv/bin/activate"
   fi
   # The stamp holds the needs as they were last installed; it stands in the environment itself.
-  # Clones may share one: each uses its own engine, see own_engine.py.
+  # Clones may share one: each uses its own engine, see startup.py.
   local stamp
   stamp="$(python -c 'import sys; print(sys.prefix)')/.promptkit-requirements"
   if ! cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" | cmp -s - "$stamp"; then

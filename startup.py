@@ -1,14 +1,19 @@
-"""Makes `dassl` this clone's engine, whichever clone the environment was set up from.
+"""What has to happen before torch and `dassl` are imported; importing this module does it.
 
-Importing this module does it. An installed `dassl` that is none of ours, upstream's, stays.
+- `dassl` is this clone's engine, whichever clone the environment was set up from. An installed
+  `dassl` that is none of ours, upstream's, stays.
+- Threads that wait for each other sleep. torch's spin by default, which on a busy machine takes the
+  very core that the thread they wait for needs: docs/performance.md has figures.
 """
 
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
 
 ENGINE = Path(__file__).resolve().parent / "engine"
 OURS = "+promptkit"  # in the version of every engine of ours
+WAIT = "OMP_WAIT_POLICY"  # of OpenMP, which torch computes with on a CPU: PASSIVE or ACTIVE
 
 
 def use_own_engine() -> None:
@@ -27,4 +32,10 @@ def use_own_engine() -> None:
         )
 
 
+def wait_passively() -> None:
+    """Sets what OpenMP reads when torch loads it, unless the user set it."""
+    os.environ.setdefault(WAIT, "PASSIVE")
+
+
 use_own_engine()
+wait_passively()

@@ -1,4 +1,4 @@
-"""Several clones in one environment: each runs on its own engine, or on upstream's."""
+"""Before torch and dassl are imported: a clone's own engine, and threads that sleep."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import startup
 import train
 
 PROJECT = Path(train.__file__).parent
@@ -33,15 +34,25 @@ def test_which_engine_a_clone_imports(tmp_path, version, own):
     assert done.stdout.strip() == str(folder / "dassl/__init__.py"), done.stderr
 
 
-@pytest.mark.parametrize("package", ["promptkit", "datasets", "trainers"])
-def test_every_package_that_imports_the_engine_sees_to_it_first(package):
+@pytest.mark.parametrize("package", ["promptkit", "datasets", "trainers", "benchmarks", "pocket"])
+def test_every_package_that_is_imported_first_sees_to_it(package):
     lines = (PROJECT / package / "__init__.py").read_text().splitlines()
     imports = [line.split()[1] for line in lines if line.startswith(("import ", "from "))]
-    assert "own_engine" in imports and not any(name.startswith("dassl") for name in imports)
+    assert "startup" in imports
+    assert not any(name.split(".")[0] in ("dassl", "torch") for name in imports)
 
 
 def test_an_engine_that_was_imported_before_is_named(tmp_path):
     (tmp_path / "dassl").mkdir()
     (tmp_path / "dassl/__init__.py").write_text("")
-    done = python("import dassl, own_engine", tmp_path)
+    done = python("import dassl, startup", tmp_path)
     assert f"Note: dassl was imported from {tmp_path}" in done.stderr
+
+
+@pytest.mark.parametrize(("given", "counts"), [("", "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_passively_unless_the_user_says_otherwise(monkeypatch, given, counts):
+    monkeypatch.delenv(startup.WAIT, raising=False)
+    if given:
+        monkeypatch.setenv(startup.WAIT, given)
+    startup.wait_passively()
+    assert os.environ[startup.WAIT] == counts
