@@ -28,7 +28,7 @@ def test_the_plan_is_ten_lines_and_the_config_is_in_the_log_alone(tiny_argv, tmp
     printed = capsys.readouterr().out
     plan = printed[: printed.index("Setting fixed seed")].splitlines()
     assert plan[1] == "E2MIM on TinyShapes, base classes, 4 shots, seed 1" and len(plan) <= 12
-    text = " ".join(line.strip() for line in plan)
+    text = " ".join(" ".join(plan).split())
     assert "N_CTX 4, CTX_INIT 'a photo of a', ALPHA 1.0, BETA 1.0, MI.BOUND 'infonce'" in text
     assert "training 2 epochs, batches of 12, sgd, learning rate 0.05, cosine" in text
     assert "set here DATASET.NAME TinyShapes, DATASET.NUM_SHOTS 4," in text
