@@ -21,6 +21,7 @@ from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
 from promptkit.precision import resolve
 from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
+from promptkit.tokens import warning_of_same_words
 
 
 class PromptTrainer(TrainerX):
@@ -64,6 +65,13 @@ class PromptTrainer(TrainerX):
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
         check_views(cfg)
+
+    def build_data_loader(self) -> None:
+        """As Dassl's; warns of class names that CLIP cannot tell apart."""
+        super().build_data_loader()
+        warning = warning_of_same_words(self.dm.dataset.classnames)
+        if warning:
+            print(warning)
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -169,7 +177,14 @@ class PromptTrainer(TrainerX):
     # Epochs and evaluation ------------------------------------------------------------------------
 
     def before_train(self) -> None:
-        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
+        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once.
+
+        Raises:
+            ValueError: the data set has images to test on, and none to train on.
+        """
+        reason = getattr(self.dm.dataset, "test_only", "")
+        if reason:
+            raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
         views = self.cfg.FEATURES.VIEWS
         if views:
