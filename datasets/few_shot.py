@@ -63,12 +63,15 @@ def few_shot(
         return train, val
     if seed < 0:
         return sample_few_shot(dataset, train, val, num_shots=num_shots)
-    stem = os.path.join(folder, "split_fewshot", f"shot_{num_shots}-seed_{seed}{suffix}")
+    plain = os.path.join(folder, "split_fewshot", f"shot_{num_shots}-seed_{seed}")
+    stem = f"{plain}{suffix}"
     shots = {"train": num_shots, "val": min(num_shots, MAX_VAL_SHOTS)}
     splits = {"train": train, "val": val}
     kept = load_picks(stem, splits, shots=shots, folder=folder, image_dir=image_dir)
     if kept is not None:
         return kept["train"], kept["val"]
+    if suffix and any(os.path.exists(f"{plain}{ending}") for ending in (".pkl", ".json")):
+        print(f"Note: the picks in {plain}.* are not read: this list, or what is left, has its own")
     state = random.getstate()
     random.seed(seed)
     train, val = sample_few_shot(dataset, train, val, num_shots=num_shots)

@@ -1,7 +1,10 @@
 """One table of labels and names: every split of every list is held against it."""
 
+import json
+
 import pytest
 
+from datasets.check import check
 from datasets.entries import check_classes
 
 
@@ -55,3 +58,16 @@ def test_splits_that_disagree_are_refused(lists, message):
 )
 def test_splits_that_agree(lists):
     check_classes(lists, named_by="split.json")
+
+
+def test_the_check_of_data_sets_tells_it_too(tmp_path):
+    (tmp_path / "dtd").mkdir()
+    content = entries([CAT, DOG], test=[("c.png", 1, "cat")])
+    path = tmp_path / "dtd/split_zhou_DescribableTextures.json"
+    path.write_text(json.dumps(content))
+    finding = check("dtd", str(tmp_path))
+    assert finding.state == "incomplete"
+    assert finding.remarks == (
+        "dtd: label 1 is 'dog' in train (b.png) and 'cat' in test (c.png). Give each label one "
+        "name, the same everywhere.",
+    )
