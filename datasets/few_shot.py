@@ -71,7 +71,7 @@ def few_shot(
     if kept is not None:
         return kept["train"], kept["val"]
     if suffix and any(os.path.exists(f"{plain}{ending}") for ending in (".pkl", ".json")):
-        print(f"Note: the picks in {plain}.* are not read: this list, or what is left, has its own")
+        print(f"Note: the picks in {plain}.* are not read, they were drawn from other images")
     state = random.getstate()
     random.seed(seed)
     train, val = sample_few_shot(dataset, train, val, num_shots=num_shots)
