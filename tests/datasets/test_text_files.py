@@ -18,7 +18,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
         lambda text: text.encode("utf-16"),  # little-endian, marked
         lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
         lambda text: text.encode("utf-32"),
-        lambda text: gzip.compress(text.encode("utf-8-sig")),
+        lambda text: gzip.compress(text.encode("utf-8-sig"), mtime=0),
         lambda text: text.replace("\n", "\r\n").encode(),
         lambda text: text.replace("\n", "\r").encode(),
     ],
@@ -44,8 +44,11 @@ def test_encodings_that_can_be_told(tmp_path, encode):
         (b"<?xml version='1.0'?><Error>", "is a web page"),
         (b"PK\x03\x04\x14\x00", "is a zip archive or an Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook"),
-        (gzip.compress(b"abc" * 99)[:-9], r"is damaged or cut off: it cannot be decompressed"),
-        (gzip.compress(POINTER), "is a Git LFS pointer"),
+        (
+            gzip.compress(b"abc" * 99, mtime=0)[:-9],
+            r"is damaged or cut off: it cannot be decompressed",
+        ),
+        (gzip.compress(POINTER, mtime=0), "is a Git LFS pointer"),
         ("cat\n狗\n".encode("gbk"), r"is not UTF-8: line 2 has the byte 0xb9, b'\\xb9\\xb7'"),
         ("Kühe\n".encode("latin-1"), r"line 1 has the byte 0xfc, .*iconv -f GBK -t UTF-8 '/"),
         (b"\xff\xfeA", "is damaged or cut off: it is marked as UTF-16"),
