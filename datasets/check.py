@@ -16,10 +16,10 @@ from tabulate import tabulate
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.check_own import check_own, is_own_folder, keys_of, yaml_of
+from datasets.entries import SPLIT_NAMES, check_classes
 from datasets.finding import Finding, look_at, quiet
 from datasets.image_folder import ImageFolder
 from datasets.sources import SOURCES, Source, fetch_command, named
-from datasets.split_file import SPLIT_NAMES
 
 
 def check(name: str, root: str, *, deep: bool = False) -> Finding:
@@ -35,6 +35,7 @@ def check(name: str, root: str, *, deep: bool = False) -> Finding:
     try:
         with quiet():
             entries = dataset.entries()
+            check_classes(entries, named_by=name)
     except (OSError, ValueError, KeyError) as error:
         return Finding(name, "incomplete", remarks=(str(error),), **known)
     look = look_at(entries, dataset.image_dir, name, deep=deep)

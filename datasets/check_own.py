@@ -10,13 +10,12 @@ from typing import Any
 import yaml
 
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.few_shot import as_lists
+from datasets.entries import SPLIT_NAMES, as_lists
 from datasets.finding import Finding, look_at, quiet
 from datasets.folder_classes import check_every_part
 from datasets.folder_layout import class_folders
 from datasets.image_folder import KEYS, ImageFolder
 from datasets.remarks import few_images
-from datasets.split_file import SPLIT_NAMES
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs/datasets"
 SHOTS = 16  # the most that the protocols take

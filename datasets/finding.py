@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from datasets.entries import SPLIT_NAMES, Entries
 from datasets.image_files import examine
 from datasets.listing import some
-from datasets.remarks import shared_by_content, shared_by_path
-from datasets.split_file import SPLIT_NAMES, Entries, missing_images
+from datasets.remarks import same_words, shared_by_content, shared_by_path
+from datasets.split_file import missing_images
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Look:
     Attributes:
         missing: remarks on files that are not there.
         unreadable: remarks on files that cannot be decoded.
-        notes: on images that parts share, or that are almost black.
+        notes: on images that parts share or that are almost black, and on names of classes.
     """
 
     entries: Entries
@@ -86,7 +87,8 @@ def look_at(entries: Entries, image_dir: str, name: str, *, deep: bool) -> Look:
     parts = {
         part: [os.path.join(image_dir, entry[0]) for entry in present[part]] for part in SPLIT_NAMES
     }
-    notes = shared_by_path(parts, image_dir)
+    classes = dict(entry[1:] for part in SPLIT_NAMES for entry in entries[part])
+    notes = [*same_words(list(classes.values())), *shared_by_path(parts, image_dir)]
     notes += shared_by_content(parts, image_dir) if deep else []
     if dark:
         notes.append(

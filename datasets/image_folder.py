@@ -14,19 +14,23 @@ from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
+from datasets.entries import SPLIT_NAMES
 from datasets.folder_classes import check_every_part, check_known
 from datasets.folder_layout import Layout, class_folders, recognise
 from datasets.image_files import examine
-from datasets.image_list import read_classnames, read_csv
+from datasets.image_list import read_classnames, read_list
+from datasets.kept_picks import list_suffix
 from datasets.left_out import left_out_of_folders, left_out_of_list
 from datasets.listing import images_by_folder, some, split_50_20_30
 from datasets.own_data import identity_of
-from datasets.split_file import SPLIT_NAMES, Splits, find_images, read_split, save_split
+from datasets.split_file import Splits, find_images, read_split, save_split
 
 OWN_SPLIT = "split_50_20_30.json"
 TEMPLATE_YAML = "folder"  # configs/datasets/folder.yaml names no data set, it is to be copied
-KEYS = MappingProxyType(  # of DATASET.FOLDER, with their defaults
-    {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
+KEYS = (
+    MappingProxyType(  # of DATASET.FOLDER, with their defaults, as promptkit/settings.py has them
+        {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
+    )
 )
 
 
@@ -37,7 +41,7 @@ class ImageFolder(CoOpDataset):
     NAME: of the data set in results; "" takes the name of its yaml (see `name_by_yaml`), or of the
         folder.
     PATH: the folder, below DATASET.ROOT or absolute; "" is DATASET.ROOT itself.
-    SPLIT: a list of the images in it: csv with the columns image, class and, if wanted, split
+    SPLIT: a list of the images in it: a table with the columns image, class and, if wanted, split
         (train, val, test), or json in CoOp's form. "" reads the folders.
     CLASSNAMES: a text file in it, lines "<folder><tab><class name>"; "" takes the folders' names.
     SKIP_UNREADABLE: leave out images that cannot be decoded; all are decoded once to find out.
@@ -53,6 +57,8 @@ class ImageFolder(CoOpDataset):
         ValueError: a list is malformed, the folder can be read in more than one way, a class has no
             image to train or to test on, or another data set has the name.
     """
+
+    config_keys = ("FOLDER",)
 
     def __init__(self, cfg: CfgNode) -> None:
         self.keys = cfg.DATASET.FOLDER
@@ -75,6 +81,13 @@ class ImageFolder(CoOpDataset):
                 "tables it would share. Set DATASET.FOLDER.NAME, or call its yaml otherwise."
             )
 
+    @classmethod
+    def name_by_yaml(cls, cfg: CfgNode, path: str) -> None:
+        """Hook of the merged config: a set without a name is called as its yaml at `path` is."""
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if stem != TEMPLATE_YAML:
+            cfg.DATASET.FOLDER.NAME = cfg.DATASET.FOLDER.NAME or stem
+
     def how_to_get(self, given_root: str) -> str:
         """It is the user's."""
         return (
@@ -90,8 +103,11 @@ class ImageFolder(CoOpDataset):
         check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
         if not self.keys.SPLIT and not self.layout.parts and not os.path.isfile(self.split_path):
             save_split(*splits, self.split_path, self.image_dir)
+        own_list = self.keys.SPLIT or self.keys.CLASSNAMES
+        if own_list:
+            self.picks_suffix = list_suffix(os.path.join(self.dataset_dir, own_list))
         if self.keys.SKIP_UNREADABLE:
-            self.picks_suffix = "-readable"  # there may be picks with unreadable images already
+            self.picks_suffix += "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
             check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
         if not splits[1] and cfg.TEST.FINAL_MODEL == "best_val":
@@ -122,9 +138,7 @@ class ImageFolder(CoOpDataset):
                 f"DATASET.FOLDER.SPLIT: there is no file {self.split_path}. Give its path "
                 "below DATASET.FOLDER.PATH, or none to read the folders."
             )
-        if not self.split_path.lower().endswith(".csv"):
-            return read_split(self.split_path, self.image_dir)
-        entries, is_split = read_csv(self.split_path)
+        entries, is_split = read_list(self.split_path)
         train, val, test = find_images(entries, self.image_dir, named_by=self.split_path)
         return (train, val, test) if is_split else split_50_20_30(train)
 
@@ -175,10 +189,3 @@ class ImageFolder(CoOpDataset):
                 print(f"  {os.path.relpath(item.impath, self.image_dir)}: {reason}")
         train, val, test = ([item for item in part if item not in bad] for part in splits)
         return train, val, test
-
-
-def name_by_yaml(cfg: CfgNode, path: str) -> None:
-    """Calls a data set of this kind as its yaml at `path` is called, unless it has a name."""
-    stem = os.path.splitext(os.path.basename(path))[0]
-    if cfg.DATASET.NAME == ImageFolder.__name__ and stem not in ("", TEMPLATE_YAML):
-        cfg.DATASET.FOLDER.NAME = cfg.DATASET.FOLDER.NAME or stem

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
-from datasets.split_file import SPLIT_NAMES, Splits
+from datasets.entries import SPLIT_NAMES
+from datasets.split_file import Splits
 
 
 def identity_of(splits: Splits, folder: str, list_name: str) -> dict[str, str]:

@@ -58,6 +58,17 @@ def shared_by_content(parts: dict[str, list[str]], folder: str) -> list[str]:
     return remarks
 
 
+def same_words(classnames: list[str]) -> list[str]:
+    """A remark on classes whose names CLIP cannot tell apart: case, underscores, more blanks."""
+    groups = defaultdict(list)
+    for name in classnames:
+        groups[" ".join(name.lower().replace("_", " ").split())].append(repr(name))
+    alike = [" = ".join(names) for names in groups.values() if len(names) > 1]
+    if not alike:
+        return []
+    return [f"class names that are the same words to CLIP: {len(alike):,} ({some(alike)})"]
+
+
 def few_images(train: list[Datum], shots: int) -> list[str]:
     """A remark on classes that have fewer training images than shots are asked for."""
     counts = Counter((item.label, item.classname) for item in train)

@@ -19,8 +19,10 @@ from promptkit.config import PromptConfig, read_options
 from promptkit.feature_store import FeatureStore, default_folder
 from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
+from promptkit.initial_weights import load_initial_weights
 from promptkit.precision import resolve
 from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
+from promptkit.tokens import warning_of_same_words
 
 
 class PromptTrainer(TrainerX):
@@ -37,6 +39,7 @@ class PromptTrainer(TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     has_frozen_images = True  # image features do not change with what is trained
+    takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -64,6 +67,15 @@ class PromptTrainer(TrainerX):
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
         check_views(cfg)
+        if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
+            raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
+
+    def build_data_loader(self) -> None:
+        """As Dassl's; warns of class names that CLIP cannot tell apart."""
+        super().build_data_loader()
+        warning = warning_of_same_words(self.dm.dataset.classnames)
+        if warning:
+            print(warning)
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -71,6 +83,8 @@ class PromptTrainer(TrainerX):
         print("Building custom CLIP")
         print("Turning off gradients in both the image and the text encoder")
         learner = self.build_learner(self.dm.dataset.classnames)
+        if self.cfg.MODEL.INIT_WEIGHTS:
+            load_initial_weights(learner, self.cfg.MODEL.INIT_WEIGHTS, self.clip_model)
         self.learner = self.model = learner.to(self.device)
         self.optim = build_optimizer(self.learner, self.cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
@@ -169,7 +183,14 @@ class PromptTrainer(TrainerX):
     # Epochs and evaluation ------------------------------------------------------------------------
 
     def before_train(self) -> None:
-        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
+        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once.
+
+        Raises:
+            ValueError: the data set has images to test on, and none to train on.
+        """
+        reason = getattr(self.dm.dataset, "test_only", "")
+        if reason:
+            raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
         views = self.cfg.FEATURES.VIEWS
         if views:

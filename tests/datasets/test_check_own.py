@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import train
 from datasets.check import main
+from datasets.image_folder import KEYS
 
 
 @pytest.fixture
@@ -81,6 +83,14 @@ def test_pictures_that_come_out_almost_black_are_named(birds, capsys):
     )
 
 
+def test_classes_with_the_same_words_are_named(birds, capsys):
+    for part in ("Train", "test"):
+        shutil.copytree(birds / "birds" / part / "owl", birds / "birds" / part / "OWL_")
+    code, _, remarks = check(capsys, birds / "birds")
+    words = "birds: class names that are the same words to CLIP: 1 ('OWL_' = 'owl')"
+    assert code == 0 and words in remarks
+
+
 def test_one_tree_is_not_split_by_looking(birds, capsys):
     shutil.rmtree(birds / "birds/test")
     code, row, _ = check(capsys, birds / "birds/Train")
@@ -140,6 +150,11 @@ def test_yamls_that_are_none(birds, capsys, text, message):
     with pytest.raises(SystemExit):
         main([str(birds), str(birds / "x.yaml")])
     assert re.search(message, capsys.readouterr().err, re.S)
+
+
+def test_the_keys_are_those_of_the_config():
+    cfg = train.setup_cfg(train.parse_args([]))
+    assert dict(cfg.DATASET.FOLDER) == dict(KEYS)
 
 
 def test_a_root_without_anything_is_asked_for_all(tmp_path, capsys):
