@@ -13,16 +13,23 @@ import time
 
 from promptkit import manifest
 from promptkit.arguments import first_line, parse_args, split_runs
-from promptkit.plan import model_files, plan_of, resolve_epoch, trained_on
+from promptkit.plan import model_files, plain_config, plan_of, resolve_epoch, trained_on
 
 
 def setup_cfg(args: argparse.Namespace):
     """The merged and frozen config of a command line, see `promptkit.settings.merged`."""
-    import datasets  # noqa: F401  (registers the data sets)
-    import trainers
     from promptkit import settings
 
-    return settings.merged(args, [*trainers.MODULES, *settings.import_modules(args.modules)])
+    return settings.merged(args, _modules(args))
+
+
+def _modules(args: argparse.Namespace) -> list:
+    """Those with trainers, ours and of --import; data sets are registered, too."""
+    import datasets  # noqa: F401
+    import trainers
+    from promptkit.settings import import_modules
+
+    return [*trainers.MODULES, *import_modules(args.modules)]
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
@@ -34,7 +41,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from promptkit.curve import record_curve
     from promptkit.opening import log_settings, print_plan
     from promptkit.results import forget_peak_memory
-    from promptkit.settings import check_names
+    from promptkit.settings import check_names, default_cfg
 
     forget_peak_memory()
     cfg = setup_cfg(args)
@@ -45,7 +52,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if (args.model_dir or args.load_epoch is not None) and not args.eval_only:
         print("Note that --model-dir and --load-epoch have no effect without --eval-only")
     plan = plan_of(args, cfg)
-    if manifest.check_plan(cfg.OUTPUT_DIR, plan):
+    defaults = plain_config(default_cfg(_modules(args)), cfg.TRAINER.NAME)
+    if manifest.check_plan(cfg.OUTPUT_DIR, plan, defaults):
         announce_finished(cfg.OUTPUT_DIR)
         return
     setup_logger(cfg.OUTPUT_DIR)

@@ -93,17 +93,27 @@ def is_finished(directory: str, argv: list[str]) -> bool:
     return bool(files) and unchanged and recorded.get("argv") == argv
 
 
-def check_plan(directory: str, plan: dict[str, Any]) -> bool:
+def check_plan(
+    directory: str, plan: dict[str, Any], defaults: dict[str, Any] | None = None
+) -> bool:
     """Compares a plan with the one that the folder holds; whether it has been carried out.
+
+    Args:
+        directory: the output folder.
+        plan: what is to be run.
+        defaults: the config where nothing is set: keys that are younger than the folder's plan had
+            these values then.
 
     Raises:
         ValueError: the folder holds a run with another plan; the message names the differences.
     """
-    plan = json.loads(json.dumps(plan))  # tuples are lists in json
+    # Tuples are lists in json.
+    plan, defaults = json.loads(json.dumps([plan, {"config": defaults or {}}]))
     previous = read_json(Path(directory, RUN))
     if previous is None:
         return False
     old, new = (_flatten(value) for value in (previous, plan))
+    old = {key: value for key, value in _flatten(defaults).items() if key in new} | old
     keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in INCIDENTAL]
     differences = [
         f"{key.removeprefix('config.')}: {old.get(key, 'absent')!r} there, "

@@ -22,21 +22,26 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
     """
     from promptkit.clip_loader import backbone_checksum  # imports torch
 
-    config = json.loads(json.dumps(cfg))
-    own = {"NAME", cfg.TRAINER.NAME.upper()}  # the keys of other trainers decide nothing
-    config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
     checkpoint = None
     if args.eval_only and args.model_dir:
         sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
         checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
     start = cfg.MODEL.INIT_WEIGHTS
     return {
-        "config": config,
+        "config": plain_config(cfg, cfg.TRAINER.NAME),
         **({"init_weights_sha256": manifest.checksum(start)} if start else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
     }
+
+
+def plain_config(cfg, trainer: str) -> dict[str, Any]:
+    """A config as plain data, without the keys of other trainers, which decide nothing."""
+    config = json.loads(json.dumps(cfg))
+    own = {"NAME", trainer.upper()}
+    config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
+    return config
 
 
 def model_files(args: argparse.Namespace) -> list[str]:

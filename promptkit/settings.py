@@ -37,23 +37,29 @@ def extend_cfg(cfg: CfgNode) -> None:
             cfg.TRAINER[name.upper()] = default_node(config_class)
 
 
+def default_cfg(modules: Iterable[ModuleType]) -> CfgNode:
+    """The config where nothing is set; modules written for upstream may bring keys."""
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    for module in modules:
+        if hasattr(module, "extend_cfg"):
+            module.extend_cfg(cfg)
+    return cfg
+
+
 def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     """The merged and frozen config of a command line.
 
     Args:
         args: parsed by `promptkit.arguments.parse_args`.
-        modules: those with trainers; one written for upstream may bring its keys in `extend_cfg`.
+        modules: those with trainers.
 
     Raises:
         FileNotFoundError: a config file is not there.
         KeyError: there is no such key.
         ValueError: a key has no effect in this run, or a value is of the wrong type.
     """
-    cfg = get_cfg_default()
-    extend_cfg(cfg)
-    for module in modules:
-        if hasattr(module, "extend_cfg"):
-            module.extend_cfg(cfg)
+    cfg = default_cfg(modules)
     pairs = [*_flags(args), *args.opts]
     files = {path: read_yaml(path) for path in (args.dataset_config_file, args.config_file) if path}
     trainer = _registered(TRAINER_REGISTRY, _chosen("TRAINER.NAME", pairs, files))

@@ -128,6 +128,19 @@ def test_a_new_trainer_does_not_disturb_finished_runs(tiny_argv, monkeypatch, ca
     assert "Finished before" in capsys.readouterr().out
 
 
+def test_a_run_from_before_a_key_existed_is_recognised(tiny_argv, tmp_path, monkeypatch, capsys):
+    argv = tiny_argv("CoOp")
+    assert train.main(argv) == 0
+    for name in ("run.json", "result.json"):
+        content = json.loads((tmp_path / "run" / name).read_text())
+        del content["config"]["INPUT"]["DRAFT"]
+        (tmp_path / "run" / name).write_text(json.dumps(content))
+    monkeypatch.setattr(manifest, "is_finished", lambda *_: False)
+    assert train.main(argv) == 0
+    assert "Finished before" in capsys.readouterr().out
+    assert "INPUT.DRAFT: False there, True now" in fail(capsys, [*argv, "INPUT.DRAFT", "True"])
+
+
 def test_a_mistaken_evaluation_claims_no_folder(tiny_argv, tmp_path, capsys):
     assert train.main(tiny_argv("CoOp")) == 0
     for epoch, code in (("7", 1), ("2", 0)):
