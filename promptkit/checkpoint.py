@@ -97,15 +97,16 @@ def _file(directory: str, name: str, epoch: int | None) -> str:
 def from_published(
     learner: nn.Module, state: dict[str, Tensor], clip_model: CLIP, *, path: str
 ) -> dict[str, Tensor]:
-    """A state dict in our names, without what is not trained; says what it leaves out.
+    """A state dict in the published names, without what is not trained; says what it leaves out.
 
-    A learner may have `published_names`, our keys and those of the published code, and
+    A learner may have `published_names`, the names of its parameters and those of the published
+    code, which it saves (see `published_keys`; runs that are older than this saved the former), and
     `published_unused`, beginnings of keys that the published code saves and never uses.
 
     Raises:
         ValueError: the whole CLIP in the file is another than `clip_model`.
     """
-    names = {theirs: ours for ours, theirs in getattr(learner, "published_names", {}).items()}
+    names = getattr(learner, "published_names", {})
     unused = getattr(learner, "published_unused", ())
     _check_frozen(state, clip_model, path=path)
     kept, of_classes, num_frozen, num_unused = {}, [], 0, 0

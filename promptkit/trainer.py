@@ -20,6 +20,7 @@ from promptkit.feature_store import FeatureStore, default_folder
 from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
 from promptkit.precision import resolve
+from promptkit.published_keys import use_published_keys
 from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
 
 
@@ -71,6 +72,7 @@ class PromptTrainer(TrainerX):
         print("Building custom CLIP")
         print("Turning off gradients in both the image and the text encoder")
         learner = self.build_learner(self.dm.dataset.classnames)
+        use_published_keys(learner)
         self.learner = self.model = learner.to(self.device)
         self.optim = build_optimizer(self.learner, self.cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
