@@ -77,6 +77,7 @@ def extend_cfg(cfg) -> None:
 
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
     cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
+    cfg.MODEL.BACKBONE.ACTIVATION = "auto"  # quick_gelu | gelu, for a state dict by its path
     # Images of a user's own, see datasets/image_folder.py.
     cfg.DATASET.FOLDER = CfgNode(
         {"PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
 from promptkit import manifest
+from promptkit.state_dicts import state_dict_of
 
 # What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
 CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
@@ -39,8 +40,8 @@ def load_learner(
 
     Raises:
         FileNotFoundError: the file is missing; the message lists the epochs that are there.
-        ValueError: the run is another trainer's, on another CLIP or on classes that do not fit, or
-            keys or shapes do not fit.
+        ValueError: the run is another trainer's, on another CLIP or on classes that do not fit, the
+            file holds no state dict, or keys or shapes do not fit.
     """
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"--model-dir must be a run folder; there is none at {directory}.")
@@ -60,11 +61,10 @@ def load_learner(
         )
     path = _file(directory, name, epoch)
     content = load_checkpoint(path)
-    if "state_dict" not in content:
-        raise ValueError(f"{path} is no Dassl checkpoint: it has no 'state_dict'.")
+    saved = state_dict_of(content, path)
     _check_classes(content.get("run", {}), bound_to, path=path, trainer=trainer)
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
-    state = from_published(learner, content["state_dict"], clip_model, path=path)
+    state = from_published(learner, saved, clip_model, path=path)
     load_exactly(learner, state, path=path)
 
 

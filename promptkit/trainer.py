@@ -84,7 +84,7 @@ class PromptTrainer(TrainerX):
         print(f"Loading CLIP (backbone: {backbone})")
         key = f"TRAINER.{type(self).__name__.upper()}.PREC"
         self.precision = resolve(self.options.prec, self.device.type, key=key)
-        clip_model = load_clip(backbone)
+        clip_model = load_clip(backbone, self.cfg.MODEL.BACKBONE.ACTIVATION)
         check_input_size(clip_model, self.cfg.INPUT.SIZE)
         self.weights_sha256 = weights_hash(clip_model)
         self.clip_model = self.precision.cast(clip_model).to(self.device)

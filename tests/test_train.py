@@ -108,8 +108,9 @@ def test_replaced_weights_are_not_taken_for_the_same_run(tiny_argv, tiny_weights
     argv = tiny_argv("CoOp")
     argv[argv.index("--backbone") + 1] = str(weights)
     assert train.main(argv) == 0
-    state = torch.load(weights)
-    torch.save(state | {"logit_scale": state["logit_scale"] + 1}, weights)
+    content = torch.load(weights)
+    content["state_dict"]["logit_scale"] += 1
+    torch.save(content, weights)
     assert "backbone_sha256" in fail(capsys, argv)
 
 
