@@ -179,3 +179,29 @@ def test_a_file_with_another_clip_in_it_is_refused(published, name):
     _, _, load = published(name, edit)
     with pytest.raises(ValueError, match="holds the whole of a CLIP that is another"):
         load()
+
+
+def write(tmp_path, content) -> str:
+    (tmp_path / "weights/prompt_learner").mkdir(parents=True)
+    torch.save(content, tmp_path / "weights/prompt_learner/model.pth.tar-1")
+    return str(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), 7, None, {"state_dict": [1]}, {}, {"ctx": 1}])
+def test_what_holds_no_weights_is_described(tiny_trainer, tmp_path, content):
+    folder = write(tmp_path, content)
+    with pytest.raises(
+        ValueError, match=r"model\.pth\.tar-1 must hold a state dict, .*; got .*Give"
+    ):
+        tiny_trainer("CoOp").load_model(folder, epoch=1)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda state: state,
+    lambda state: {"model_state_dict": state, "epoch": 1},
+    lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
+])  # fmt: skip
+def test_weights_are_taken_out_of_their_wrappers(tiny_trainer, tmp_path, wrap):
+    trainer, context = tiny_trainer("CoOp"), torch.randn(16, 64)
+    trainer.load_model(write(tmp_path, wrap({"ctx": context})), epoch=1)
+    assert torch.equal(trainer.learner.ctx, context)
