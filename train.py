@@ -7,172 +7,22 @@ start takes longer than a small evaluation.
 """
 
 import argparse
-import difflib
-import importlib
 import os
 import sys
 import time
-from collections.abc import Callable
 
 from promptkit import manifest
-from promptkit.plan import FINAL, model_files, plan_of, resolve_epoch, trained_on
-
-THEN = "--then"
-
-
-def parse_args(argv: list[str]) -> argparse.Namespace:
-    """The command line, upstream's names and defaults."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=f"{THEN} ARGUMENTS: a further run in the same process. A folder whose run is "
-        "finished is left as it is, one with an unfinished run is resumed.",
-    )
-    add = parser.add_argument
-    add("--root", default="", help="DATASET.ROOT: folder that holds the data sets")
-    add("--output-dir", default="", help="OUTPUT_DIR: folder of this run")
-    add("--resume", default="", help="RESUME: run folder to go on from")
-    add("--seed", type=int, default=-1, help="SEED: 0 or more fixes it, negative is random")
-    add("--source-domains", nargs="+", help="DATASET.SOURCE_DOMAINS")
-    add("--target-domains", nargs="+", help="DATASET.TARGET_DOMAINS")
-    add("--transforms", nargs="+", help="INPUT.TRANSFORMS")
-    add("--config-file", default="", help="yaml of the method: configs/trainers/...")
-    add("--dataset-config-file", default="", help="yaml of the data set: configs/datasets/...")
-    add("--trainer", default="", help="TRAINER.NAME")
-    add("--backbone", default="", help="MODEL.BACKBONE.NAME")
-    add("--head", default="", help="MODEL.HEAD.NAME")
-    add("--eval-only", action="store_true", help="load --model-dir and test, do not train")
-    add("--model-dir", default="", help="run folder to load for --eval-only")
-    add(
-        "--load-epoch",
-        type=lambda text: text if text == FINAL else int(text),
-        help="epoch to load; without it the best on validation; final is what its run tested with",
-    )
-    add(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import this first: a module of yours that registers trainers or data sets",
-    )
-    add(
-        "--eval-every",
-        type=int,
-        default=0,
-        metavar="K",
-        help="test during training, every K epochs, for a curve of base and new accuracy",
-    )
-    add("--no-train", action="store_true", help="build everything, then stop")
-    add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config pairs, merged last")
-    return parser.parse_args(argv)
-
-
-def extend_cfg(cfg) -> None:
-    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
-    from yacs.config import CfgNode
-
-    import trainers  # noqa: F401  (registers the trainers)
-    from dassl.engine import TRAINER_REGISTRY
-    from promptkit.config import default_node
-
-    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
-    cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
-    cfg.MODEL.BACKBONE.ACTIVATION = "auto"  # quick_gelu | gelu, for a state dict by its path
-    # Images of a user's own, see datasets/image_folder.py.
-    cfg.DATASET.FOLDER = CfgNode(
-        {"PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
-    )
-    # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
-    # STORE: frozen features of test images are kept on disk, see promptkit/feature_store.py.
-    cfg.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
-    for name in TRAINER_REGISTRY.registered_names():
-        config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
-        if config_class:
-            cfg.TRAINER[name.upper()] = default_node(config_class)
+from promptkit.arguments import parse_args, split_runs
+from promptkit.plan import model_files, plan_of, resolve_epoch, trained_on
 
 
 def setup_cfg(args: argparse.Namespace):
-    """The merged and frozen config of a command line."""
+    """The merged and frozen config of a command line, see `promptkit.settings.merged`."""
     import datasets  # noqa: F401  (registers the data sets)
     import trainers
-    from dassl.config import get_cfg_default
+    from promptkit import settings
 
-    merge_file, merge_opts = _merge_functions()
-    cfg = get_cfg_default()
-    modules = [*trainers.MODULES, *import_modules(args.modules)]
-    extend_cfg(cfg)
-    for module in modules:  # trainers written for upstream bring their keys themselves
-        if hasattr(module, "extend_cfg"):
-            module.extend_cfg(cfg)
-    for path in (args.dataset_config_file, args.config_file):
-        if path:
-            merge_file(cfg, path)
-    flags = {
-        "DATASET.ROOT": args.root,
-        "OUTPUT_DIR": args.output_dir,
-        "RESUME": args.resume,
-        "DATASET.SOURCE_DOMAINS": args.source_domains,
-        "DATASET.TARGET_DOMAINS": args.target_domains,
-        "INPUT.TRANSFORMS": args.transforms,
-        "TRAINER.NAME": args.trainer,
-        "MODEL.BACKBONE.NAME": args.backbone,
-        "MODEL.HEAD.NAME": args.head,
-    }
-    merge_opts(cfg, [x for key, value in flags.items() if value for x in (key, value)])
-    if args.seed >= 0:  # seed 0 is a seed
-        merge_opts(cfg, ["SEED", args.seed])
-    merge_opts(cfg, args.opts)
-    cfg.freeze()
-    return cfg
-
-
-def import_modules(names: list[str]) -> list:
-    """The modules of --import; also from the folder that the command is called in.
-
-    Raises:
-        ValueError: there is no such module.
-    """
-    if names and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    modules = []
-    for name in names:
-        try:
-            modules.append(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"--import {name}: {error}. Give a module's name with dots and without .py; it is "
-                f"looked for in {os.getcwd()} and in the installed packages (PYTHONPATH adds more)."
-            ) from error
-    return modules
-
-
-def check_names(cfg) -> None:
-    """Raises ValueError unless trainer and data set are registered."""
-    from dassl.data.datasets import DATASET_REGISTRY
-    from dassl.engine import TRAINER_REGISTRY
-
-    for key, name, registry, flag in (
-        ("TRAINER.NAME", cfg.TRAINER.NAME, TRAINER_REGISTRY, "--trainer"),
-        ("DATASET.NAME", cfg.DATASET.NAME, DATASET_REGISTRY, "--dataset-config-file"),
-    ):
-        known = registry.registered_names()
-        if name in known:
-            continue
-        lower = {candidate.lower(): candidate for candidate in known}
-        close = difflib.get_close_matches(name.lower(), lower, n=1)
-        hint = f" Did you mean '{lower[close[0]]}'?" if close else ""
-        given = f"got '{name}'.{hint}" if name else f"it is not set. Give {flag}."
-        raise ValueError(f"{key} must be one of {', '.join(known)}; {given}")
-
-
-def _merge_functions() -> tuple[Callable, Callable]:
-    try:
-        from dassl.config import merge_file, merge_opts
-    except ImportError:  # upstream Dassl has yacs's own, with yacs's own messages
-        return (lambda cfg, path: cfg.merge_from_file(path)), (
-            lambda cfg, opts: cfg.merge_from_list(opts)
-        )
-    return merge_file, merge_opts
+    return settings.merged(args, [*trainers.MODULES, *settings.import_modules(args.modules)])
 
 
 def print_args(args: argparse.Namespace, cfg) -> None:
@@ -192,6 +42,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from dassl.utils import collect_env_info, set_random_seed, setup_logger
     from promptkit.curve import record_curve
     from promptkit.results import forget_peak_memory
+    from promptkit.settings import check_names
 
     forget_peak_memory()
     cfg = setup_cfg(args)
@@ -251,7 +102,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatc
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *model_files(args)]
-    files += local_weights(trainer.cfg.MODEL.BACKBONE.NAME)
+    files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = manifest.inputs(argv, files)
@@ -298,22 +149,12 @@ def main(argv: list[str] | None = None) -> int:
     """Carries out the runs between --then; the first that fails is the last."""
     argv = sys.argv[1:] if argv is None else argv
     console = sys.stdout
-    for part in _split(argv):
+    for part in split_runs(argv):
         code = run_or_explain(part)
         sys.stdout = console  # a run tees it into its log
         if code:
             return code
     return 0
-
-
-def _split(argv: list[str]) -> list[list[str]]:
-    parts: list[list[str]] = [[]]
-    for word in argv:
-        if word == THEN:
-            parts.append([])
-        else:
-            parts[-1].append(word)
-    return parts
 
 
 def run_or_explain(argv: list[str]) -> int:

@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 
+import startup  # noqa: F401  (before anything imports torch or dassl)
+
 TOOLS = ("check", "fetch")  # commands: python -m datasets.check
 
 for _module in pkgutil.iter_modules(__path__):

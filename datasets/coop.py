@@ -41,6 +41,7 @@ class CoOpDataset(DatasetBase):
         split_file: name of the split file in `dataset_dir`.
         picks_suffix: of the files of few-shot picks.
         template: hand-crafted prompt, `{}` stands for the class name.
+        config_keys: of DATASET, what is read besides those that every data set goes by.
 
     Raises:
         FileNotFoundError: the folder, the split file or images are not there.
@@ -52,6 +53,7 @@ class CoOpDataset(DatasetBase):
     split_file: str = ""
     picks_suffix: str = ""
     template: str = "a photo of a {}."
+    config_keys: tuple[str, ...] = ()
 
     def __init__(self, cfg: CfgNode) -> None:
         root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT))

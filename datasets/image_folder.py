@@ -37,6 +37,8 @@ class ImageFolder(CoOpDataset):
         ValueError: a list is malformed, or a class has no image to train or to test on.
     """
 
+    config_keys = ("FOLDER",)
+
     def __init__(self, cfg: CfgNode) -> None:
         self.keys = cfg.DATASET.FOLDER
         super().__init__(cfg)

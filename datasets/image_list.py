@@ -1,4 +1,4 @@
-"""Lists that a user writes beside images of their own: a csv of images, a text file of class names."""
+"""Lists that a user writes beside images: a csv that names them, a text file of class names."""
 
 from __future__ import annotations
 

@@ -8,5 +8,7 @@ It is a test bench: its numbers say nothing about real images.
 
 import warnings
 
+import startup  # noqa: F401  (before anything imports torch)
+
 # The clip package imports pkg_resources, whose notice of its own removal is not the user's concern.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)

@@ -188,6 +188,7 @@ def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
         return encode_prompts(model, prompts)
     with warnings.catch_warnings():  # tracing looks at gradients of what is no leaf
         warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
+        warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0", RuntimeWarning)
         return _compiled(COMPILER)(model, prompts)
 
 

@@ -4,12 +4,40 @@ import clip
 import torch
 from torch import Tensor
 
+from promptkit.templates import readable
+
 CONTEXT_LENGTH = 77
+MAX_GROUPS = 5  # of names in a warning
 
 
 def count_tokens(text: str) -> int:
     """Number of BPE tokens of a text, without start and end of text."""
     return len(clip.clip._tokenizer.encode(text))
+
+
+def same_words(classnames: list[str]) -> list[list[str]]:
+    """Groups of two or more names that are the same words to CLIP, in the order of the names.
+
+    It reads lower case, and an underscore or several blanks as one blank.
+    """
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name in classnames:
+        groups.setdefault(tuple(clip.clip._tokenizer.encode(readable(name))), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def warning_of_same_words(classnames: list[str]) -> str:
+    """A line for people about the classes that CLIP cannot tell apart by name; "" if it can."""
+    groups = same_words(classnames)
+    if not groups:
+        return ""
+    shown = "; ".join(" = ".join(map(repr, names)) for names in groups[:MAX_GROUPS])
+    more = f"; and {len(groups) - MAX_GROUPS} more" if len(groups) > MAX_GROUPS else ""
+    return (
+        f"Warning: class names that are the same words to CLIP: {shown}{more}. Of such classes "
+        "only the first is predicted, unless something is learned for each class: rename the "
+        "others, or join them."
+    )
 
 
 def tokenize(sentences: list[str], *, classnames: list[str] | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from promptkit.config import PromptConfig, read_options
 from promptkit.feature_store import FeatureStore, default_folder
 from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
+from promptkit.initial_weights import load_initial_weights
 from promptkit.precision import resolve
 from promptkit.published_keys import use_published_keys
 from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
@@ -38,6 +39,7 @@ class PromptTrainer(TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     has_frozen_images = True  # image features do not change with what is trained
+    takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -65,6 +67,8 @@ class PromptTrainer(TrainerX):
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
         check_views(cfg)
+        if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
+            raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -73,6 +77,8 @@ class PromptTrainer(TrainerX):
         print("Turning off gradients in both the image and the text encoder")
         learner = self.build_learner(self.dm.dataset.classnames)
         use_published_keys(learner)
+        if self.cfg.MODEL.INIT_WEIGHTS:
+            load_initial_weights(learner, self.cfg.MODEL.INIT_WEIGHTS, self.clip_model)
         self.learner = self.model = learner.to(self.device)
         self.optim = build_optimizer(self.learner, self.cfg.OPTIM)
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)

@@ -21,13 +21,13 @@ setup_environment() {
     source "$PROJECT/.venv/bin/activate"
   fi
   # The stamp holds the needs as they were last installed; it stands in the environment itself.
+  # Clones may share one: each uses its own engine, see startup.py.
   local stamp
   stamp="$(python -c 'import sys; print(sys.prefix)')/.promptkit-requirements"
-  if ! cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" <(echo "$PROJECT") |
-    cmp -s - "$stamp"; then
+  if ! cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" | cmp -s - "$stamp"; then
     echo "Installing requirements (PyTorch is large: a few minutes the first time)"
     (cd "$PROJECT" && python -m pip install --quiet --requirement requirements.txt) || return 1
-    cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" <(echo "$PROJECT") >"$stamp"
+    cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" >"$stamp"
   fi
 }
 

@@ -27,10 +27,11 @@ ARROWS = {
     "benchmarks": {"dassl", "datasets", "promptkit", "reports", "train"},
 }
 POCKET_USERS = {"promptkit/clip_loader.py", "datasets/pocket.py"}
+OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/merging.py
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
 UPSTREAM_NAMES = {
     "dassl.engine": {"TRAINER_REGISTRY", "TrainerX", "build_trainer"},
-    "dassl.config": {"get_cfg_default"},
+    "dassl.config": {"get_cfg_default", *OURS_WITH_A_FALLBACK},
     "dassl.optim": {"build_optimizer", "build_lr_scheduler"},
     "dassl.metrics": {"compute_accuracy"},
     "dassl.utils": {

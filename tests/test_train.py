@@ -15,7 +15,7 @@ from yacs.config import CfgNode
 
 import train
 import trainers
-from promptkit import manifest
+from promptkit import manifest, settings
 
 PROJECT = Path(train.__file__).parent
 
@@ -117,13 +117,13 @@ def test_replaced_weights_are_not_taken_for_the_same_run(tiny_argv, tiny_weights
 def test_a_new_trainer_does_not_disturb_finished_runs(tiny_argv, monkeypatch, capsys):
     argv = tiny_argv("CoOp")
     assert train.main(argv) == 0
-    extend_cfg = train.extend_cfg
+    extend_cfg = settings.extend_cfg
 
     def extend_more(cfg):
         extend_cfg(cfg)
         cfg.TRAINER.FOO = CfgNode({"W": 1})
 
-    monkeypatch.setattr(train, "extend_cfg", extend_more)
+    monkeypatch.setattr(settings, "extend_cfg", extend_more)
     monkeypatch.setattr(manifest, "is_finished", lambda *_: False)
     assert train.main(argv) == 0
     assert "Finished before" in capsys.readouterr().out

@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 
+import startup  # noqa: F401  (before anything imports torch or dassl)
+
 MODULES = [
     importlib.import_module(f"{__name__}.{module.name}")
     for module in pkgutil.iter_modules(__path__)

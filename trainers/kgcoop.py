@@ -19,6 +19,7 @@ from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
 from promptkit.losses import knowledge_guided
 from promptkit.prompts import ContextPrompts
+from promptkit.published_config import under_coop
 from promptkit.sentences import template_features
 from promptkit.templates import dataset_template
 from promptkit.trainer import PromptTrainer
@@ -45,6 +46,7 @@ class KgCoOp(PromptTrainer):
     """Knowledge-guided context optimisation."""
 
     Config = KgCoOpConfig
+    published_config = under_coop("N_CTX", "CTX_INIT", "W", "PREC", ctx_init="a photo of a")
 
     def build_learner(self, classnames: list[str]) -> ContextPrompts:
         """A shared context, CoOp's; and the features it is held near."""

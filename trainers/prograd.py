@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
+from promptkit.published_config import PublishedConfig, under_coop
 from promptkit.sentences import SentenceSlots, coop_context, template_features, word_vectors
 from promptkit.templates import dataset_template
 from promptkit.text_encoder import Prompts
@@ -82,11 +83,21 @@ class SentenceContext(nn.Module):
         return self.slots(self.ctx)
 
 
+# The published code reads TRAINER.COOP, and LOSS besides.
+_COOP = under_coop("N_CTX", "CTX_INIT", "PREC", ctx_init=SENTENCE)
+PUBLISHED = PublishedConfig(
+    keys={**_COOP.keys, "LOSS.T": "T", "LOSS.LAMBDA": "LAMBDA"},
+    fixed={**_COOP.fixed, "LOSS.NAME": "prograd", "LOSS.GM": False, "LOSS.ALPHA": 0.0},
+    ctx_init=_COOP.ctx_init,
+)
+
+
 @TRAINER_REGISTRY.register()
 class ProGrad(PromptTrainer):
     """Prompt-aligned gradient."""
 
     Config = ProGradConfig
+    published_config = PUBLISHED
 
     def build_learner(self, classnames: list[str]) -> SentenceContext:
         """A shared context; and the zero-shot teacher."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
 from promptkit.losses import knowledge_guided
+from promptkit.published_config import under_coop
 from promptkit.sentences import SentenceSlots, coop_context, template_features
 from promptkit.templates import dataset_template
 from promptkit.text_encoder import Injection, Prompts
@@ -95,6 +96,7 @@ class TCP(PromptTrainer):
     """Textual-based class-aware prompt tuning."""
 
     Config = TCPConfig
+    published_config = under_coop("N_CTX", "CTX_INIT", "W", "PREC", ctx_init="a photo of a")
 
     def build_learner(self, classnames: list[str]) -> ClassAwarePrompts:
         """Context and net."""

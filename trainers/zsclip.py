@@ -20,6 +20,8 @@ from promptkit.trainer import PromptTrainer
 class ZeroshotCLIP(PromptTrainer):
     """CLIP with the data set's template."""
 
+    takes_initial_weights = False
+
     def templates(self) -> tuple[str, ...]:
         """The sentences whose features are averaged."""
         return (dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE),)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from dassl.config import clean_cfg, get_cfg_default, merge_file, merge_opts
+from dassl.config import (
+    clean_cfg,
+    get_cfg_default,
+    merge_file,
+    merge_opts,
+    merge_tree,
+    read_yaml,
+)
 
 
 def test_defaults_are_a_copy_with_upstream_values():
@@ -74,8 +81,11 @@ def test_keys_of_an_unknown_trainer(tmp_path):
 @pytest.mark.parametrize(
     ("opts", "text"),
     [
-        (["OPTIM.LR", "1"], "OPTIM.LR must be float (now 0.0003); got 1 (int) in the command"),
-        (["OPTIM.LR", "1"], "Write 1.0."),
+        (["OPTIM.LR", "x"], "OPTIM.LR must be float (now 0.0003); got 'x' (str) in the command"),
+        (["OPTIM.LR", "True"], "OPTIM.LR must be float (now 0.0003); got True (bool)"),
+        (["OPTIM.LR", "1e400"], "OPTIM.LR must be a finite number; got inf"),
+        (["DATASET.ROOT", None], "must be str (now ''); got None (NoneType)"),
+        (["DATASET.ROOT", None], "put it in quotes: ''."),
         (["OPTIM.MAX_EPOCH", 1.5], "OPTIM.MAX_EPOCH must be int (now 10); got 1.5 (float)"),
         (["MODEL.INIT_WEIGHTS", True], "must be str (now ''); got True (bool)"),
         (["MODEL.INIT_WEIGHTS", True], "put it in quotes: 'True'"),
@@ -90,6 +100,40 @@ def test_wrong_type(opts, text):
         merge_opts(cfg, opts)
     assert text in str(error.value)
     assert cfg == get_cfg_default()
+
+
+def test_whole_numbers_for_floats_and_text_that_spells_something_else(tmp_path):
+    """Published recipes write GPA_MEAN: 15; advice to quote a value must work when followed."""
+    cfg = get_cfg_default()
+    merge_opts(cfg, ["OPTIM.LR", "1", "OPTIM.GAMMA", 2])
+    assert [(type(x), x) for x in (cfg.OPTIM.LR, cfg.OPTIM.GAMMA)] == [(float, 1), (float, 2)]
+    for text in ("2020", "{}", "(1, 2)", "None", "'a'", "1e3"):
+        merge_opts(cfg, ["DATASET.ROOT", text])
+        assert cfg.DATASET.ROOT == text
+    merge_file(cfg, write(tmp_path, "DATASET:\n  ROOT: '2024'\n  NAME: \"{}\"\n"))
+    assert (cfg.DATASET.ROOT, cfg.DATASET.NAME) == ("2024", "{}")
+
+
+def test_a_tree_may_be_changed_between_reading_and_merging(tmp_path):
+    cfg = get_cfg_default()
+    path = write(tmp_path, "OPTIM:\n  MAX_EPOCHS: 3\n")
+    tree = read_yaml(path)
+    merge_tree(cfg, {"OPTIM": {"MAX_EPOCH": tree["OPTIM"]["MAX_EPOCHS"]}}, path)
+    assert cfg.OPTIM.MAX_EPOCH == 3
+    with pytest.raises(KeyError, match='MAX_EPOCHS" in the file ".*trainer.yaml"'):
+        merge_tree(cfg, tree, path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_in_a_file(tmp_path, encoding):
+    path = tmp_path / "marked.yaml"
+    path.write_text("DATASET:\n  NAME: caf\u00e9\n", encoding=encoding)
+    cfg = get_cfg_default()
+    merge_file(cfg, str(path))
+    assert cfg.DATASET.NAME == "caf\u00e9"
+    path.write_bytes("DATASET:\n  NAME: \u4e2d\n".encode("gbk"))
+    with pytest.raises(ValueError, match=r"marked.yaml. is not valid YAML"):
+        merge_file(cfg, str(path))
 
 
 def test_wrong_type_in_a_file_names_the_file(tmp_path):

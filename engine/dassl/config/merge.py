@@ -1,7 +1,8 @@
 """Merging files and `KEY VALUE` pairs into a configuration, with errors a reader can act on."""
 
 import ast
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,13 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         KeyError: it sets a key the configuration does not have.
         ValueError: it is not a YAML mapping, or a value has the wrong type.
     """
-    _merge_all(cfg, list(_settings(_read_yaml(path), cfg)), f'the file "{path}"')
+    merge_tree(cfg, read_yaml(path), path)
+
+
+def merge_tree(cfg: CfgNode, tree: Mapping[str, Any], path: str) -> None:
+    """Merge nested dictionaries that were read from the file `path`, as `merge_file` does."""
+    settings = list(_settings(_nodes(tree, path), cfg))
+    _merge_all(cfg, settings, f'the file "{path}"')
 
 
 def merge_opts(cfg: CfgNode, opts: Sequence[Any]) -> None:
@@ -39,14 +46,20 @@ def merge_opts(cfg: CfgNode, opts: Sequence[Any]) -> None:
     _merge_all(cfg, pairs, "the command-line options")
 
 
-def _read_yaml(path: str) -> CfgNode:
+def read_yaml(path: str) -> dict[str, Any]:
+    """Return the tree of a YAML file; empty for an empty file.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not a YAML mapping in UTF-8 (or UTF-16 that says so).
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(
             f'Config file "{path}" not found (looked from {Path.cwd()}). '
             "Give the path of an existing YAML file."
         )
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = yaml.safe_load(Path(path).read_bytes())  # takes a byte order mark, too
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f'Config file "{path}" is not valid YAML: {error}') from error
     if tree is None:
@@ -55,8 +68,12 @@ def _read_yaml(path: str) -> CfgNode:
         raise ValueError(
             f'Config file "{path}" must hold KEY: VALUE pairs; got a {type(tree).__name__}.'
         )
+    return tree
+
+
+def _nodes(tree: Mapping[str, Any], path: str) -> CfgNode:
     try:
-        return CfgNode(tree)
+        return CfgNode(dict(tree))
     except AssertionError as error:
         raise ValueError(f'Config file "{path}" holds a value of no known type: {error}') from error
 
@@ -74,34 +91,56 @@ def _settings(tree: CfgNode, cfg: Any, prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def _nest(key: str, value: Any) -> CfgNode:
-    """Return the tree that holds `value` at the dotted `key`."""
-    for part in reversed(key.split(".")):
-        value = CfgNode({part: value})
-    return value
-
-
 def _merge_all(cfg: CfgNode, pairs: list[tuple[str, Any]], source: str) -> None:
     # On a copy first: a wrong value must not leave half of the values merged.
     trial = cfg.clone()
     trial.defrost()
-    for key, value in pairs:
-        _merge_one(trial, key, value, source)
-    for key, value in pairs:
-        cfg.merge_from_other_cfg(_nest(key, value))
+    for tree in (trial, cfg):
+        for key, value in pairs:
+            _merge_one(tree, key, value, source)
 
 
 def _merge_one(cfg: CfgNode, key: str, value: Any, source: str) -> None:
-    try:
-        cfg.merge_from_other_cfg(_nest(key, value))
-    except KeyError as error:
-        if "was renamed" in str(error):
-            raise
-        raise UnknownNameError(_unknown_key(cfg, key, source)) from error
-    except ValueError as error:
-        raise ValueError(_wrong_type(cfg, key, value, source)) from error
-    except AssertionError as error:
-        raise ValueError(f"{key} in {source} has a value of no known type: {error}") from error
+    *parents, name = key.split(".")
+    node: Any = cfg
+    for parent in parents:
+        if not isinstance(node, CfgNode) or parent not in node:
+            break
+        node = node[parent]
+    else:
+        if isinstance(node, CfgNode) and (name in node or node.is_new_allowed()):
+            # Past yacs's own merging, which reads text as Python and knows no other number.
+            dict.__setitem__(node, name, _converted(cfg, node.get(name), key, value, source))
+            return
+    if cfg.key_is_deprecated(key):
+        return
+    if cfg.key_is_renamed(key):
+        cfg.raise_key_rename_error(key)
+    if isinstance(node, CfgNode):
+        raise UnknownNameError(_unknown_key(cfg, key, source))
+    raise ValueError(_wrong_type(cfg, key, value, source))
+
+
+def _converted(cfg: CfgNode, known: Any, key: str, value: Any, source: str) -> Any:
+    """Return `value` as the type of the value `known` that it takes the place of.
+
+    Text stays as it stands, also text that spells a number. Elsewhere text is read as the Python
+    literal it spells, as yacs does (`1e-5`, `(224, 224)`); integers become floats where floats
+    are wanted, and lists and tuples each other. A default of None takes anything.
+    """
+    if isinstance(known, str) and isinstance(value, str):
+        return value
+    value = _decode(value)
+    if known is None or type(value) is type(known):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{key} must be a finite number; got {value} in {source}.")
+        return value
+    if isinstance(known, float) and type(value) is int:
+        return float(value)
+    for one, other in ((list, tuple), (tuple, list)):
+        if isinstance(value, one) and isinstance(known, other):
+            return other(value)
+    raise ValueError(_wrong_type(cfg, key, value, source))
 
 
 def _unknown_key(cfg: CfgNode, key: str, source: str) -> str:
@@ -128,7 +167,6 @@ def _all_keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
 
 
 def _wrong_type(cfg: CfgNode, key: str, value: Any, source: str) -> str:
-    value = _decode(value)
     known: Any = cfg
     reached = []
     for part in key.split("."):
@@ -143,15 +181,13 @@ def _wrong_type(cfg: CfgNode, key: str, value: Any, source: str) -> str:
     message = f"{'.'.join(reached)} must be {allowed}{default}; got {got} in {source}."
     if reached != key.split("."):
         message = f'There is no key "{key}": ' + message
-    if isinstance(known, float) and isinstance(value, int) and not isinstance(value, bool):
-        message += f" Write {float(value)!r}."
-    elif isinstance(known, str) and not isinstance(value, CfgNode):
-        message += f" In YAML put it in quotes: '{value}'."
+    if isinstance(known, str) and not isinstance(value, CfgNode):
+        text = "''" if value is None else f"'{value}'"
+        message += f" In YAML put it in quotes: {text}."
     return message
 
 
 def _decode(value: Any) -> Any:
-    """Read a string as the Python literal it spells, as yacs does (`1e-5`, `(224, 224)`)."""
     if not isinstance(value, str):
         return value
     try:

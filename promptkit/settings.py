@@ -1,0 +1,162 @@
+"""The merged config of a run: defaults < data set yaml < method yaml < flags < KEY VALUE pairs."""
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from yacs.config import CfgNode
+
+from dassl.config import get_cfg_default
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import TRAINER_REGISTRY
+from promptkit.config import default_node
+from promptkit.merging import merge_opts, merge_tree, read_yaml
+from promptkit.published_config import adapted
+from promptkit.unread_keys import check_keys, idle_keys
+
+
+def extend_cfg(cfg: CfgNode) -> None:
+    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
+    cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
+    cfg.MODEL.BACKBONE.ACTIVATION = "auto"  # quick_gelu | gelu, for a state dict by its path
+    # Images of a user's own, see datasets/image_folder.py.
+    cfg.DATASET.FOLDER = CfgNode(
+        {"PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
+    )
+    # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
+    # STORE: frozen features of test images are kept on disk, see promptkit/feature_store.py.
+    cfg.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
+    for name in TRAINER_REGISTRY.registered_names():
+        config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
+        if config_class:
+            cfg.TRAINER[name.upper()] = default_node(config_class)
+
+
+def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
+    """The merged and frozen config of a command line.
+
+    Args:
+        args: parsed by `promptkit.arguments.parse_args`.
+        modules: those with trainers; one written for upstream may bring its keys in `extend_cfg`.
+
+    Raises:
+        FileNotFoundError: a config file is not there.
+        KeyError: there is no such key.
+        ValueError: a key has no effect in this run, or a value is of the wrong type.
+    """
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    for module in modules:
+        if hasattr(module, "extend_cfg"):
+            module.extend_cfg(cfg)
+    pairs = [*_flags(args), *args.opts]
+    files = {path: read_yaml(path) for path in (args.dataset_config_file, args.config_file) if path}
+    trainer = _registered(TRAINER_REGISTRY, _chosen("TRAINER.NAME", pairs, files))
+    dataset = _registered(DATASET_REGISTRY, _chosen("DATASET.NAME", pairs, files))
+    given = {}
+    for path, tree in files.items():
+        settings = adapted(flat(tree), trainer, path=path)
+        given |= dict.fromkeys(settings, path)
+        check_keys(dict.fromkeys(settings, path), cfg, trainer=trainer, dataset=dataset)
+        merge_tree(cfg, nested(settings), path)
+    typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
+    check_keys(typed, cfg, trainer=trainer, dataset=dataset)
+    merge_opts(cfg, pairs)
+    for sentence in idle_keys(given | typed, cfg):
+        print(sentence)
+    cfg.freeze()
+    return cfg
+
+
+def _flags(args: argparse.Namespace) -> list[Any]:
+    """The flags that stand for keys, as KEY VALUE pairs."""
+    flags = {
+        "DATASET.ROOT": args.root,
+        "OUTPUT_DIR": args.output_dir,
+        "RESUME": args.resume,
+        "DATASET.SOURCE_DOMAINS": args.source_domains,
+        "DATASET.TARGET_DOMAINS": args.target_domains,
+        "INPUT.TRANSFORMS": args.transforms,
+        "TRAINER.NAME": args.trainer,
+        "MODEL.BACKBONE.NAME": args.backbone,
+        "MODEL.HEAD.NAME": args.head,
+        "SEED": args.seed if args.seed >= 0 else None,  # seed 0 is a seed
+    }
+    given = ((key, value) for key, value in flags.items() if value or value == 0)
+    return [word for pair in given for word in pair]
+
+
+def _chosen(key: str, pairs: list[Any], files: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a key will be when all is merged; "" where nothing sets it."""
+    typed = dict(zip(pairs[0::2], pairs[1::2], strict=False))
+    values = [flat(tree).get(key, "") for tree in files.values()] + [typed.get(key, "")]
+    return next((str(value) for value in reversed(values) if value), "")
+
+
+def _registered(registry: Any, name: str) -> type | None:
+    return registry.get(name) if name in registry.registered_names() else None
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"A": {"B": 1}} to {"A.B": 1}; an empty group stays one."""
+    found = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The way back of `flat`."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        *parents, name = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = value
+    return tree
+
+
+def import_modules(names: list[str]) -> list:
+    """The modules of --import; also from the folder that the command is called in.
+
+    Raises:
+        ValueError: there is no such module.
+    """
+    if names and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    modules = []
+    for name in names:
+        try:
+            modules.append(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"--import {name}: {error}. Give a module's name with dots and without .py; it is "
+                f"looked for in {os.getcwd()} and in the installed packages (PYTHONPATH adds more)."
+            ) from error
+    return modules
+
+
+def check_names(cfg) -> None:
+    """Raises ValueError unless trainer and data set are registered."""
+    for key, name, registry, flag in (
+        ("TRAINER.NAME", cfg.TRAINER.NAME, TRAINER_REGISTRY, "--trainer"),
+        ("DATASET.NAME", cfg.DATASET.NAME, DATASET_REGISTRY, "--dataset-config-file"),
+    ):
+        known = registry.registered_names()
+        if name in known:
+            continue
+        lower = {candidate.lower(): candidate for candidate in known}
+        close = difflib.get_close_matches(name.lower(), lower, n=1)
+        hint = f" Did you mean '{lower[close[0]]}'?" if close else ""
+        given = f"got '{name}'.{hint}" if name else f"it is not set. Give {flag}."
+        raise ValueError(f"{key} must be one of {', '.join(known)}; {given}")

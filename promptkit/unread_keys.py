@@ -1,0 +1,133 @@
+"""Settings that decide nothing in a run: refused, or named where others make them idle."""
+
+from collections.abc import Iterable, Mapping
+
+from yacs.config import CfgNode
+
+from promptkit.published_config import published_config
+
+# Beginnings of Dassl's keys that no trainer of promptkit reads, and why.
+UNREAD = {
+    "MODEL.HEAD.": "prompts are tuned on CLIP, which has no other head",
+    "MODEL.BACKBONE.PRETRAINED": "CLIP always has its weights",
+    "DATALOADER.TRAIN_U.": "no unlabelled images are used",
+    "TRAIN.COUNT_ITER": "no unlabelled images are used",
+}
+# Keys of DATASET that every data set goes by; others are a data set's own, its `config_keys`.
+OF_EVERY_DATA_SET = ("NAME", "ROOT", "NUM_SHOTS", "SUBSAMPLE_CLASSES", "TEMPLATE")
+# A key, another, and the values of the other with which the first one counts.
+_ADAM = ("adam", "amsgrad", "adamw", "radam")
+_STEPS = ("single_step", "multi_step")
+COUNTS_WITH = {
+    "OPTIM.MOMENTUM": ("OPTIM.NAME", ("sgd", "rmsprop")),
+    "OPTIM.SGD_DAMPNING": ("OPTIM.NAME", ("sgd",)),
+    "OPTIM.SGD_NESTEROV": ("OPTIM.NAME", ("sgd",)),
+    "OPTIM.RMSPROP_ALPHA": ("OPTIM.NAME", ("rmsprop",)),
+    "OPTIM.ADAM_BETA1": ("OPTIM.NAME", _ADAM),
+    "OPTIM.ADAM_BETA2": ("OPTIM.NAME", _ADAM),
+    "OPTIM.NEW_LAYERS": ("OPTIM.STAGED_LR", (True,)),
+    "OPTIM.BASE_LR_MULT": ("OPTIM.STAGED_LR", (True,)),
+    "OPTIM.STEPSIZE": ("OPTIM.LR_SCHEDULER", _STEPS),
+    "OPTIM.GAMMA": ("OPTIM.LR_SCHEDULER", _STEPS),
+    "OPTIM.WARMUP_CONS_LR": ("OPTIM.WARMUP_TYPE", ("constant",)),
+    "OPTIM.WARMUP_MIN_LR": ("OPTIM.WARMUP_TYPE", ("linear",)),
+    "DATALOADER.TRAIN_X.N_DOMAIN": ("DATALOADER.TRAIN_X.SAMPLER", ("RandomDomainSampler",)),
+    "DATALOADER.TRAIN_X.N_INS": ("DATALOADER.TRAIN_X.SAMPLER", ("RandomClassSampler",)),
+}
+# Beginnings of a key of INPUT, and the transforms that read it.
+_RANDAUGMENT = ("randaugment", "randaugment_fixmatch", "randaugment2")
+READ_BY_TRANSFORM = {
+    "PIXEL_": ("normalize",),
+    "CROP_PADDING": ("random_crop",),
+    "RRCROP_SCALE": ("random_resized_crop",),
+    "CUTOUT_": ("cutout",),
+    "GN_": ("gaussian_noise",),
+    "RANDAUGMENT_N": _RANDAUGMENT,
+    "RANDAUGMENT_M": ("randaugment",),
+    "COLORJITTER_": ("colorjitter",),
+    "RGS_P": ("randomgrayscale",),
+    "GB_": ("gaussian_blur",),
+}
+
+
+def check_keys(
+    given: Mapping[str, str], cfg: CfgNode, *, trainer: type | None, dataset: type | None
+) -> None:
+    """Refuses keys that nobody reads in a run of a trainer of promptkit.
+
+    Args:
+        given: where each key was set, by dotted key.
+        cfg: with the nodes of all trainers.
+        trainer: its class. Trainers without a `Config` may read whatever they like.
+        dataset: its class. Data sets without `config_keys` may read whatever they like.
+
+    Raises:
+        ValueError: names the first such key, where it was set, and the keys that count.
+    """
+    if getattr(trainer, "Config", None) is None:
+        return
+    for key, source in given.items():
+        reason = (
+            _of_another_trainer(key, cfg, trainer) or _unread(key) or _of_another_set(key, dataset)
+        )
+        if reason:
+            raise ValueError(f"{key} ({source}) has no effect: {reason}")
+
+
+def _of_another_trainer(key: str, cfg: CfgNode, trainer: type) -> str:
+    own = trainer.__name__.upper()
+    published = published_config(trainer)
+    name = published.keys.get(key)
+    if name is None:
+        head, _, rest = key.partition(".")
+        node, _, name = rest.partition(".")
+        if key not in published.fixed and (head != "TRAINER" or node in ("NAME", own)):
+            return ""
+        if key not in published.fixed and node not in cfg.TRAINER:
+            return ""  # merging says so
+    options = cfg.TRAINER[own]
+    if name in options:
+        return f"{trainer.__name__} reads TRAINER.{own}. Write TRAINER.{own}.{name}."
+    names = ", ".join(f"TRAINER.{own}.{option}" for option in options)
+    return f"{trainer.__name__} has no such option. It reads {names}. Leave it out."
+
+
+def _unread(key: str) -> str:
+    reason = next((why for start, why in UNREAD.items() if key.startswith(start)), "")
+    return f"{reason}. Leave it out." if reason else ""
+
+
+def _of_another_set(key: str, dataset: type | None) -> str:
+    own = getattr(dataset, "config_keys", None)
+    head, _, name = key.partition(".")
+    name = name.partition(".")[0]
+    if head != "DATASET" or own is None or name in (*OF_EVERY_DATA_SET, *own):
+        return ""
+    names = ", ".join(f"DATASET.{name}" for name in (*OF_EVERY_DATA_SET, *own))
+    return f"the data set {dataset.__name__} does not read it. It reads {names}. Leave it out."
+
+
+def idle_keys(given: Iterable[str], cfg: CfgNode) -> list[str]:
+    """For each key that other settings make idle, a sentence that says so."""
+    found = []
+    for key in given:
+        if key in COUNTS_WITH:
+            other, values = COUNTS_WITH[key]
+            value = _value(cfg, other)
+            if value not in values:
+                found.append(f"{key} has no effect with {other} {value}")
+        elif key.startswith("INPUT."):
+            readers = _transforms(key.removeprefix("INPUT."))
+            if readers and not set(readers) & set(cfg.INPUT.TRANSFORMS):
+                found.append(f"{key} has no effect without {' or '.join(readers)}")
+    return found
+
+
+def _transforms(name: str) -> tuple[str, ...]:
+    return next((by for start, by in READ_BY_TRANSFORM.items() if name.startswith(start)), ())
+
+
+def _value(cfg: CfgNode, key: str) -> object:
+    for part in key.split("."):
+        cfg = cfg[part]
+    return cfg

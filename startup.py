@@ -1,0 +1,41 @@
+"""What has to happen before torch and `dassl` are imported; importing this module does it.
+
+- `dassl` is this clone's engine, whichever clone the environment was set up from. An installed
+  `dassl` that is none of ours, upstream's, stays.
+- Threads that wait for each other sleep. torch's spin by default, which on a busy machine takes the
+  very core that the thread they wait for needs: docs/performance.md has figures.
+"""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+ENGINE = Path(__file__).resolve().parent / "engine"
+OURS = "+promptkit"  # in the version of every engine of ours
+WAIT = "OMP_WAIT_POLICY"  # of OpenMP, which torch computes with on a CPU: PASSIVE or ACTIVE
+
+
+def use_own_engine() -> None:
+    """Puts engine/ first on the path; says so where another was imported before."""
+    try:
+        version = metadata.version("dassl")
+    except metadata.PackageNotFoundError:
+        version = OURS
+    if OURS not in version or str(ENGINE) in sys.path:
+        return
+    sys.path.insert(0, str(ENGINE))
+    place = getattr(sys.modules.get("dassl"), "__file__", None)
+    if place and ENGINE not in Path(place).parents:
+        print(
+            f"Note: dassl was imported from {place} before; {ENGINE} is not used", file=sys.stderr
+        )
+
+
+def wait_passively() -> None:
+    """Sets what OpenMP reads when torch loads it, unless the user set it."""
+    os.environ.setdefault(WAIT, "PASSIVE")
+
+
+use_own_engine()
+wait_passively()
