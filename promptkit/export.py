@@ -1,6 +1,6 @@
 """Writes what a run has tuned as a classifier for plain CLIP: class names and text features.
 
-python -m promptkit.export RUN classifier.safetensors [--classes a,b,c]
+python -m promptkit.export RUN classifier.safetensors [--classes NAMES|FILE]
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
-from promptkit.tuned import open_run
+from promptkit.tuned import has_a_text_feature_per_class
 
 
 def export(trainer: PromptTrainer, path: Path) -> None:
@@ -27,8 +28,7 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         ValueError: the method prompts the image encoder or has text features for each image:
             plain CLIP's image features would not fit.
     """
-    plain = type(trainer).model_inference is PromptTrainer.model_inference
-    if not plain or not trainer.has_frozen_images:
+    if not has_a_text_feature_per_class(trainer) or not trainer.has_frozen_images:
         raise ValueError(
             f"{type(trainer).__name__} is more than one text feature a class, so plain CLIP cannot "
             "apply it. Use promptkit.predict, or a method that prompts the text alone (CoOp, "
@@ -54,11 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m promptkit.export", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run")
     parser.add_argument("file", type=Path, help="the safetensors file to write")
-    parser.add_argument("--classes", default="", help="other class names, with commas")
+    add_run_options(parser)
     options = parser.parse_args(arguments)
-    names = [name.strip() for name in options.classes.split(",") if name.strip()]
     try:
-        trainer = open_run(options.run, names or None)
+        trainer = open_chosen(options)
         export(trainer, options.file)
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

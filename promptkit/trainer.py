@@ -16,8 +16,8 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit import checkpoint
 from promptkit.clip_loader import check_input_size, load_clip, weights_hash
 from promptkit.config import PromptConfig, read_options
+from promptkit.feature_bank import bank_loader, check_views, stored_loader
 from promptkit.feature_store import FeatureStore, default_folder
-from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
 from promptkit.initial_weights import load_initial_weights
 from promptkit.precision import resolve
