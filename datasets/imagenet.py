@@ -8,6 +8,7 @@ from dassl.data.datasets import DATASET_REGISTRY, Datum
 from datasets.coop import CoOpDataset
 from datasets.few_shot import read_pickled_entries
 from datasets.listing import images_by_folder
+from datasets.published_names import ImageNetNames
 from datasets.split_file import Entries, Splits, find_images
 from datasets.wordnet import names_of_folders, read_classnames
 
@@ -15,7 +16,7 @@ CACHE = "preprocessed.pkl"
 
 
 @DATASET_REGISTRY.register()
-class ImageNet(CoOpDataset):
+class ImageNet(ImageNetNames, CoOpDataset):
     """1,000 classes; test is the official validation part, and so is val, as in CoOp's code.
 
     Folders and files are sorted. CoOp's code takes them as the file system gives them and keeps
