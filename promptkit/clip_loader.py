@@ -86,8 +86,9 @@ def backbone_checksum(name: str) -> str | None:
 
 
 def local_weights(name: str) -> list[str]:
-    """The path of a local weights file; empty for OpenAI's names."""
-    return [] if name in clip.available_models() else [_local_path(name)]
+    """The path of a local weights file; empty for OpenAI's names and those of users' trainers."""
+    is_local = name == POCKET or os.path.isfile(os.path.expanduser(name))
+    return [_local_path(name)] if is_local and name not in clip.available_models() else []
 
 
 def _download(name: str) -> CLIP:
