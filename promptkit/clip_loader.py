@@ -59,7 +59,8 @@ def _choose(given: str, found: str | None, name: str) -> str:
         raise ValueError(
             f"The weights file {name} does not say which activation its CLIP has, and with another "
             f"one all features are wrong. Set {KEY} {QUICK_GELU} for OpenAI's weights and for "
-            f"those that open_clip names -quickgelu, {KEY} {GELU} for all others of open_clip."
+            f"those that open_clip opens as -quickgelu (MetaCLIP's and DFN's are), {KEY} {GELU} "
+            "for all others of open_clip."
         )
     if AUTO != given != found is not None:
         raise ValueError(
@@ -74,6 +75,12 @@ def _quick_checksums() -> set[str]:
     from pocket.weights import SHA256
 
     return {SHA256, *(url.split("/")[-2] for url in clip.clip._MODELS.values())}
+
+
+def activation_of(model: CLIP) -> str:
+    """That of its text encoder; a vision transformer has the same."""
+    own = model.transformer.resblocks[0].mlp.gelu
+    return GELU if isinstance(own, nn.GELU) else QUICK_GELU
 
 
 def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
@@ -125,7 +132,7 @@ def weights_hash(model: CLIP) -> str:
     An activation that is not OpenAI's makes another model of the same tensors.
     """
     digest = hashlib.sha256()
-    if any(isinstance(block.mlp.gelu, nn.GELU) for block in _blocks(model)):
+    if activation_of(model) == GELU:
         digest.update(GELU.encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())

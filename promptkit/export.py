@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from promptkit.clip_loader import activation_of
 from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
 from promptkit.tuned import has_a_text_feature_per_class
@@ -22,7 +23,7 @@ from promptkit.tuned import has_a_text_feature_per_class
 def export(trainer: PromptTrainer, path: Path) -> None:
     """Writes the tensor `text_features` [C, E], in unit norm, fp32; the rest as metadata.
 
-    Metadata: classnames (json), logit_scale, trainer, backbone, weights_sha256.
+    Metadata: classnames (json), logit_scale, trainer, backbone, activation, weights_sha256.
 
     Raises:
         ValueError: the method prompts the image encoder or has text features for each image:
@@ -41,6 +42,7 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         "logit_scale": repr(trainer.logit_scale.item()),
         "trainer": type(trainer).__name__,
         "backbone": trainer.cfg.MODEL.BACKBONE.NAME,
+        "activation": activation_of(trainer.clip_model),
         "weights_sha256": trainer.weights_sha256,
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,8 @@ python -m promptkit.features RUN features.safetensors [--split test|val|train] [
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import sys
@@ -21,6 +23,7 @@ from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
 from promptkit.results import shot_list_hash
+from promptkit.clip_loader import activation_of
 from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
 from promptkit.tuned import has_a_text_feature_per_class, read_result
@@ -47,7 +50,9 @@ def image_features(trainer: PromptTrainer, items: list[Datum]) -> Tensor:
     All are read as test images are, without augmentation.
     """
     cfg = trainer.cfg
-    data = DatasetWrapper(cfg, items, build_transform(cfg, is_train=False))
+    with contextlib.redirect_stdout(io.StringIO()):
+        transform = build_transform(cfg, is_train=False)
+    data = DatasetWrapper(cfg, items, transform)
     loader = DataLoader(
         data, batch_size=cfg.DATALOADER.TEST.BATCH_SIZE, num_workers=cfg.DATALOADER.NUM_WORKERS
     )
@@ -72,8 +77,8 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
     """Writes the file; returns what is in it, in words.
 
     Tensors: image_features [N, E], labels [N] and, where the method has them, text_features [C, E].
-    Metadata: classnames and paths (json), trainer, dataset, split, backbone, weights_sha256,
-    logit_scale.
+    Metadata: classnames and paths (json), trainer, dataset, split, backbone, activation,
+    weights_sha256, logit_scale.
     """
     cfg, items = trainer.cfg, images_of(trainer, split)
     root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT or "."))
@@ -100,6 +105,7 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
         "dataset": cfg.DATASET.NAME,
         "split": split,
         "backbone": cfg.MODEL.BACKBONE.NAME,
+        "activation": activation_of(trainer.clip_model),
         "weights_sha256": trainer.weights_sha256,
         "logit_scale": repr(trainer.logit_scale.item()),
     }

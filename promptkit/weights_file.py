@@ -20,6 +20,9 @@ QUICK_GELU, GELU = "quick_gelu", "gelu"
 # The class of the activation in the code of an archive.
 CLASSES = {"QuickGELU": QUICK_GELU, "GELU": GELU}
 WANTED = {"token_embedding.weight", "text_projection", "logit_scale"}
+# Widths of open_clip's ViT-H, ViT-g, ViT-bigG and ViT-e: their heads are not 64 wide, as OpenAI's
+# are, and no tensor shows it.
+OTHER_HEADS = {1280: "ViT-H", 1408: "ViT-g", 1664: "ViT-bigG", 1792: "ViT-e"}
 
 
 def read_weights(path: str) -> tuple[dict[str, Tensor], str | None]:
@@ -57,8 +60,15 @@ def build_clip(state: dict[str, Tensor], path: str) -> CLIP:
     """A CLIP with the tensors of the weights file `path`.
 
     Raises:
-        ValueError: they are not those of a whole CLIP.
+        ValueError: they are not those of a whole CLIP, or of one with other heads than OpenAI's.
     """
+    width = len(state.get("visual.class_embedding", ()))
+    if width in OTHER_HEADS:
+        raise ValueError(
+            f"The weights file {path} is of the size of open_clip's {OTHER_HEADS[width]} (width "
+            f"{width}), whose attention heads are of another size than OpenAI's: all features "
+            "would be wrong. Give a model of OpenAI's architecture, such as ViT-B or ViT-L."
+        )
     try:
         model = build_model(dict(state)).float()  # in half precision at first, hence once more:
         sizes = ("input_resolution", "context_length", "vocab_size")

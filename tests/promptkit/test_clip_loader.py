@@ -192,7 +192,7 @@ def with_gelu(model: CLIP) -> CLIP:
 def test_the_activation_of_a_plain_state_dict_must_be_stated(tmp_path):
     """open_clip's plain-GELU models have OpenAI's names and shapes."""
     path = save(random_clip("vit"), tmp_path / "model.pt", "state dict")
-    with pytest.raises(ValueError, match="ACTIVATION quick_gelu for OpenAI's .* gelu for all othe"):
+    with pytest.raises(ValueError, match="ACTIVATION quick_gelu for OpenAI's .* gelu for all o"):
         load_clip(path)
     images, tokens = torch.randn(2, 3, 32, 32), clip.tokenize(["a cat."])
     outputs = {}
@@ -234,6 +234,14 @@ def test_a_file_may_state_its_activation_and_known_files_need_not(tmp_path):
     for name in ("Pocket", "ViT-B/16"):
         with pytest.raises(ValueError, match="is gelu, and the CLIP of .* has quick_gelu"):
             load_clip(name, "gelu")
+
+
+def test_a_model_with_other_heads_than_openais_is_refused(tmp_path):
+    """Of open_clip's ViT-H the width is seen, and its heads of 80 are not."""
+    model = CLIP(64, 32, 1, 1280, 16, 77, 49408, 64, 1, 1)
+    path = save(model, tmp_path / "huge.pt", "state dict")
+    with pytest.raises(ValueError, match="huge.pt is of the size of open_clip's ViT-H"):
+        load_clip(path, "gelu")
 
 
 def test_input_size_must_be_the_backbones(tiny_clip):
