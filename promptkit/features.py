@@ -22,8 +22,8 @@ from tqdm import tqdm
 from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
-from promptkit.results import shot_list_hash
 from promptkit.clip_loader import activation_of
+from promptkit.results import shot_list_hash
 from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
 from promptkit.tuned import has_a_text_feature_per_class, read_result
