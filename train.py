@@ -12,7 +12,7 @@ import sys
 import time
 
 from promptkit import manifest
-from promptkit.arguments import parse_args, split_runs
+from promptkit.arguments import first_line, parse_args, split_runs
 from promptkit.console import kept_open
 from promptkit.plan import model_files, plan_of, resolve_epoch, trained_on
 
@@ -26,22 +26,14 @@ def setup_cfg(args: argparse.Namespace):
     return settings.merged(args, [*trainers.MODULES, *settings.import_modules(args.modules)])
 
 
-def print_args(args: argparse.Namespace, cfg) -> None:
-    """Arguments and config in upstream's boxes."""
-    stars = "*" * 15
-    print(f"{stars}\n** Arguments **\n{stars}")
-    for key, value in sorted(vars(args).items()):
-        print(f"{key}: {value}")
-    print(f"{stars}\n** Config **\n{stars}\n{cfg}")
-
-
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     """Carries out one run, unless its folder holds the result already."""
     import torch
 
     from dassl.engine import build_trainer
-    from dassl.utils import collect_env_info, set_random_seed, setup_logger
+    from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
+    from promptkit.opening import log_settings, print_plan
     from promptkit.results import forget_peak_memory
     from promptkit.settings import check_names
 
@@ -57,15 +49,14 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if manifest.check_plan(cfg.OUTPUT_DIR, plan):
         announce_finished(cfg.OUTPUT_DIR)
         return
+    setup_logger(cfg.OUTPUT_DIR)
+    print_plan(args, cfg)
+    log_settings(args, cfg)
     if cfg.SEED >= 0:
         print(f"Setting fixed seed: {cfg.SEED}")
         set_random_seed(cfg.SEED)
-    setup_logger(cfg.OUTPUT_DIR)
     if torch.cuda.is_available() and cfg.USE_CUDA:
         torch.backends.cudnn.benchmark = True
-    print_args(args, cfg)
-    print("Collecting env info ...")
-    print(f"** System info **\n{collect_env_info()}\n")
 
     trainer = build_trainer(cfg)
     if args.eval_only:
@@ -165,6 +156,7 @@ def run_or_explain(argv: list[str]) -> int:
         if args.output_dir and manifest.is_finished(args.output_dir, argv):
             announce_finished(args.output_dir)
         else:
+            print(first_line(args), flush=True)
             run(args, argv)
     except (ValueError, KeyError, OSError, FloatingPointError) as error:
         if os.environ.get("TRACEBACK"):

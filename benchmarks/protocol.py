@@ -17,6 +17,7 @@ from statistics import median
 from unittest import mock
 
 import train
+from promptkit.arguments import THEN
 from promptkit.feature_store import ENVIRONMENT
 from promptkit.trainer import PromptTrainer
 
@@ -81,7 +82,7 @@ def _run(common: list[str], root: Path, opts: tuple[str, ...]) -> list[float]:
     base, new = os.path.join(output, "base"), os.path.join(output, "new")
     pairs = ["DATASET.NUM_SHOTS", "16", *opts, "DATASET.SUBSAMPLE_CLASSES"]
     argv = [
-        *common, "--output-dir", base, *pairs, "base", train.THEN,
+        *common, "--output-dir", base, *pairs, "base", THEN,
         *common, "--output-dir", new, "--eval-only", "--model-dir", base, "--load-epoch", "final",
         *pairs, "new",
     ]  # fmt: skip

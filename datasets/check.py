@@ -19,6 +19,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from dassl.data.datasets import DATASET_REGISTRY
+from datasets.entries import check_classes
 from datasets.image_files import why_unreadable
 from datasets.sources import SOURCES, Source, named
 from datasets.split_file import SPLIT_NAMES, Entries, missing_images
@@ -55,6 +56,7 @@ def check(name: str, root: str, *, deep: bool = False) -> Finding:
     try:
         with _quiet():
             entries = dataset.entries()
+            check_classes(entries, named_by=name)
     except (OSError, ValueError, KeyError) as error:
         return Finding(name, "incomplete", remarks=(str(error),))
     missing = missing_images(entries, dataset.image_dir)

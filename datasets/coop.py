@@ -17,16 +17,9 @@ import os
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DatasetBase, Datum
-from datasets.few_shot import as_lists, few_shot, subsample_classes
-from datasets.split_file import (
-    SPLIT_NAMES,
-    Entries,
-    Splits,
-    published_split,
-    read_entries,
-    read_split,
-    save_split,
-)
+from datasets.entries import SPLIT_NAMES, Entries, as_lists
+from datasets.few_shot import few_shot, subsample_classes
+from datasets.split_file import Splits, published_split, read_entries, read_split, save_split
 
 
 class CoOpDataset(DatasetBase):
@@ -42,6 +35,7 @@ class CoOpDataset(DatasetBase):
         picks_suffix: of the files of few-shot picks.
         template: hand-crafted prompt, `{}` stands for the class name.
         config_keys: of DATASET, what is read besides those that every data set goes by.
+        test_only: why nothing may be trained on it, and what to do; trainers refuse with it.
 
     Raises:
         FileNotFoundError: the folder, the split file or images are not there.
@@ -54,6 +48,7 @@ class CoOpDataset(DatasetBase):
     picks_suffix: str = ""
     template: str = "a photo of a {}."
     config_keys: tuple[str, ...] = ()
+    test_only: str = ""
 
     def __init__(self, cfg: CfgNode) -> None:
         root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT))

@@ -4,7 +4,9 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
-from datasets.split_file import SPLIT_NAMES, Entries, Splits, find_images
+from datasets.entries import SPLIT_NAMES, Entries, Entry
+from datasets.split_file import Splits, find_images
+from datasets.text_files import malformed, read_lines, refuse_repeats
 
 
 @DATASET_REGISTRY.register()
@@ -21,13 +23,20 @@ class FGVCAircraft(CoOpDataset):
 
     def entries(self) -> Entries:
         """Lines "<image> <variant>" of the three lists; labels in the order of variants.txt."""
-        labels = {name: label for label, name in enumerate(self._lines("variants.txt"))}
-        split: Entries = {}
-        for part in SPLIT_NAMES:
-            pairs = [line.split(" ", 1) for line in self._lines(f"images_variant_{part}.txt")]
-            split[part] = [(f"{image}.jpg", labels[name], name) for image, name in pairs]
-        return split
+        path = os.path.join(self.dataset_dir, "variants.txt")
+        variants = [(number, line.strip()) for number, line in read_lines(path)]
+        refuse_repeats(path, variants, "variant")
+        labels = {name: label for label, (_, name) in enumerate(variants)}
+        return {part: self._entries(part, labels) for part in SPLIT_NAMES}
 
-    def _lines(self, name: str) -> list[str]:
-        with open(os.path.join(self.dataset_dir, name), encoding="utf-8") as file:
-            return [line.strip() for line in file if line.strip()]
+    def _entries(self, part: str, labels: dict[str, int]) -> list[Entry]:
+        path = os.path.join(self.dataset_dir, f"images_variant_{part}.txt")
+        entries, images = [], []
+        for number, line in read_lines(path):
+            image, _, name = line.strip().partition(" ")
+            if name not in labels:
+                raise malformed(path, number, line, "'<image> <variant of variants.txt>'")
+            entries.append((f"{image}.jpg", labels[name], name))
+            images.append((number, image))
+        refuse_repeats(path, images, "image")
+        return entries

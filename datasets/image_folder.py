@@ -15,7 +15,8 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
 from datasets.image_files import why_unreadable
-from datasets.image_list import read_classnames, read_csv
+from datasets.image_list import read_classnames, read_list
+from datasets.kept_picks import list_suffix
 from datasets.listing import IMAGE_SUFFIXES, images_by_folder, list_folders, split_50_20_30
 from datasets.split_file import SPLIT_NAMES, Splits, find_images, read_split, save_split
 
@@ -27,7 +28,7 @@ class ImageFolder(CoOpDataset):
     """Images of a user's; reads the keys of DATASET.FOLDER.
 
     PATH: the folder, below DATASET.ROOT or absolute; "" is DATASET.ROOT itself.
-    SPLIT: a list of the images in it: csv with the columns image, class and, if wanted, split
+    SPLIT: a list of the images in it: a table with the columns image, class and, if wanted, split
         (train, val, test), or json in CoOp's form. "" reads the folders.
     CLASSNAMES: a text file in it, lines "<folder><tab><class name>"; "" takes the folders' names.
     SKIP_UNREADABLE: leave out images that cannot be decoded; all are decoded once to find out.
@@ -57,8 +58,11 @@ class ImageFolder(CoOpDataset):
     def read(self, cfg: CfgNode) -> Splits:
         """The splits, each class with images to train and to test on."""
         splits = self._splits()
+        own_list = self.keys.SPLIT or self.keys.CLASSNAMES
+        if own_list:
+            self.picks_suffix = list_suffix(os.path.join(self.dataset_dir, own_list))
         if self.keys.SKIP_UNREADABLE:
-            self.picks_suffix = "-readable"  # there may be picks with unreadable images already
+            self.picks_suffix += "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
         self._check_classes(splits)
         return splits
@@ -70,9 +74,7 @@ class ImageFolder(CoOpDataset):
                     f"DATASET.FOLDER.SPLIT: there is no file {self.split_path}. Give its path "
                     "below DATASET.FOLDER.PATH, or none to read the folders."
                 )
-            if self.split_path.lower().endswith(".csv"):
-                return self._from_csv()
-            return read_split(self.split_path, self.image_dir)
+            return self._from_list()
         folders = list_folders(self.dataset_dir)
         if {"train", "test"} <= set(folders):
             return self._from_three_trees(folders)
@@ -123,8 +125,8 @@ class ImageFolder(CoOpDataset):
             return {name: name for name in folders}
         return read_classnames(os.path.join(self.dataset_dir, self.keys.CLASSNAMES), folders)
 
-    def _from_csv(self) -> Splits:
-        entries, is_split = read_csv(self.split_path)
+    def _from_list(self) -> Splits:
+        entries, is_split = read_list(self.split_path)
         train, val, test = find_images(entries, self.image_dir, named_by=self.split_path)
         return (train, val, test) if is_split else split_50_20_30(train)
 

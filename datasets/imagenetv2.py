@@ -13,8 +13,8 @@ class ImageNetV2(ImageNetVariant):
     image_dir = "imagenetv2-matched-frequency-format-val"
 
     def classnames_by_folder(self) -> dict[str, str]:
-        """By number: as text, folder 10 would come before folder 2."""
-        names = list(read_classnames(self.dataset_dir).values())
+        """By number, which counts the sorted WordNet ids: as text, 10 would come before 2."""
+        names = [name for _, name in sorted(read_classnames(self.dataset_dir).items())]
         folders = set(list_folders(self.image_dir))
         unknown = sorted(folders - {str(label) for label in range(len(names))})
         if unknown:

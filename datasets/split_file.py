@@ -6,19 +6,17 @@ with this package, compressed, see datasets/splits/README.md.
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 from collections.abc import Iterable
 
 from dassl.data.datasets import Datum
 from dassl.utils import write_json
-from datasets.few_shot import Entry, as_lists, make_datum, replacing
+from datasets.entries import SPLIT_NAMES, Entries, as_lists, check_classes
+from datasets.few_shot import make_datum
 from datasets.listing import list_files
+from datasets.text_files import read_json, replacing
 
 Splits = tuple[list[Datum], list[Datum], list[Datum]]  # train, val, test
-Entries = dict[str, list[Entry]]  # the same by name, with relative paths
-SPLIT_NAMES = ("train", "val", "test")
 PUBLISHED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "splits")
 
 
@@ -35,15 +33,17 @@ def read_entries(path: str) -> Entries:
         ValueError: the file is not of this form.
     """
     print(f"Reading split from {path}")
-    try:
-        with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as file:
-            split = json.load(file)
-    except ValueError as error:
-        raise ValueError(f"{path} is not a JSON file ({error}). Download it again.") from error
+    split = read_json(path)
     if not isinstance(split, dict) or not all(
         isinstance(split.get(name), list) for name in SPLIT_NAMES
     ):
-        raise ValueError(f"{path} must hold an object with the lists train, val and test.")
+        raise ValueError(
+            f"{path} must hold an object with the lists train, val and test; got "
+            f"{_contents(split)}."
+        )
+    more = sorted(set(split) - set(SPLIT_NAMES))
+    if more:
+        print(f"Note: {', '.join(map(repr, more))} in {path} is not read, only train, val and test")
     for name in SPLIT_NAMES:
         for index, entry in enumerate(split[name]):
             _check_entry(entry, f"{path}: entry {index} of {name}")
@@ -65,20 +65,29 @@ def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
 
     Raises:
         FileNotFoundError: images are missing; all at once, where a Datum would stop at the first.
+        ValueError: the splits disagree about labels and class names.
     """
+    check_classes(entries, named_by=named_by)
     missing = missing_images(entries, image_dir)
     if missing:
         total = sum(map(len, entries.values()))
+        hint = "Write / in paths, not \\. " if "\\" in missing[0] else ""
         raise FileNotFoundError(
             f"{len(missing)} of the {total} images that {named_by} names are not in {image_dir}: "
-            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Unpack the images "
-            "again, or set DATASET.ROOT (--root) to the folder that holds the whole data set."
+            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. {hint}Unpack the "
+            "images again, or set DATASET.ROOT (--root) to the folder that holds the whole data "
+            "set."
         )
     train, val, test = (
-        [make_datum(os.path.join(image_dir, image), *rest) for image, *rest in entries[name]]
+        [make_datum(_path(image_dir, image), *rest) for image, *rest in entries[name]]
         for name in SPLIT_NAMES
     )
     return train, val, test
+
+
+def _path(image_dir: str, image: str) -> str:
+    path = os.path.join(image_dir, image)  # a path has one spelling: kept picks are found by it
+    return os.path.normpath(path) if "./" in image or "//" in image else path
 
 
 def missing_images(entries: Entries, image_dir: str) -> list[str]:
@@ -107,7 +116,14 @@ def save_split(
 
 def _check_entry(entry: object, where: str) -> None:
     is_triple = isinstance(entry, list) and [type(value) for value in entry] == [str, int, str]
-    if not is_triple or entry[1] < 0:
+    if not is_triple or entry[1] < 0 or not entry[2].strip():
         raise ValueError(
             f"{where} must be [relative image path, label from 0, class name]; got {entry!r}."
         )
+
+
+def _contents(split: object) -> str:
+    if isinstance(split, dict):
+        kinds = (f"{name!r}: {type(value).__name__}" for name, value in list(split.items())[:5])
+        return f"{{{', '.join(kinds)}}}"
+    return f"a {type(split).__name__}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 
 from datasets.coop import CoOpDataset
 from datasets.listing import images_by_folder, list_folders
 from datasets.split_file import PUBLISHED, Entries, Splits
+from datasets.text_files import malformed, read_lines, refuse_repeats
 
 CLASSNAMES = "classnames.txt"
+FORM = "'<WordNet id> <name>'"
 
 
 def read_classnames(dataset_dir: str) -> dict[str, str]:
@@ -18,22 +21,38 @@ def read_classnames(dataset_dir: str) -> dict[str, str]:
     (the names that CLIP's authors cleaned).
 
     Raises:
-        ValueError: a line is not "<id> <name>".
+        ValueError: a line is not "<id> <name>", there is a third column, or an id is there twice.
     """
     path = os.path.join(dataset_dir, CLASSNAMES)
     if not os.path.isfile(path):
         print(f"No {CLASSNAMES} in {dataset_dir}: taking the one that comes with the project")
         path = os.path.join(PUBLISHED, f"imagenet_{CLASSNAMES}")
-    names = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            wordnet_id, _, name = line.strip().partition(" ")
-            if not name:
-                raise ValueError(
-                    f"{path}, line {number} must be '<WordNet id> <name>'; got {line!r}."
-                )
-            names[wordnet_id] = name
-    return names
+    lines = []
+    for number, line in read_lines(path):
+        wordnet_id, name = [*line.split(maxsplit=1), "", ""][:2]
+        if not re.fullmatch(r"n\d{8}", wordnet_id) or not name:
+            raise malformed(path, number, line, FORM)
+        lines.append((number, wordnet_id, name.rstrip()))
+    refuse_repeats(path, [(number, wordnet_id) for number, wordnet_id, _ in lines], "id")
+    _refuse_column_of_labels(path, lines)
+    return {wordnet_id: name for _, wordnet_id, name in lines}
+
+
+def _refuse_column_of_labels(path: str, lines: list[tuple[int, str, str]]) -> None:
+    """Tells "n01440764 1 tench" from a name that begins with a number.
+
+    A number in every line is a column of labels, and so is one that counts the lines.
+    """
+    wanted = (
+        f"{FORM}, without a label between them (a number that is part of the name is joined to it "
+        "by _, which CLIP reads as a blank)"
+    )
+    first_words = [name.split()[0] for _, _, name in lines]
+    is_column = all(word.isdecimal() for word in first_words)
+    for place, (word, line) in enumerate(zip(first_words, lines, strict=True)):
+        if word.isdecimal() and (is_column or int(word) in (place, place + 1)):
+            number, wordnet_id, name = line
+            raise malformed(path, number, f"{wordnet_id} {name}", wanted)
 
 
 def names_of_folders(image_dir: str, names: dict[str, str]) -> dict[str, str]:
@@ -57,6 +76,8 @@ class ImageNetVariant(CoOpDataset):
 
     As in CoOp's code NUM_SHOTS has no meaning here; there are no base and new classes.
     """
+
+    test_only = "it is a test set of ImageNet. Train on ImageNet, then evaluate with --eval-only"
 
     def read(self, cfg) -> Splits:
         """All images, in the order of their folders.

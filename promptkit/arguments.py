@@ -4,6 +4,7 @@ Standard library only, so that a finished run is recognised without importing to
 """
 
 import argparse
+from pathlib import Path
 
 from promptkit.plan import FINAL
 
@@ -71,3 +72,10 @@ def split_runs(argv: list[str]) -> list[list[str]]:
         else:
             parts[-1].append(word)
     return parts
+
+
+def first_line(args: argparse.Namespace) -> str:
+    """What to say while the packages that a run needs are still being imported."""
+    data = Path(args.dataset_config_file).stem or "the data set of the settings"
+    task = "evaluating" if args.eval_only else "training"
+    return f"{args.trainer or 'The trainer of the settings'}, {task} on {data}: starting"

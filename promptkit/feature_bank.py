@@ -9,6 +9,7 @@ image stand in for a fresh one at every step.
 """
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from tqdm import tqdm
 
 from dassl.utils import set_random_seed
 from promptkit.feature_store import FeatureStore, image_files_key
@@ -69,9 +71,22 @@ def encode_all(
     plain = DataLoader(
         loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
     )
-    parts = [(encode(batch["img"]).cpu(), batch["label"]) for batch in plain]
+    parts = []
+    with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images") as bar:
+        for batch in plain:
+            if len(plain) == 1:  # no batch before it to tell the time by
+                bar.set_postfix_str(f"about {_sec(encode, batch['img']):.0f} s")
+            parts.append((encode(batch["img"]).cpu(), batch["label"]))
+            bar.update(len(batch["label"]))
     features, labels = zip(*parts, strict=True)
     return torch.cat(features), torch.cat(labels)
+
+
+def _sec(encode: Callable[[Tensor], Tensor], images: Tensor) -> float:
+    """Seconds that a batch will take, judged by its first image."""
+    start = time.perf_counter()
+    encode(images[:1]).cpu()
+    return len(images) * (time.perf_counter() - start)
 
 
 def stored_loader(

@@ -23,6 +23,7 @@ from promptkit.initial_weights import load_initial_weights
 from promptkit.precision import resolve
 from promptkit.published_keys import use_published_keys
 from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
+from promptkit.tokens import warning_of_same_words
 
 
 class PromptTrainer(TrainerX):
@@ -69,6 +70,13 @@ class PromptTrainer(TrainerX):
         check_views(cfg)
         if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
+
+    def build_data_loader(self) -> None:
+        """As Dassl's; warns of class names that CLIP cannot tell apart."""
+        super().build_data_loader()
+        warning = warning_of_same_words(self.dm.dataset.classnames)
+        if warning:
+            print(warning)
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -177,7 +185,14 @@ class PromptTrainer(TrainerX):
     # Epochs and evaluation ------------------------------------------------------------------------
 
     def before_train(self) -> None:
-        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once."""
+        """As Dassl's; with FEATURES.VIEWS the images are encoded here, once.
+
+        Raises:
+            ValueError: the data set has images to test on, and none to train on.
+        """
+        reason = getattr(self.dm.dataset, "test_only", "")
+        if reason:
+            raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
         views = self.cfg.FEATURES.VIEWS
         if views:

@@ -164,13 +164,16 @@ attempt() {
 
 is_zero_shot() { [[ $trainer == Zeroshot* ]]; }
 
-# finish_protocol: lists the runs that failed; the exit code says whether there were any.
+# finish_protocol: lists the runs that failed, and names the command that shows the table; the exit
+# code says whether there were any.
 finish_protocol() {
-  local index
-  ((${#failed[@]} == 0)) && return
-  echo "error: $((${#failed[@]} / 2)) run(s) failed:" >&2
-  for ((index = 0; index < ${#failed[@]}; index += 2)); do
-    printf '\n  %s\n%s\n' "${failed[index]}" "${failed[index + 1]}" >&2
-  done
-  return 1
+  local index report=${protocol//_/-}
+  if ((${#failed[@]})); then
+    echo "error: $((${#failed[@]} / 2)) run(s) failed:" >&2
+    for ((index = 0; index < ${#failed[@]}; index += 2)); do
+      printf '\n  %s\n%s\n' "${failed[index]}" "${failed[index + 1]}" >&2
+    done
+  fi
+  [[ -n ${DRY_RUN:-} ]] || printf 'The table: python -m reports %s --output %q\n' "$report" "$output"
+  ((${#failed[@]} == 0))
 }

@@ -102,6 +102,7 @@ def test_a_second_call_runs_nothing_and_the_table_has_every_run(protocol):
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")}
     done = bash("scripts/base2new.sh", "CoOp", "pocket_sizes", "pocket", *opts, **environment)
     assert done.stdout.count("Finished before, left as it is.") == 2
+    assert done.stdout.endswith(f"python -m reports base2new --output {folder}/out\n")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("result.json")} == times
     table = bash("-c", f"python -m reports base2new --output {folder}/out --strict")
     assert table.returncode == 0 and "ZeroshotCLIP" in table.stdout and "CoOp" in table.stdout

@@ -201,6 +201,26 @@ def test_imagenet_takes_the_kept_order_of_another_machine(make_cfg, imagenet, pi
     assert [i.impath for i in data.test] == [i.impath for i in whole.test[::-1]]
 
 
+def test_a_kept_list_is_held_to_one_name_a_label_and_to_its_form(make_cfg, imagenet):
+    whole = build("ImageNet", make_cfg, imagenet)
+    path = imagenet / "imagenet/preprocessed.pkl"
+    for change, message in (
+        ({"_classname": "carp"}, f"{path}: label 0 is 'tench' in train .* and 'carp' in test"),
+        ({"_label": 9}, f"{path}: label 9, 'tench', of test .* has no image in train"),
+        ({"_impath": "a.JPEG"}, f"{path} names 'a.JPEG', which is no .*Delete it"),
+    ):
+        parts = {"train": whole.train_x, "test": [Datum(i.impath, i.label) for i in whole.test]}
+        for item in parts["test"]:
+            item._classname = whole.lab2cname[item.label]
+        vars(parts["test"][0]).update(change)
+        path.write_bytes(pickle.dumps(parts))
+        with pytest.raises(ValueError, match=message):
+            build("ImageNet", make_cfg, imagenet)
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match="preprocessed.pkl is no list .* is a Git LFS pointer"):
+        build("ImageNet", make_cfg, imagenet)
+
+
 class Malicious:
     def __reduce__(self):
         return os.mkdir, ("ran-code",)

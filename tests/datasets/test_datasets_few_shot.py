@@ -139,29 +139,64 @@ def test_a_moved_data_folder_is_found_again(make_cfg, root, tmp_path):
     assert data.train_x[0].impath.startswith(str(moved))
 
 
-def write_pickle(root, prefix, *, name="0/0_3.png", label=0):
-    """A file of one pick, as another machine would have written it."""
-    item = Datum(impath=str(root / "tiny/images/0/0_3.png"), label=label, classname="c0")
-    item._impath = f"{prefix}/{name}"
-    path = kept(root)
-    path.parent.mkdir()
-    path.write_bytes(pickle.dumps({"train": [item], "val": []}, pickle.HIGHEST_PROTOCOL))
-    return path
+def rewrite_pickle(make_cfg, root, change):
+    """Draws picks and leaves the pickle alone, `change`d as another machine would write it."""
+    first = Tiny(make_cfg(num_shots=4))
+    kept(root, suffix="json").unlink()
+    picks = pickle.loads(kept(root).read_bytes())
+    change(picks)
+    kept(root).write_bytes(pickle.dumps(picks, pickle.HIGHEST_PROTOCOL))
+    return first
 
 
 @pytest.mark.parametrize("prefix", ["/home/someone/data/tiny/images", "D:\\data\\tiny\\images"])
 def test_stale_absolute_paths_are_rebased(make_cfg, root, prefix):
-    write_pickle(root, prefix)
-    data = Tiny(make_cfg(num_shots=4))
-    assert [item.impath for item in data.train_x] == [str(root / "tiny/images/0/0_3.png")]
+    def move(picks):
+        for item in picks["train"] + picks["val"]:
+            item._impath = item.impath.replace(str(root / "tiny/images"), prefix)
+
+    first = rewrite_pickle(make_cfg, root, move)
+    again = Tiny(make_cfg(num_shots=4))
+    assert [item.impath for item in again.train_x] == [item.impath for item in first.train_x]
+    assert [item.impath for item in again.val] == [item.impath for item in first.val]
 
 
-@pytest.mark.parametrize("pick", [{"name": "0/0_99.png"}, {"label": 1}])
-def test_a_pick_that_the_split_lacks_is_an_error(make_cfg, root, pick):
-    path = write_pickle(root, "/data/tiny/images", **pick)
-    with pytest.raises(ValueError, match="/data/.*made from another split.*Delete it") as error:
+@pytest.mark.parametrize("change", [{"_impath": "/data/tiny/images/0/0_99.png"}, {"_label": 1}])
+def test_a_pick_that_the_split_lacks_is_an_error(make_cfg, root, change):
+    rewrite_pickle(make_cfg, root, lambda picks: vars(picks["train"][0]).update(change))
+    with pytest.raises(ValueError, match="made from another split.*Delete it") as error:
         Tiny(make_cfg(num_shots=4))
-    assert str(error.value).startswith(str(path))
+    assert str(error.value).startswith(str(kept(root)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p["train"].pop(), "train has 3 images of class 'c4' where 4 are drawn from the"),
+        (lambda p: p["train"].append(p["val"][0]), "train has 5 images of class 'c0' where 4 are"),
+        (lambda p: p["train"].__delitem__(slice(4)), "train has 0 images of class 'c0' where 4"),
+        (lambda p: p["val"].pop(), "val has 3 images of class 'c4' where 4 are drawn from the 6"),
+        (lambda p: p["train"].__setitem__(1, p["train"][0]), "train has .*0_2.png more than once"),
+    ],
+)
+def test_picks_that_no_draw_gives_are_refused(make_cfg, root, change, message):
+    rewrite_pickle(make_cfg, root, change)
+    with pytest.raises(ValueError, match=message) as error:
+        Tiny(make_cfg(num_shots=4))
+    assert str(error.value).startswith(f"{kept(root)}: ")
+    assert "new picks will be drawn" in str(error.value)
+
+
+def test_a_class_with_fewer_images_than_shots_gives_all_of_them(make_cfg, root):
+    path = root / "tiny/split.json"
+    split = json.loads(path.read_text())
+    split["train"] = split["train"][9:]  # 3 images of c0
+    split["val"] = [entry for entry in split["val"] if entry[1] > 0]
+    path.write_text(json.dumps(split))
+    for _ in range(2):  # drawn, then read
+        data = Tiny(make_cfg(num_shots=4))
+        assert [i.label for i in data.train_x] == [0] * 3 + [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4
+        assert {i.label for i in data.val} == {1, 2, 3, 4}
 
 
 class Malicious:
@@ -184,6 +219,7 @@ def test_a_malicious_pickle_is_refused_and_not_executed(make_cfg, root, tmp_path
     [
         b"",
         b"no pickle",
+        b"<!DOCTYPE html>",
         pickle.dumps([1, 2]),
         pickle.dumps({"train": []}),
         pickle.dumps({"train": [1], "val": []}),

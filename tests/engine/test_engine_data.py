@@ -84,6 +84,26 @@ def test_wrong_labels(train, text):
         DatasetBase(train_x=train)
 
 
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({"test": [datum(1, "a")]}, r'Label 1 is "b" in train_x and "a" in test \("x"\)'),
+        ({"val": [datum(0, "b")]}, r'Label 0 is "a" in train_x and "b" in val'),
+        ({"test": [datum(2, "c")]}, r'2 of test \(class "c", "x"\) has no image .* 0\.\.1'),
+        ({"val": [datum(-1, "a")]}, "Label -1 of val"),
+    ],
+)
+def test_val_and_test_are_held_against_train(parts, text):
+    with pytest.raises(ValueError, match=text):
+        DatasetBase(train_x=[datum(0, "a"), datum(1, "b")], **parts)
+
+
+def test_val_and_test_may_lack_classes_and_names():
+    train = [datum(0, "a"), datum(1, "b"), datum(2, "a")]
+    dataset = DatasetBase(train_x=train, val=[datum(1, "")], test=[datum(2, "a")])
+    assert dataset.classnames == ["a", "b", "a"]
+
+
 def test_input_domains():
     dataset = DatasetBase(train_x=[datum()])
     dataset.domains = ["photo", "sketch"]

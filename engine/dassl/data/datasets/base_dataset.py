@@ -80,7 +80,8 @@ class DatasetBase:
         test: test images.
 
     Raises:
-        ValueError: the labels of `train_x` are not 0..n-1, or one has two names.
+        ValueError: the labels of `train_x` are not 0..n-1, or one has two names; or a label of
+            `val` or `test` is none of these, or has another name.
     """
 
     dataset_dir = ""  # folder below DATASET.ROOT
@@ -99,6 +100,8 @@ class DatasetBase:
         self._test = test
         self._num_classes = self.get_num_classes(train_x)
         self._lab2cname, self._classnames = self.get_lab2cname(train_x)
+        for part, items in (("val", val), ("test", test)):
+            _check_classes(part, items or (), self._lab2cname)
 
     @property
     def train_x(self) -> Sequence[Datum]:
@@ -261,6 +264,23 @@ class DatasetBase:
             else:
                 picked.extend(items)
         return picked
+
+
+def _check_classes(part: str, items: Sequence[Datum], names: dict[int, str]) -> None:
+    # A part may lack classes, and names altogether, but not contradict train_x.
+    for item in items:
+        known = names.get(item.label)
+        if known is None:
+            raise ValueError(
+                f'Label {item.label} of {part} (class "{item.classname}", "{item.impath}") has no '
+                f"image in train_x, whose labels are 0..{len(names) - 1}. Add training images or "
+                "correct the label."
+            )
+        if item.classname not in (known, ""):
+            raise ValueError(
+                f'Label {item.label} is "{known}" in train_x and "{item.classname}" in {part} '
+                f'("{item.impath}"). Give each label one name in all lists.'
+            )
 
 
 def extract_archive(path: str) -> None:

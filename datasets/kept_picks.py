@@ -1,0 +1,133 @@
+"""Few-shot picks on disk, in `<data set folder>/split_fewshot/`, in two files of the same content:
+
+    shot_{K}-seed_{SEED}.pkl    CoOp's form, pickled Datum objects with absolute paths
+    shot_{K}-seed_{SEED}.json   lists of [path relative to the data set's folder, label, class name]
+
+Either is enough to read. Pickles are read as harmless data, see `datasets.pickled_lists`; and a
+pick is always an item of the split at hand, so a moved data folder or a foreign cache does no harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import re
+from collections import Counter
+from pathlib import Path
+
+from dassl.data.datasets import Datum
+from dassl.utils import mkdir_if_missing, write_json
+from datasets.entries import Entry, as_lists
+from datasets.pickled_lists import as_entry, kept_parts, read_pickled_entries, unreadable
+from datasets.text_files import read_json, replacing
+
+Picks = dict[str, list[Datum]]  # of train and val
+
+
+def list_suffix(path: str) -> str:
+    """What tells the picks of one list from those of others in its folder: its name and content.
+
+    Args:
+        path: of the list that a data set is read from.
+    """
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return f"-{Path(path).stem}-{digest[:8]}"
+
+
+def load_picks(
+    stem: str, splits: Picks, *, shots: dict[str, int], folder: str, image_dir: str
+) -> Picks | None:
+    """The kept picks as items of the given splits, or None where neither file exists.
+
+    Args:
+        stem: path of the files without their suffix.
+        splits: what the picks were drawn from; val comes back whole where none of it were kept.
+        shots: images a class, by split.
+        folder: the data set's folder.
+        image_dir: the folder that the paths in the data set's split file start from.
+
+    Raises:
+        ValueError: a file is damaged, unsafe or not of this split, or the two disagree.
+    """
+    readers = {f"{stem}.pkl": read_pickled_entries, f"{stem}.json": _read_json}
+    paths = [path for path in readers if os.path.exists(path)]
+    if not paths:
+        return None
+    print(f"Loading preprocessed few-shot data from {paths[0]}")
+    found = []
+    for path in paths:
+        picks = dict(splits)
+        for part, entries in readers[path](path).items():
+            where = {"path": path, "folder": folder, "image_dir": image_dir}
+            picks[part] = _find_items(entries, splits[part], **where)
+            _check_numbers(picks[part], splits[part], shots[part], f"{path}: {part}")
+        found.append(picks)
+    if found[0] != found[-1]:
+        raise ValueError(
+            f"{paths[0]} and {paths[1]} hold different few-shot picks. "
+            "Delete the one that you do not trust."
+        )
+    return found[0]
+
+
+def save_picks(stem: str, picks: Picks, *, folder: str) -> None:
+    """Writes both files."""
+    print(f"Saving preprocessed few-shot data to {stem}.pkl")
+    mkdir_if_missing(os.path.dirname(stem))
+    with replacing(f"{stem}.pkl") as path, open(path, "wb") as file:
+        pickle.dump(picks, file, protocol=pickle.HIGHEST_PROTOCOL)
+    with replacing(f"{stem}.json") as path:
+        write_json({part: as_lists(items, folder) for part, items in picks.items()}, path)
+
+
+def _read_json(path: str) -> dict[str, list[Entry]]:
+    try:
+        data = read_json(path)
+        return {name: [as_entry(tuple(i)) for i in data[name]] for name in kept_parts(data)}
+    except (ValueError, LookupError, TypeError) as error:
+        raise unreadable(path, error) from error
+
+
+def _find_items(
+    entries: list[Entry], items: list[Datum], *, path: str, folder: str, image_dir: str
+) -> list[Datum]:
+    """Finds the split's items by their path, or by the longest tail of it that the split knows."""
+    prefix = image_dir.rstrip(os.sep) + os.sep
+
+    def key_of(impath: str) -> str:
+        return impath.removeprefix(prefix).replace(os.sep, "/")
+
+    known = {(key_of(item.impath), item.label, item.classname): item for item in items}
+    found = []
+    for impath, label, classname in entries:
+        parts = re.split(r"[\\/]", impath)  # a pickle may come from another system
+        here = os.path.normpath(os.path.join(folder, impath))
+        tails = ["/".join(parts[start:]) for start in range(len(parts))]
+        keys = ((name, label, classname) for name in (key_of(here), *tails))
+        item = next((known[key] for key in keys if key in known), None)
+        if item is None:
+            raise ValueError(
+                f"{path} names {impath!r} (label {label}, class {classname!r}), which the split of "
+                f"the images in {image_dir} does not have: it was made from another split or "
+                "another data set. Delete it and new picks will be drawn from the seed."
+            )
+        found.append(item)
+    return found
+
+
+def _check_numbers(picks: list[Datum], items: list[Datum], shots: int, where: str) -> None:
+    """Refuses picks that no draw gives: `shots` of each class, or all where there are fewer."""
+    advice = "Delete the file and new picks will be drawn from the seed."
+    found, there = (Counter(item.label for item in part) for part in (picks, items))
+    names = {item.label: item.classname for item in items}
+    for label in sorted(there):
+        if found[label] != min(shots, there[label]):
+            raise ValueError(
+                f"{where} has {found[label]} images of class {names[label]!r} where "
+                f"{min(shots, there[label])} are drawn from the {there[label]} of the split. "
+                f"{advice}"
+            )
+    repeats = [path for path, count in Counter(i.impath for i in picks).items() if count > 1]
+    if repeats and Counter(i.impath for i in picks) - Counter(i.impath for i in items):
+        raise ValueError(f"{where} has {repeats[0]} more than once. {advice}")

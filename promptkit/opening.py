@@ -1,0 +1,79 @@
+"""What a run says when it begins: its plan in a few lines, and all settings into its log."""
+
+import argparse
+import contextlib
+import sys
+import textwrap
+
+import torch
+from yacs.config import CfgNode
+
+from dassl.utils import collect_env_info
+
+OF_EVERY_METHOD = ("PREC", "TEXT_ENCODER", "CHUNK")
+
+
+def print_plan(args: argparse.Namespace, cfg: CfgNode) -> None:
+    """What is run, on what, how and where to."""
+    print(_headline(cfg))
+    for name, text in _lines(args, cfg):
+        text = f"  {name:<10}{text}"
+        print(textwrap.fill(text, 110, subsequent_indent=" " * 12, max_lines=2, placeholder=" ..."))
+
+
+def _headline(cfg: CfgNode) -> str:
+    data, shots = cfg.DATASET, cfg.DATASET.NUM_SHOTS
+    amount = f"{shots} shot{'s' * (shots != 1)}" if shots > 0 else "all images"
+    seed = f"seed {cfg.SEED}" if cfg.SEED >= 0 else "no seed"
+    subset = f"{data.get('SUBSAMPLE_CLASSES', 'all')} classes"
+    return f"{cfg.TRAINER.NAME} on {data.NAME}, {subset}, {amount}, {seed}"
+
+
+def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
+    lines = [("recipe", args.config_file or "none, the defaults")]
+    pairs = zip(args.opts[0::2], args.opts[1::2], strict=False)
+    if args.opts:
+        lines.append(("set here", ", ".join(f"{key} {value}" for key, value in pairs)))
+    node = cfg.TRAINER.get(cfg.TRAINER.NAME.upper())
+    if node:
+        own = (f"{key} {value!r}" for key, value in _leaves(node) if key not in OF_EVERY_METHOD)
+        lines.append(("options", ", ".join(own) or "none"))
+    lines.append(("data", cfg.DATASET.ROOT or "the folder of this call"))
+    lines.append(("backbone", f"{cfg.MODEL.BACKBONE.NAME} on {_device(cfg)}"))
+    if args.eval_only:
+        lines.append(("model", args.model_dir or "as it is, nothing is loaded"))
+    else:
+        optim, batch = cfg.OPTIM, cfg.DATALOADER.TRAIN_X.BATCH_SIZE
+        how = f"{optim.NAME}, learning rate {optim.LR:g}, {optim.LR_SCHEDULER}"
+        lines.append(("training", f"{optim.MAX_EPOCH} epochs, batches of {batch}, {how}"))
+    lines.append(("results", f"{cfg.OUTPUT_DIR} (all settings: log.txt)"))
+    return lines
+
+
+def _leaves(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
+    found = []
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            found += _leaves(value, f"{prefix}{key}.")
+        else:
+            found.append((prefix + key, value))
+    return found
+
+
+def _device(cfg: CfgNode) -> str:
+    if torch.cuda.is_available() and cfg.USE_CUDA:
+        return torch.cuda.get_device_name()
+    return f"a CPU ({torch.get_num_threads()} threads)"
+
+
+def log_settings(args: argparse.Namespace, cfg: CfgNode) -> None:
+    """Arguments, config and system in upstream's boxes, into the log alone if there is one."""
+    log = getattr(sys.stdout, "file", None)  # of Dassl's Logger
+    with contextlib.redirect_stdout(log or sys.stdout):
+        stars = "*" * 15
+        print(f"{stars}\n** Arguments **\n{stars}")
+        for key, value in sorted(vars(args).items()):
+            print(f"{key}: {value}")
+        print(f"{stars}\n** Config **\n{stars}\n{cfg}")
+        print("Collecting env info ...")
+        print(f"** System info **\n{collect_env_info()}\n")
