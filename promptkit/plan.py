@@ -29,11 +29,12 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
     if args.eval_only and args.model_dir:
         sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
         checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
-    start = cfg.MODEL.INIT_WEIGHTS
+    start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
     return {
         "config": config,
         **({"init_weights_sha256": manifest.checksum(start)} if start else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
+        **({"activation": activation} if activation == "gelu" else {}),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
     }
