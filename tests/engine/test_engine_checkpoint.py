@@ -262,6 +262,7 @@ def test_load_pretrained_weights(tmp_path, capsys):
 @pytest.mark.parametrize("wrap", [
     lambda state: {"model_state_dict": state, "epoch": 3},
     lambda state: {"model": state},
+    lambda state: {**state, "_extra_state": {"steps": 3}},
     lambda state: {"state_dict": {"model_state_dict": state}},
     lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
 ])  # fmt: skip

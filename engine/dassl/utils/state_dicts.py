@@ -8,6 +8,7 @@ import torch
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIX = "module."  # what DataParallel puts before each key
+_EXTRA = "_extra_state"  # end of a key under which a module may keep whatever it likes
 
 
 def state_dict_of(content: Any, path: str) -> "OrderedDict[str, torch.Tensor]":
@@ -25,7 +26,8 @@ def state_dict_of(content: Any, path: str) -> "OrderedDict[str, torch.Tensor]":
     if not isinstance(weights, Mapping) or not weights:
         raise ValueError(_message(path, describe(content)))
     for key, value in weights.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+        is_entry = isinstance(value, torch.Tensor) or str(key).endswith(_EXTRA)
+        if not isinstance(key, str) or not is_entry:
             raise ValueError(_message(path, f"{key!r}, {describe(value)}, in {describe(content)}"))
     return strip_module(weights)
 
