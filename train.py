@@ -13,6 +13,7 @@ import time
 
 from promptkit import manifest
 from promptkit.arguments import first_line, parse_args, split_runs
+from promptkit.console import kept_open
 from promptkit.plan import model_files, plain_config, plan_of, resolve_epoch, trained_on
 
 
@@ -147,12 +148,12 @@ def announce_finished(directory: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Carries out the runs between --then; the first that fails is the last."""
     argv = sys.argv[1:] if argv is None else argv
-    console = sys.stdout
-    for part in split_runs(argv):
-        code = run_or_explain(part)
-        sys.stdout = console  # a run tees it into its log
-        if code:
-            return code
+    with kept_open() as console:
+        for part in split_runs(argv):
+            code = run_or_explain(part)
+            sys.stdout = console  # a run tees it into its log
+            if code:
+                return code
     return 0
 
 

@@ -93,7 +93,7 @@ def weights_file(model: str, folder: Path) -> str:
     if not path.exists():
         torch.manual_seed(0)
         clip_model = CLIP(*ARCHITECTURES[model])
-        torch.save(clip_model.state_dict(), path)
+        torch.save({"state_dict": clip_model.state_dict(), "activation": "quick_gelu"}, path)
     return str(path)
 
 

@@ -2,10 +2,11 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
+from datasets.published_names import TexturesNames
 
 
 @DATASET_REGISTRY.register()
-class DescribableTextures(CoOpDataset):
+class DescribableTextures(TexturesNames, CoOpDataset):
     """47 classes."""
 
     dataset_dir = "dtd"

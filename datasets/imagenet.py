@@ -10,6 +10,7 @@ from datasets.entries import Entries
 from datasets.few_shot import make_datum
 from datasets.listing import images_by_folder, list_folders
 from datasets.pickled_lists import read_pickled_entries
+from datasets.published_names import ImageNetNames
 from datasets.split_file import Splits, find_images
 from datasets.wordnet import CLASSNAMES, names_of_folders, read_classnames
 
@@ -17,7 +18,7 @@ CACHE = "preprocessed.pkl"
 
 
 @DATASET_REGISTRY.register()
-class ImageNet(CoOpDataset):
+class ImageNet(ImageNetNames, CoOpDataset):
     """1,000 classes; test is the official validation part, and so is val, as in CoOp's code.
 
     Folders and files are sorted. CoOp's code takes them as the file system gives them and keeps

@@ -2,10 +2,11 @@
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.coop import CoOpDataset
+from datasets.published_names import PetsNames
 
 
 @DATASET_REGISTRY.register()
-class OxfordPets(CoOpDataset):
+class OxfordPets(PetsNames, CoOpDataset):
     """37 classes."""
 
     dataset_dir = "oxford_pets"

@@ -35,7 +35,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     add("--model-dir", default="", help="run folder to load for --eval-only")
     add(
         "--load-epoch",
-        type=lambda text: text if text == FINAL else int(text),
+        type=epoch,
         help="epoch to load; without it the best on validation; final is what its run tested with",
     )
     add(
@@ -56,6 +56,11 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     add("--no-train", action="store_true", help="build everything, then stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config pairs, merged last")
     return parser.parse_args(argv)
+
+
+def epoch(text: str) -> int | str:
+    """An epoch's number, or "final"."""
+    return text if text == FINAL else int(text)
 
 
 def split_runs(argv: list[str]) -> list[list[str]]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
 from promptkit import manifest
+from promptkit.state_dicts import state_dict_of
 
 # What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
 CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
@@ -39,8 +40,8 @@ def load_learner(
 
     Raises:
         FileNotFoundError: the file is missing; the message lists the epochs that are there.
-        ValueError: the run is another trainer's, on another CLIP or on classes that do not fit, or
-            keys or shapes do not fit.
+        ValueError: the run is another trainer's, on another CLIP or on classes that do not fit, the
+            file holds no state dict, or keys or shapes do not fit.
     """
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"--model-dir must be a run folder; there is none at {directory}.")
@@ -60,11 +61,10 @@ def load_learner(
         )
     path = _file(directory, name, epoch)
     content = load_checkpoint(path)
-    if "state_dict" not in content:
-        raise ValueError(f"{path} is no Dassl checkpoint: it has no 'state_dict'.")
+    saved = state_dict_of(content, path)
     _check_classes(content.get("run", {}), bound_to, path=path, trainer=trainer)
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
-    state = from_published(learner, content["state_dict"], clip_model, path=path)
+    state = from_published(learner, saved, clip_model, path=path)
     load_exactly(learner, state, path=path)
 
 
@@ -97,15 +97,16 @@ def _file(directory: str, name: str, epoch: int | None) -> str:
 def from_published(
     learner: nn.Module, state: dict[str, Tensor], clip_model: CLIP, *, path: str
 ) -> dict[str, Tensor]:
-    """A state dict in our names, without what is not trained; says what it leaves out.
+    """A state dict in the published names, without what is not trained; says what it leaves out.
 
-    A learner may have `published_names`, our keys and those of the published code, and
+    A learner may have `published_names`, the names of its parameters and those of the published
+    code, which it saves (see `published_keys`; runs that are older than this saved the former), and
     `published_unused`, beginnings of keys that the published code saves and never uses.
 
     Raises:
         ValueError: the whole CLIP in the file is another than `clip_model`.
     """
-    names = {theirs: ours for ours, theirs in getattr(learner, "published_names", {}).items()}
+    names = getattr(learner, "published_names", {})
     unused = getattr(learner, "published_unused", ())
     _check_frozen(state, clip_model, path=path)
     kept, of_classes, num_frozen, num_unused = {}, [], 0, 0

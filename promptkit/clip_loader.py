@@ -3,36 +3,88 @@
 import difflib
 import hashlib
 import os
-import warnings
-import zipfile
 
 import clip
-import torch
-from clip.model import CLIP, build_model
-from torch import Tensor
+from clip.model import CLIP, ResidualAttentionBlock
+from torch import nn
 
 from promptkit import manifest
+from promptkit.weights_file import GELU, QUICK_GELU, build_clip, read_weights
 
 POCKET = "Pocket"
+KEY, AUTO = "MODEL.BACKBONE.ACTIVATION", "auto"
+ACTIVATIONS = (AUTO, QUICK_GELU, GELU)
 
 
-def load_clip(name: str) -> CLIP:
-    """Loads CLIP for `MODEL.BACKBONE.NAME`.
+def load_clip(name: str, activation: str = "auto") -> CLIP:
+    """Loads CLIP for `MODEL.BACKBONE.NAME` and `MODEL.BACKBONE.ACTIVATION`.
 
     Args:
         name: an OpenAI name ("RN50" ... "ViT-L/14@336px"; the `clip` package downloads it to
             ~/.cache/clip and checks its checksum), a path to a local file (JIT archive or state
             dict, as OpenAI ships them), or "Pocket".
+        activation: quick_gelu, gelu, or auto where the weights say which. Plain state dicts do
+            not: open_clip's models with the one or the other have the same names and shapes.
 
     Raises:
-        ValueError: the name is unknown, its download failed, or the file holds no whole CLIP.
+        ValueError: the name is unknown, its download failed, the file holds no whole CLIP, or its
+            activation is not known, or another than the one given.
         FileNotFoundError: the pocket weights are missing.
     """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{KEY} must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
     if name in clip.available_models():
+        chosen = _choose(activation, QUICK_GELU, name)
         model = _download(name)
     else:
-        model = _open(_local_path(name))
+        path = _local_path(name)
+        state, found = read_weights(path)
+        if found is None and manifest.checksum(path) in _quick_checksums():
+            found = QUICK_GELU
+        chosen = _choose(activation, found, path)
+        model = build_clip(state, path)
+    if chosen == GELU:
+        for block in _blocks(model):
+            block.mlp.gelu = nn.GELU()
     return model.float().eval().requires_grad_(False)
+
+
+def _choose(given: str, found: str | None, name: str) -> str:
+    """The activation that is given or found.
+
+    Raises:
+        ValueError: it is neither, or the two differ.
+    """
+    if given == AUTO and found is None:
+        raise ValueError(
+            f"The weights file {name} does not say which activation its CLIP has, and with another "
+            f"one all features are wrong. Set {KEY} {QUICK_GELU} for OpenAI's weights and for "
+            f"those that open_clip opens as -quickgelu (MetaCLIP's and DFN's are), {KEY} {GELU} "
+            "for all others of open_clip."
+        )
+    if AUTO != given != found is not None:
+        raise ValueError(
+            f"{KEY} is {given}, and the CLIP of {name} has {found}. Leave the key out, or set it "
+            f"to {found}."
+        )
+    return given if found is None else found
+
+
+def _quick_checksums() -> set[str]:
+    """Of files that are known to have QuickGELU: the pocket weights and OpenAI's downloads."""
+    from pocket.weights import SHA256
+
+    return {SHA256, *(url.split("/")[-2] for url in clip.clip._MODELS.values())}
+
+
+def activation_of(model: CLIP) -> str:
+    """That of its text encoder; a vision transformer has the same."""
+    own = model.transformer.resblocks[0].mlp.gelu
+    return GELU if isinstance(own, nn.GELU) else QUICK_GELU
+
+
+def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
+    return [module for module in model.modules() if isinstance(module, ResidualAttentionBlock)]
 
 
 def backbone_checksum(name: str) -> str | None:
@@ -41,8 +93,9 @@ def backbone_checksum(name: str) -> str | None:
 
 
 def local_weights(name: str) -> list[str]:
-    """The path of a local weights file; empty for OpenAI's names."""
-    return [] if name in clip.available_models() else [_local_path(name)]
+    """The path of a local weights file; empty for OpenAI's names and those of users' trainers."""
+    is_local = name == POCKET or os.path.isfile(os.path.expanduser(name))
+    return [_local_path(name)] if is_local and name not in clip.available_models() else []
 
 
 def _download(name: str) -> CLIP:
@@ -54,23 +107,6 @@ def _download(name: str) -> CLIP:
             "~/.cache/clip and checked there. Try again with a connection, delete a damaged file, "
             "or set MODEL.BACKBONE.NAME to the path of a weights file, or to Pocket."
         ) from error
-
-
-def _open(path: str) -> CLIP:
-    """CLIP from a JIT archive or from a file of plain tensors."""
-    try:
-        state = _read_state(path)
-        model = build_model(dict(state)).float()  # in half precision at first, hence once more:
-        sizes = ("input_resolution", "context_length", "vocab_size")
-        model.load_state_dict({key: value for key, value in state.items() if key not in sizes})
-    except Exception as error:  # a damaged file can fail in any way
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        raise ValueError(
-            f"The weights file {path} cannot be read ({type(error).__name__}: {reason}). It must "
-            "be a CLIP as OpenAI ships them: a TorchScript archive or a state dict of plain "
-            "tensors. If it was downloaded, it may be cut short: delete it and fetch it again."
-        ) from error
-    return model
 
 
 def _local_path(name: str) -> str:
@@ -90,30 +126,14 @@ def _local_path(name: str) -> str:
     )
 
 
-def _read_state(path: str) -> dict[str, Tensor]:
-    if _is_jit_archive(path):
-        with warnings.catch_warnings():  # deprecated, but OpenAI's files are of this kind
-            warnings.simplefilter("ignore", FutureWarning)
-            return dict(torch.jit.load(path, map_location="cpu").state_dict())
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    wanted = {"token_embedding.weight", "text_projection", "logit_scale"}
-    missing = wanted - set(state if isinstance(state, dict) else ())
-    if missing:
-        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    return state
-
-
-def _is_jit_archive(path: str) -> bool:
-    """Whether a file is a zip with TorchScript code in it."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
 def weights_hash(model: CLIP) -> str:
-    """sha256 over names and values of all tensors: the same for every file format of a model."""
+    """sha256 over names and values of all tensors: the same for every file format of a model.
+
+    An activation that is not OpenAI's makes another model of the same tensors.
+    """
     digest = hashlib.sha256()
+    if activation_of(model) == GELU:
+        digest.update(GELU.encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())

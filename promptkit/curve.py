@@ -13,7 +13,7 @@ import torch
 
 from dassl.engine import TrainerX, build_trainer
 from promptkit import manifest
-from promptkit.features import seeded
+from promptkit.feature_bank import seeded
 from promptkit.trainer import PromptTrainer
 
 CURVE = "curve.json"

@@ -54,7 +54,7 @@ class DeepVisionPrompts(nn.Module):
 
     @property
     def published_names(self) -> dict[str, str]:
-        """Our keys and those of the published VPT."""
+        """The names of the parameters and those of the published VPT."""
         names = {"ctx": "image_encoder.VPT"}
         for index in range(len(self.deep)):
             name = PUBLISHED_LAYER.format(encoder="image_encoder", layer=index + 1)
@@ -107,7 +107,7 @@ class VisionLanguagePrompts(nn.Module):
 
     @property
     def published_names(self) -> dict[str, str]:
-        """Our keys and those of the published IVLP and PromptSRC."""
+        """The names of the parameters and those of the published IVLP and PromptSRC."""
         names = {"ctx": "prompt_learner.ctx"}
         for index in range(len(self.deep_text)):
             name = PUBLISHED_LAYER.format(encoder="text_encoder", layer=index + 1)

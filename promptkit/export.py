@@ -1,6 +1,6 @@
 """Writes what a run has tuned as a classifier for plain CLIP: class names and text features.
 
-python -m promptkit.export RUN classifier.safetensors [--classes a,b,c]
+python -m promptkit.export RUN classifier.safetensors [--classes NAMES|FILE]
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from promptkit.clip_loader import activation_of
+from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
-from promptkit.tuned import open_run
+from promptkit.tuned import has_a_text_feature_per_class
 
 
 def export(trainer: PromptTrainer, path: Path) -> None:
     """Writes the tensor `text_features` [C, E], in unit norm, fp32; the rest as metadata.
 
-    Metadata: classnames (json), logit_scale, trainer, backbone, weights_sha256.
+    Metadata: classnames (json), logit_scale, trainer, backbone, activation, weights_sha256.
 
     Raises:
         ValueError: the method prompts the image encoder or has text features for each image:
             plain CLIP's image features would not fit.
     """
-    plain = type(trainer).model_inference is PromptTrainer.model_inference
-    if not plain or not trainer.has_frozen_images:
+    if not has_a_text_feature_per_class(trainer) or not trainer.has_frozen_images:
         raise ValueError(
             f"{type(trainer).__name__} is more than one text feature a class, so plain CLIP cannot "
             "apply it. Use promptkit.predict, or a method that prompts the text alone (CoOp, "
@@ -41,6 +42,7 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         "logit_scale": repr(trainer.logit_scale.item()),
         "trainer": type(trainer).__name__,
         "backbone": trainer.cfg.MODEL.BACKBONE.NAME,
+        "activation": activation_of(trainer.clip_model),
         "weights_sha256": trainer.weights_sha256,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,11 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m promptkit.export", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run")
     parser.add_argument("file", type=Path, help="the safetensors file to write")
-    parser.add_argument("--classes", default="", help="other class names, with commas")
+    add_run_options(parser)
     options = parser.parse_args(arguments)
-    names = [name.strip() for name in options.classes.split(",") if name.strip()]
     try:
-        trainer = open_run(options.run, names or None)
+        trainer = open_chosen(options)
         export(trainer, options.file)
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,162 +1,153 @@
-"""Image features in place of images.
+"""Writes the image and text features of a run with names and labels, for plots such as t-SNE.
 
-For tests: the encoder is frozen, so features that were encoded before are read from the store.
-
-For training: a bank, views of each image that are encoded once, then drawn from.
-The image encoder is most of a step's cost. Without augmentation one view is all there
-is, and training on the bank is training on the images, to rounding. With augmentation, k views per
-image stand in for a fresh one at every step.
+python -m promptkit.features RUN features.safetensors [--split test|val|train] [--root DATA]
 """
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from dassl.utils import set_random_seed
-from promptkit.feature_store import FeatureStore, image_files_key
+from dassl.data import DatasetWrapper
+from dassl.data.datasets import Datum
+from dassl.data.transforms import build_transform
+from promptkit.clip_loader import activation_of
+from promptkit.results import shot_list_hash
+from promptkit.run_options import add_run_options, open_chosen
+from promptkit.trainer import PromptTrainer
+from promptkit.tuned import has_a_text_feature_per_class, read_result
 
-ENCODE_BATCH = 128  # images
+PARTS = {"test": "test", "val": "val", "train": "train_x"}  # attributes of a data set
 
 
-class FeatureBank(Dataset):
-    """Batches like the loader's, with features [E] under "img" instead of pixels.
+def images_of(trainer: PromptTrainer, split: str) -> list[Datum]:
+    """The images of a split.
 
-    Args:
-        features: [K, N, E], K views of N images.
-        labels: [N].
+    Raises:
+        ValueError: there are none.
     """
-
-    def __init__(self, features: Tensor, labels: Tensor) -> None:
-        self.features, self.labels = features, labels
-
-    def __len__(self) -> int:
-        return self.features.shape[1]
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        num_views = len(self.features)
-        # One view leaves nothing to draw: the random numbers then are those without a bank.
-        view = int(torch.randint(num_views, ())) if num_views > 1 else 0
-        return {"img": self.features[view, index], "label": self.labels[index]}
-
-
-def check_views(cfg) -> None:
-    """Raises ValueError unless FEATURES.VIEWS is possible with the other keys."""
-    views = cfg.FEATURES.VIEWS
-    if views < 0:
-        raise ValueError(f"FEATURES.VIEWS must be 0 (off) or a number of views; got {views}.")
-    if views and cfg.DATALOADER.K_TRANSFORMS > 1:
-        raise ValueError(
-            f"FEATURES.VIEWS {views} and DATALOADER.K_TRANSFORMS {cfg.DATALOADER.K_TRANSFORMS} "
-            "exclude each other: a bank holds one view per step. Set one of them to 0 or 1."
-        )
+    items = getattr(trainer.dm.dataset, PARTS[split])
+    if not items:
+        raise ValueError(f"{trainer.cfg.DATASET.NAME} has no images in its split {split}.")
+    return items
 
 
 @torch.no_grad()
-def encode_all(
-    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, batch_size: int = ENCODE_BATCH
-) -> tuple[Tensor, Tensor]:
-    """Features [N, E] and labels [N] of all images of a loader's data set, in its order."""
-    order = SequentialSampler(loader.dataset)
-    # Of this project's engine: augmentation that does not depend on the number of processes.
-    if with_seeds := getattr(loader.sampler, "seeds_for", None):
-        order = with_seeds(order)
-    plain = DataLoader(
-        loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
+def image_features(trainer: PromptTrainer, items: list[Datum]) -> Tensor:
+    """Features [N, E] of images in unit norm, fp32; prompted ones where the method prompts images.
+
+    All are read as test images are, without augmentation.
+    """
+    cfg = trainer.cfg
+    with contextlib.redirect_stdout(io.StringIO()):
+        transform = build_transform(cfg, is_train=False)
+    data = DatasetWrapper(cfg, items, transform)
+    loader = DataLoader(
+        data, batch_size=cfg.DATALOADER.TEST.BATCH_SIZE, num_workers=cfg.DATALOADER.NUM_WORKERS
     )
     parts = []
-    with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images") as bar:
-        for batch in plain:
-            if len(plain) == 1:  # no batch before it to tell the time by
-                bar.set_postfix_str(f"about {_sec(encode, batch['img']):.0f} s")
-            parts.append((encode(batch["img"]).cpu(), batch["label"]))
-            bar.update(len(batch["label"]))
-    features, labels = zip(*parts, strict=True)
-    return torch.cat(features), torch.cat(labels)
+    for batch in tqdm(loader, desc="Encoding", unit="batch"):
+        with trainer.precision.autocast():
+            features = trainer.image_features(batch["img"].to(trainer.device))
+        parts.append(features.float().cpu())
+    return torch.cat(parts)
 
 
-def _sec(encode: Callable[[Tensor], Tensor], images: Tensor) -> float:
-    """Seconds that a batch will take, judged by its first image."""
-    start = time.perf_counter()
-    encode(images[:1]).cpu()
-    return len(images) * (time.perf_counter() - start)
+@torch.no_grad()
+def text_features(trainer: PromptTrainer) -> Tensor | None:
+    """The classifier [C, E] in unit norm, fp32; None where it is not one text feature a class."""
+    if not has_a_text_feature_per_class(trainer):
+        return None
+    with trainer.precision.autocast():
+        return trainer.class_features().float().cpu()
 
 
-def stored_loader(
-    loader: DataLoader,
-    encode: Callable[[Tensor], Tensor],
-    store: FeatureStore,
-    depends_on: dict[str, Any],
-) -> DataLoader:
-    """A test loader over features that are read from `store`, or encoded and written.
+def write(trainer: PromptTrainer, split: str, path: Path) -> str:
+    """Writes the file; returns what is in it, in words.
 
-    They are those that evaluation on the images would compute, to the last bit: encoded in the same
-    batches.
-
-    Args:
-        loader: the test loader.
-        encode: images [B, 3, H, W] to features [B, E].
-        store: where they are kept.
-        depends_on: what decides them besides images, transform and batches.
+    Tensors: image_features [N, E], labels [N] and, where the method has them, text_features [C, E].
+    Metadata: classnames and paths (json), trainer, dataset, split, backbone, activation,
+    weights_sha256, logit_scale.
     """
-    items, transform = loader.dataset.data_source, repr(loader.dataset.transform)
-    if " at 0x" in transform:  # it does not say what it does
-        return loader
-    depends_on = {
-        **depends_on,
-        "images": image_files_key([item.impath for item in items]),
-        "batch_size": loader.batch_size,
-        "transform": transform,
-        "draft": getattr(loader.dataset, "shorter_side", 0),
+    cfg, items = trainer.cfg, images_of(trainer, split)
+    root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT or "."))
+    names = trainer.dm.dataset.classnames
+    tensors = {
+        "image_features": image_features(trainer, items).contiguous(),
+        "labels": torch.tensor([item.label for item in items]),
     }
-    with seeded(0):  # reading and encoding draw the same random numbers: none
-        features = store.get(
-            depends_on, lambda: encode_all(loader, encode, batch_size=loader.batch_size)[0]
+    about = f"{len(items)} images of {split}, {len(names)} classes"
+    text = text_features(trainer)
+    if text is None:
+        about += (
+            f"; no text features: {type(trainer).__name__} does not have one text feature a class "
+            "for all images"
         )
-    labels = torch.tensor([item.label for item in items])
-    return DataLoader(FeatureBank(features[None], labels), batch_size=loader.batch_size)
+    else:
+        tensors["text_features"] = text.contiguous()
+        hits = (tensors["image_features"] @ text.t()).argmax(dim=1) == tensors["labels"]
+        about += f"; accuracy {100 * hits.float().mean():.2f} %"
+    metadata = {
+        "classnames": json.dumps(names),
+        "paths": json.dumps([os.path.relpath(item.impath, root) for item in items]),
+        "trainer": cfg.TRAINER.NAME,
+        "dataset": cfg.DATASET.NAME,
+        "split": split,
+        "backbone": cfg.MODEL.BACKBONE.NAME,
+        "activation": activation_of(trainer.clip_model),
+        "weights_sha256": trainer.weights_sha256,
+        "logit_scale": repr(trainer.logit_scale.item()),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, partial, metadata)
+    os.replace(partial, path)
+    return about
 
 
-def bank_loader(
-    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, views: int, seed: int
-) -> DataLoader:
-    """A loader over the features of `views` passes through `loader`'s images, in its order.
-
-    Args:
-        loader: the training loader; its transform makes the views.
-        encode: images [B, 3, H, W] to features [B, E].
-        views: K, 1 or more.
-        seed: of the augmentation. The global random state is left as it was, so that a resumed
-            run, which makes the same bank again, goes on with the same random numbers.
-    """
-    with seeded(seed):
-        passes = [encode_all(loader, encode) for _ in range(views)]
-    bank = FeatureBank(torch.stack([features for features, _ in passes]), passes[0][1])
-    return DataLoader(
-        bank,
-        batch_size=loader.batch_size,
-        sampler=loader.sampler,
-        drop_last=loader.drop_last,
-        pin_memory=loader.pin_memory,
-        generator=loader.generator,  # so that both draw the same numbers of the global one
-    )
+def check_shots(trainer: PromptTrainer, folder: str) -> None:
+    """Raises ValueError unless the training images at hand are those of the run."""
+    theirs = (read_result(folder) or {}).get("shot_list_sha256")
+    if theirs not in (None, shot_list_hash(trainer)):
+        raise ValueError(
+            f"The training images that {trainer.cfg.DATASET.NAME} gives now are not those of "
+            f"{folder}: its picks are gone, or it ran without a seed. Take --split test."
+        )
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seeds all generators, and gives them their state back."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        set_random_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m promptkit.features", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument("file", type=Path, help="the safetensors file to write")
+    parser.add_argument("--split", choices=tuple(PARTS), default="test", help="default: test")
+    parser.add_argument("--root", default="", help="where the data sets are now, if elsewhere")
+    add_run_options(parser, classes=False)
+    options = parser.parse_args(arguments)
+    if options.root:
+        options.pairs.append(["DATASET.ROOT", options.root])
+    try:
+        trainer = open_chosen(options, with_data=True)
+        if options.split == "train":
+            check_shots(trainer, options.run)
+        about = write(trainer, options.split, options.file)
+    except (ValueError, KeyError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{about}: {options.file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

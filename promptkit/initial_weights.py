@@ -5,6 +5,7 @@ from torch import nn
 
 from dassl.utils import load_checkpoint
 from promptkit.checkpoint import from_published
+from promptkit.state_dicts import state_dict_of
 
 
 def load_initial_weights(learner: nn.Module, path: str, clip_model: CLIP) -> None:
@@ -16,8 +17,9 @@ def load_initial_weights(learner: nn.Module, path: str, clip_model: CLIP) -> Non
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or nothing in it fits.
     """
-    content = load_checkpoint(path)
-    state = from_published(learner, content.get("state_dict", content), clip_model, path=path)
+    state = from_published(
+        learner, state_dict_of(load_checkpoint(path), path), clip_model, path=path
+    )
     own = learner.state_dict()
     fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not fitting:

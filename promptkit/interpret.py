@@ -13,8 +13,8 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
+from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
-from promptkit.tuned import open_run
 
 
 def nearest_words(
@@ -63,11 +63,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m promptkit.interpret", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run")
     parser.add_argument("--top", type=int, default=5, help="words a token")
+    add_run_options(parser, classes=False)
     options = parser.parse_args(arguments)
     if options.top < 1:
         parser.error(f"--top must be 1 or more; got {options.top}")
     try:
-        trainer = open_run(options.run)
+        trainer = open_chosen(options, stand_in=["object"])
         context = shared_context(trainer)
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -28,6 +28,7 @@ INCIDENTAL = (
     "TRAIN.PRINT_FREQ",
     "DATALOADER.NUM_WORKERS",
     "FEATURES.STORE",
+    "MODEL.BACKBONE.ACTIVATION",  # the plan says it apart where it is not OpenAI's
 )
 
 

@@ -26,11 +26,12 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
     if args.eval_only and args.model_dir:
         sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
         checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
-    start = cfg.MODEL.INIT_WEIGHTS
+    start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
     return {
         "config": plain_config(cfg, cfg.TRAINER.NAME),
         **({"init_weights_sha256": manifest.checksum(start)} if start else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
+        **({"activation": activation} if activation == "gelu" else {}),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
     }
@@ -55,6 +56,8 @@ def model_files(args: argparse.Namespace) -> list[str]:
 def resolve_epoch(args: argparse.Namespace) -> None:
     """Puts the epoch in place of `--load-epoch final`: the best if the run kept it, or the last.
 
+    Checkpoints that were given out often lack the file that names the last one.
+
     Raises:
         FileNotFoundError: there is no checkpoint.
     """
@@ -64,14 +67,23 @@ def resolve_epoch(args: argparse.Namespace) -> None:
     if glob.glob(os.path.join(folder, "*", "model-best.pth.tar")):
         args.load_epoch = None
         return
-    pointers = sorted(glob.glob(os.path.join(folder, "*", "checkpoint")))
-    if not pointers:
+    for pointer in sorted(glob.glob(os.path.join(folder, "*", "checkpoint"))):
+        with open(pointer, errors="replace") as file:
+            number = file.readline().strip().rpartition("model.pth.tar-")[2]
+        if number.isdecimal():
+            args.load_epoch = int(number)
+            return
+    names = (
+        path.rpartition("-")[2] for path in glob.glob(os.path.join(folder, "*", "model.pth.tar-*"))
+    )
+    saved = sorted({int(number) for number in names if number.isdecimal()})
+    if not saved:
         raise FileNotFoundError(
             f"--load-epoch final: no checkpoint in --model-dir '{args.model_dir}'. Give the folder "
             "of a run that has trained."
         )
-    with open(pointers[0]) as file:
-        args.load_epoch = int(file.readline().rsplit("-", 1)[-1])
+    args.load_epoch = saved[-1]
+    print(f"Taking the last epoch in {args.model_dir}, {saved[-1]}, of {saved}")
 
 
 def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dict[str, str] | None:

@@ -1,6 +1,6 @@
 """Classifies images with what a run has tuned.
 
-python -m promptkit.predict --model-dir RUN IMAGE|FOLDER ... [--classes a,b,c] [--top 5]
+python -m promptkit.predict --model-dir RUN IMAGE|FOLDER ... [--classes NAMES|FILE] [--top 5]
     [--csv FILE] [--json FILE]
 """
 
@@ -22,8 +22,8 @@ from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
 from promptkit import manifest
+from promptkit.run_options import add_run_options, open_chosen
 from promptkit.trainer import PromptTrainer
-from promptkit.tuned import open_run
 
 BATCH = 64  # images
 
@@ -42,7 +42,9 @@ def images_below(paths: list[str]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise FileNotFoundError(f"There is no image or folder at {path}.")
+            is_key = str(path).startswith(("TRAINER.", "MODEL.", "DATASET.", "INPUT."))
+            hint = " Settings are given with --set KEY VALUE." if is_key else ""
+            raise FileNotFoundError(f"There is no image or folder at {path}.{hint}")
     return found
 
 
@@ -80,17 +82,18 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; 1 if an image could not be read."""
     parser = argparse.ArgumentParser(prog="python -m promptkit.predict", description=__doc__)
     parser.add_argument("images", nargs="+", metavar="IMAGE|FOLDER")
-    parser.add_argument("--model-dir", required=True, metavar="RUN", help="folder of a run")
-    parser.add_argument("--classes", default="", help="other class names, with commas")
+    parser.add_argument(
+        "--model-dir", dest="run", required=True, metavar="RUN", help="folder of a run"
+    )
+    add_run_options(parser)
     parser.add_argument("--top", type=int, default=5, help="classes an image")
     parser.add_argument("--csv", type=Path, help="also write image, rank, class, probability here")
     parser.add_argument("--json", type=Path, help="also write all here")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.top < 1:
         parser.error(f"--top must be 1 or more; got {options.top}")
-    names = [name.strip() for name in options.classes.split(",") if name.strip()]
     try:
-        trainer = open_run(options.model_dir, names or None)
+        trainer = open_chosen(options)
         found = list(predict(trainer, images_below(options.images), top=options.top))
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -107,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             csv.writer(file).writerows([("image", "rank", "class", "probability"), *rows])
         os.replace(partial, options.csv)
     if options.json:
-        manifest.write_json(options.json, {"model_dir": options.model_dir, "images": found})
+        manifest.write_json(options.json, {"model_dir": options.run, "images": found})
     errors = [answer["error"] for answer in found if "error" in answer]
     for error in errors:
         print(f"error: {error}", file=sys.stderr)

@@ -24,6 +24,7 @@ def extend_cfg(cfg: CfgNode) -> None:
     """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
     cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
+    cfg.MODEL.BACKBONE.ACTIVATION = "auto"  # quick_gelu | gelu, for a state dict by its path
     # Images of a user's own, see datasets/image_folder.py.
     cfg.DATASET.FOLDER = CfgNode(
         {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
@@ -137,7 +138,7 @@ def import_modules(names: list[str]) -> list:
     """The modules of --import; also from the folder that the command is called in.
 
     Raises:
-        ValueError: there is no such module.
+        ValueError: there is no such module, or it imports what is not there.
     """
     if names and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -145,12 +146,25 @@ def import_modules(names: list[str]) -> list:
     for name in names:
         try:
             modules.append(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"--import {name}: {error}. Give a module's name with dots and without .py; it is "
-                f"looked for in {os.getcwd()} and in the installed packages (PYTHONPATH adds more)."
-            ) from error
+        except ImportError as error:
+            raise ValueError(f"--import {name}: {error}. {_advice(name, error)}") from error
     return modules
+
+
+def _advice(name: str, error: ImportError) -> str:
+    """What to do about a module that cannot be imported."""
+    if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+        return (
+            f"Give a module's name with dots and without .py; it is looked for in {os.getcwd()} "
+            "and in the installed packages (PYTHONPATH adds more)."
+        )
+    if "relative import" in str(error):
+        return (
+            "A file that says 'from .oxford_pets import' or 'from .coop import' is part of a "
+            "package: write 'from datasets.oxford_pets', 'from trainers.coop', or put the file "
+            "into datasets/ or trainers/."
+        )
+    return "The module is there, but it imports what is not: docs/extending.md names what is."
 
 
 def check_names(cfg) -> None:

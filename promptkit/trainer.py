@@ -16,11 +16,12 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit import checkpoint
 from promptkit.clip_loader import check_input_size, load_clip, weights_hash
 from promptkit.config import PromptConfig, read_options
+from promptkit.feature_bank import bank_loader, check_views, stored_loader
 from promptkit.feature_store import FeatureStore, default_folder
-from promptkit.features import bank_loader, check_views, stored_loader
 from promptkit.image_encoder import encode_image
 from promptkit.initial_weights import load_initial_weights
 from promptkit.precision import resolve
+from promptkit.published_keys import use_published_keys
 from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.tokens import warning_of_same_words
 
@@ -83,6 +84,7 @@ class PromptTrainer(TrainerX):
         print("Building custom CLIP")
         print("Turning off gradients in both the image and the text encoder")
         learner = self.build_learner(self.dm.dataset.classnames)
+        use_published_keys(learner)
         if self.cfg.MODEL.INIT_WEIGHTS:
             load_initial_weights(learner, self.cfg.MODEL.INIT_WEIGHTS, self.clip_model)
         self.learner = self.model = learner.to(self.device)
@@ -96,7 +98,7 @@ class PromptTrainer(TrainerX):
         print(f"Loading CLIP (backbone: {backbone})")
         key = f"TRAINER.{type(self).__name__.upper()}.PREC"
         self.precision = resolve(self.options.prec, self.device.type, key=key)
-        clip_model = load_clip(backbone)
+        clip_model = load_clip(backbone, self.cfg.MODEL.BACKBONE.ACTIVATION)
         check_input_size(clip_model, self.cfg.INPUT.SIZE)
         self.weights_sha256 = weights_hash(clip_model)
         self.clip_model = self.precision.cast(clip_model).to(self.device)

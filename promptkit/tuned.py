@@ -1,4 +1,7 @@
-"""A finished run opened for use, without its data set."""
+"""What was tuned opened for use: a finished run, or a checkpoint with the settings of its training.
+
+With class names alone no data set is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import argparse
 import contextlib
 import importlib
 import io
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,69 +20,171 @@ from yacs.config import CfgNode
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
-from promptkit import manifest
-from promptkit.config import default_node
+from promptkit import manifest, settings
+from promptkit.arguments import parse_args
+from promptkit.merging import merge_opts
 from promptkit.plan import FINAL, resolve_epoch
+from promptkit.templates import DEFAULT_TEMPLATE
 from promptkit.trainer import PromptTrainer
 
 
-def open_run(folder: str | Path, classnames: list[str] | None = None) -> PromptTrainer:
+def open_run(
+    folder: str | Path,
+    classnames: list[str] | None = None,
+    *,
+    epoch: int | str | None = FINAL,
+    pairs: Sequence[str] = (),
+    with_data: bool = False,
+) -> PromptTrainer:
     """The tuned model of a run folder, in evaluation mode.
 
     Args:
         folder: a run of train.py with its result.json.
         classnames: classes to tell apart, by default those the run was tested on.
+        epoch: of the checkpoint; None is the best on validation, "final" what the run tested with.
+        pairs: KEY VALUE pairs that differ from the run's.
+        with_data: also opens the data set, whose classes then count.
 
     Raises:
         FileNotFoundError: the folder holds no finished run, or no checkpoint.
-        ValueError: the trainer is not built on promptkit, or what it trained belongs to other
-            classes.
+        ValueError: the trainer is not built on promptkit, what it trained belongs to other
+            classes, or a module that the run imported is not found.
     """
-    result = manifest.read_json(Path(folder) / manifest.RESULT)
+    result = read_result(folder)
     if result is None:
         raise FileNotFoundError(
             f"{folder} holds no finished run: there is no {manifest.RESULT} in it. Give the folder "
-            "that train.py printed behind its result."
+            "that train.py printed behind its result. A checkpoint without one opens with the "
+            "settings of its training: --trainer, --config-file and --classes."
         )
-    for package in ("trainers", "datasets"):  # registers what is in them
-        importlib.import_module(package)
-    trainer_class = TRAINER_REGISTRY.get(result["trainer"])
-    if not issubclass(trainer_class, PromptTrainer):
-        raise ValueError(f"{folder} is a run of {result['trainer']}, which promptkit cannot open.")
+    _register(result, folder)
     cfg = CfgNode(result["config"])
-    defaults = get_cfg_default()
-    defaults.TRAINER[result["trainer"].upper()] = default_node(trainer_class.Config)
-    _fill(cfg, defaults)
+    _fill(cfg, result["trainer"])
+    merge_opts(cfg, list(pairs))
     cfg.freeze()
+    where = argparse.Namespace(model_dir=str(folder), load_epoch=epoch)
+    if result["eval_only"] and result["checkpoint"]:
+        where.model_dir = result["checkpoint"]["model_dir"]
+        where.load_epoch = result["checkpoint"]["epoch"] if epoch == FINAL else epoch
     names = classnames or [entry["name"] for entry in result["per_class"]]
-    opened = type(trainer_class.__name__, (trainer_class,), {"build_data_loader": _no_data(names)})
+    return _open(cfg, where, None if with_data else names)
+
+
+def open_checkpoint(
+    folder: str | Path,
+    cfg: CfgNode,
+    classnames: list[str],
+    *,
+    epoch: int | str | None = FINAL,
+    with_data: bool = False,
+) -> PromptTrainer:
+    """As `open_run`, of a folder in the layout of the published code, trained with settings `cfg`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        ValueError: the folder is not the run's, or checkpoint and settings do not fit.
+    """
+    path = Path(folder)
+    inside = path if path.is_dir() else path.parent
+    if any(inside.glob("model*.pth.tar*")):
+        raise ValueError(
+            f"{folder} is no run folder, it is inside of one. Give {inside.parent}, which holds "
+            f"{inside.name}/, and --load-epoch if there are several."
+        )
+    where = argparse.Namespace(model_dir=str(folder), load_epoch=epoch)
+    return _open(cfg, where, None if with_data else classnames)
+
+
+def read_result(folder: str | Path) -> dict[str, Any] | None:
+    """What a finished run says of itself; None where the folder holds none."""
+    return manifest.read_json(Path(folder) / manifest.RESULT)
+
+
+def has_a_text_feature_per_class(trainer: PromptTrainer) -> bool:
+    """Whether its classifier is one text feature a class, the same for all images."""
+    return type(trainer).model_inference is PromptTrainer.model_inference
+
+
+def _register(result: dict[str, Any], folder: str | Path) -> None:
+    """Imports what registers trainers and data sets: ours, and the modules of the run's --import.
+
+    Raises:
+        ValueError: a module is not found.
+    """
+    for package in ("trainers", "datasets"):
+        importlib.import_module(package)
+    inputs = result.get("inputs", {})
+    modules = parse_args(inputs.get("argv", [])).modules
+    try:
+        settings.import_modules(modules)
+    except ValueError as error:
+        ends = tuple(f"{name.replace('.', '/')}.py" for name in modules)
+        paths = [manifest.PROJECT / file for file in inputs.get("files", {}) if file.endswith(ends)]
+        there = ", ".join(str(path.resolve()) for path in paths)
+        raise ValueError(
+            f"{folder} is a run with --import {' '.join(modules)} (then {there or 'not known'}). "
+            f"{error}"
+        ) from error
+
+
+def _open(cfg: CfgNode, where: argparse.Namespace, classnames: list[str] | None) -> PromptTrainer:
+    """Builds the trainer and loads the checkpoint; without class names also the data set."""
+    trainer_class = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    if not issubclass(trainer_class, PromptTrainer):
+        raise ValueError(
+            f"{where.model_dir} is a run of {cfg.TRAINER.NAME}, which promptkit cannot open."
+        )
+    members = {} if classnames is None else {"build_data_loader": _no_data(classnames)}
+    opened = type(trainer_class.__name__, (trainer_class,), members)
     with contextlib.redirect_stdout(io.StringIO()):
         trainer = opened(cfg)
-        if trainer.get_model_names():
-            where = argparse.Namespace(model_dir=str(folder), load_epoch=FINAL)
-            if result["eval_only"]:
-                where.model_dir = result["checkpoint"]["model_dir"]
-                where.load_epoch = result["checkpoint"]["epoch"]
+    if trainer.get_model_names():
+        with contextlib.redirect_stdout(sys.stderr):
             resolve_epoch(where)
+        with contextlib.redirect_stdout(io.StringIO()):
             trainer.load_model(where.model_dir, epoch=where.load_epoch)
     trainer.set_model_mode("eval")
     return trainer
 
 
-def _fill(node: CfgNode, defaults: CfgNode) -> None:
-    """Adds the keys that are younger than the run."""
+def _fill(cfg: CfgNode, trainer: str) -> None:
+    """Adds the keys that are younger than the run, with the values that it had without them."""
+    if "ACTIVATION" not in cfg.MODEL.BACKBONE:
+        cfg.MODEL.BACKBONE.ACTIVATION = "quick_gelu"  # the only one there was
+    defaults = get_cfg_default()
+    settings.extend_cfg(defaults)
+    own = {"NAME", trainer.upper()}
+    defaults.TRAINER = CfgNode({key: defaults.TRAINER[key] for key in own & set(defaults.TRAINER)})
+    _add_missing(cfg, defaults)
+
+
+def _add_missing(node: CfgNode, defaults: CfgNode) -> None:
     for key, value in defaults.items():
         if isinstance(value, CfgNode):
-            _fill(node.setdefault(key, CfgNode()), value)
+            _add_missing(node.setdefault(key, CfgNode()), value)
         else:
             node.setdefault(key, value)
+
+
+class _NoDataSet:
+    """Stands in where no data set is named; says so when its sentence is asked for."""
+
+    @property
+    def template(self) -> str:
+        print(
+            f"No data set is named: the sentence around a class name is '{DEFAULT_TEMPLATE}' "
+            "(--dataset-config-file, or --set DATASET.TEMPLATE, gives another)",
+            file=sys.stderr,
+        )
+        return DEFAULT_TEMPLATE
 
 
 def _no_data(classnames: list[str]) -> Any:
     """In place of `build_data_loader`: class names and hand-crafted sentence, and no images."""
 
     def build_data_loader(trainer: PromptTrainer) -> None:
-        kind = DATASET_REGISTRY.get(trainer.cfg.DATASET.NAME)
+        name = trainer.cfg.DATASET.NAME
+        kind = DATASET_REGISTRY.get(name) if name else _NoDataSet
         members = {"__init__": lambda self: None, "classnames": classnames}
         dataset = type(kind.__name__, (kind,), members)()
         trainer.dm = SimpleNamespace(dataset=dataset)

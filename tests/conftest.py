@@ -79,9 +79,9 @@ def tiny_clip() -> CLIP:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory) -> str:
-    """Path of the tiny CLIP as a state-dict file."""
+    """Path of the tiny CLIP as a state-dict file that states its activation."""
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"
-    torch.save(make_tiny_clip().state_dict(), path)
+    torch.save({"state_dict": make_tiny_clip().state_dict(), "activation": "quick_gelu"}, path)
     return str(path)
 
 

@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 import train
 import trainers
 from promptkit import manifest, settings
+from promptkit.tuned import open_run
 
 PROJECT = Path(train.__file__).parent
 
@@ -108,9 +109,33 @@ def test_replaced_weights_are_not_taken_for_the_same_run(tiny_argv, tiny_weights
     argv = tiny_argv("CoOp")
     argv[argv.index("--backbone") + 1] = str(weights)
     assert train.main(argv) == 0
-    state = torch.load(weights)
-    torch.save(state | {"logit_scale": state["logit_scale"] + 1}, weights)
+    content = torch.load(weights)
+    content["state_dict"]["logit_scale"] += 1
+    torch.save(content, weights)
     assert "backbone_sha256" in fail(capsys, argv)
+
+
+def test_a_stated_activation_is_another_run_only_if_it_is_not_openais(
+    tiny_argv, tiny_weights, tmp_path, capsys
+):
+    torch.save(torch.load(tiny_weights)["state_dict"], tmp_path / "plain.pt")
+    argv = tiny_argv("CoOp")
+    argv[argv.index("--backbone") + 1] = str(tmp_path / "plain.pt")
+    assert "Set MODEL.BACKBONE.ACTIVATION quick_gelu for" in fail(capsys, argv)
+    argv += ["MODEL.BACKBONE.ACTIVATION", "quick_gelu"]
+    assert train.main(argv) == 0
+    for name in (manifest.RUN, manifest.RESULT):  # as runs were that are older than the key
+        content = manifest.read_json(tmp_path / "run" / name)
+        del content["config"]["MODEL"]["BACKBONE"]["ACTIVATION"]
+        manifest.write_json(tmp_path / "run" / name, content)
+    capsys.readouterr()
+    assert train.main([*argv, "VERBOSE", "False"]) == 0
+    assert "Finished before" in capsys.readouterr().out
+    assert (
+        open_run(tmp_path / "run").weights_sha256 == result_of(tmp_path / "run")["weights_sha256"]
+    )
+    argv[-1] = "gelu"
+    assert "activation: 'absent' there, 'gelu' now" in fail(capsys, argv)
 
 
 def test_a_new_trainer_does_not_disturb_finished_runs(tiny_argv, monkeypatch, capsys):

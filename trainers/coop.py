@@ -11,6 +11,14 @@ from dataclasses import dataclass
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require
+
+# Published names, which descendants import from here: see promptkit/coop_names.py.
+from promptkit.coop_names import (  # noqa: F401
+    CustomCLIP,
+    PromptLearner,
+    TextEncoder,
+    load_clip_to_cpu,
+)
 from promptkit.prompts import POSITIONS, ContextPrompts
 from promptkit.trainer import PromptTrainer
 

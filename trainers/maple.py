@@ -37,7 +37,7 @@ class MaPLeConfig(ContextConfig):
 
 
 class MultiModalPrompts(nn.Module):
-    """Prompts of the text and the maps to the image; keys are the published ones, shortened."""
+    """Prompts of the text and the maps to the image."""
 
     def __init__(
         self, model: CLIP, classnames: list[str], *, num_context: int, depth: int, init: str
@@ -70,8 +70,8 @@ class MultiModalPrompts(nn.Module):
 
     @property
     def published_names(self) -> dict[str, str]:
-        """Our keys and the published ones."""
-        return {key: f"prompt_learner.{key}" for key in self.state_dict()}
+        """The names of the parameters and the published ones."""
+        return {name: f"prompt_learner.{name}" for name, _ in self.named_parameters()}
 
 
 @TRAINER_REGISTRY.register()

@@ -12,7 +12,11 @@ from torch import Tensor
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.sentences import template_features
-from promptkit.templates import dataset_template, ensemble_templates
+from promptkit.templates import (
+    CUSTOM_TEMPLATES,  # noqa: F401  (published name, see promptkit/coop_names.py)
+    dataset_template,
+    ensemble_templates,
+)
 from promptkit.trainer import PromptTrainer
 
 

@@ -1,16 +1,21 @@
 """Checkpoint files: whole or absent, and read without running strangers' code."""
 
+import gzip
 import os
 import pickle
 import subprocess
 import sys
+import tarfile
 import textwrap
+import warnings
+import zipfile
 from collections import OrderedDict
 
 import pytest
 import torch
 from torch import nn
 
+from dassl.engine import TrainerBase
 from dassl.utils import (
     count_num_param,
     init_network_weights,
@@ -85,22 +90,53 @@ def test_no_code_of_allowed_classes_runs(tmp_path, monkeypatch):
     assert set(torch.serialization.get_safe_globals()) == before  # nothing stays allowed
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, world", b"PK\x03\x04 half a zip", b"\x80\x02}"])
-def test_files_that_are_no_checkpoints(tmp_path, content, capsys):
+FOREIGN = {
+    "an empty file": b"",
+    "a text file that begins with 'hello, world'": b"hello, world",
+    "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n",
+    "an HTML page": b"\n<!DOCTYPE html><html><head><title>Sign in</title>",
+    "a zip archive without its end: it was cut short": b"PK\x03\x04 half a zip",
+    "a gzip archive": gzip.compress(b"weights"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_files_of_other_kinds_are_called_what_they_are(tmp_path, kind, capsys):
     path = tmp_path / "model.pth.tar-1"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="model.pth.tar-1. cannot be read as a checkpoint"):
+    path.write_bytes(FOREIGN[kind])
+    with pytest.raises(ValueError, match=f'model.pth.tar-1" is no checkpoint, it is {kind}'):
         load_checkpoint(str(path))
     assert capsys.readouterr().out == f'Unable to load checkpoint from "{path}"\n'
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_truncated_checkpoint(tmp_path, zipped):
-    path = tmp_path / "model.pth.tar-1"
-    torch.save(state(), path, _use_new_zipfile_serialization=zipped)
-    path.write_bytes(path.read_bytes()[:-60])
-    with pytest.raises(ValueError, match="truncated, damaged or"):
+@pytest.mark.parametrize("kind", ["TorchScript", "tar", "zip"])
+def test_archives_are_called_what_they_are(tmp_path, kind):
+    path, inner = tmp_path / "model.pth.tar-1", tmp_path / "weights.txt"
+    inner.write_text("1")
+    if kind == "TorchScript":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is deprecated
+            torch.jit.trace(nn.Linear(1, 1), torch.ones(1, 1)).save(str(path))
+    elif kind == "tar":
+        with tarfile.open(path, "w") as archive:
+            archive.add(inner, "weights.txt")
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(inner, "weights.txt")
+    with pytest.raises(ValueError, match=f"is no checkpoint, it is a {kind} archive") as error:
         load_checkpoint(str(path))
+    assert "weights_only" not in str(error.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_truncated_checkpoint(tmp_path, zipped, share):
+    path = tmp_path / "model.pth.tar-1"
+    torch.save({"state_dict": {"w": torch.ones(9999)}}, path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match='model.pth.tar-1".* cut short') as error:
+        load_checkpoint(str(path))
+    assert "weights_only" not in str(error.value)
 
 
 def test_missing_files(tmp_path):
@@ -221,9 +257,44 @@ def test_load_pretrained_weights(tmp_path, capsys):
     )
     with pytest.warns(UserWarning, match="check the key names manually"):
         load_pretrained_weights(nn.Conv2d(1, 1, 1), path)
-    torch.save([1, 2], path)
-    with pytest.raises(ValueError, match="must hold a state dict.*got a list"):
-        load_pretrained_weights(target, path)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda state: {"model_state_dict": state, "epoch": 3},
+    lambda state: {"model": state},
+    lambda state: {**state, "_extra_state": {"steps": 3}},
+    lambda state: {"state_dict": {"model_state_dict": state}},
+    lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
+])  # fmt: skip
+def test_weights_are_taken_out_of_their_wrappers(tmp_path, wrap):
+    source, target = nn.Linear(2, 1), nn.Linear(2, 1)
+    torch.save(wrap(source.state_dict()), tmp_path / "weights")
+    load_pretrained_weights(target, str(tmp_path / "weights"))
+    assert torch.equal(target.weight, source.weight) and torch.equal(target.bias, source.bias)
+
+
+NO_WEIGHTS = {
+    r"a tensor of shape \(3,\)": torch.ones(3),
+    "the int 7": 7,
+    r"nothing \(None\)": None,
+    r"'state_dict', the list \[1\], in a dictionary": {"state_dict": [1]},
+    r"'w', the list \[1\], in a dictionary": {"state_dict": {"w": [1]}, "epoch": 1},
+    r"a dictionary with the keys \(none\)": {},
+}
+
+
+@pytest.mark.parametrize("found", NO_WEIGHTS)
+def test_what_holds_no_weights_is_described(tmp_path, found):
+    torch.save(NO_WEIGHTS[found], tmp_path / "model.pth.tar-1")
+    (tmp_path / "checkpoint").write_text("model.pth.tar-1\n")
+    model, trainer = nn.Linear(1, 1), TrainerBase()
+    trainer.register_model("", model)
+    with pytest.raises(ValueError, match=f"must hold a state dict.*got {found}.*that training"):
+        load_pretrained_weights(model, str(tmp_path / "model.pth.tar-1"))
+    with pytest.raises(ValueError, match=f"must hold a state dict.*got {found}"):
+        trainer.load_model(str(tmp_path), epoch=1)
+    with pytest.raises(ValueError, match='model.pth.tar-1".* must '):
+        resume_from_checkpoint(str(tmp_path), model)
 
 
 def test_layers_and_counts():

@@ -97,7 +97,10 @@ def test_registry():
     assert registry.registered_names() == ["MaPLe", "coop"]
     with pytest.raises(KeyError) as error:
         registry.register(coop)
-    assert str(error.value) == 'An object named "coop" was already registered in "THING" registry'
+    assert str(error.value).startswith(
+        f'An object named "coop" was already registered in "THING" registry, by {__name__}. Rename '
+        f"the one in {__name__}, and what refers to it"
+    )
     registry.register(coop, force=True)
     with pytest.raises(KeyError) as error:
         registry.get("mapel")

@@ -81,7 +81,7 @@ def test_logits_are_the_same_to_the_last_bit(tiny_trainer, folder):
     assert torch.equal(logits[False], logits[True])
 
 
-@pytest.mark.parametrize("change", ["image", "weights", "size", "draft", "batch"])
+@pytest.mark.parametrize("change", ["image", "weights", "activation", "size", "draft", "batch"])
 def test_what_decides_the_features_makes_another_entry(
     change, tiny_argv, tmp_path, folder, encoded, tiny_root, tiny_weights
 ):
@@ -95,9 +95,13 @@ def test_what_decides_the_features_makes_another_entry(
         path = next(Path(root, "tiny/images").glob("*_17.png"))
         os.utime(path, ns=(1, 1))
     elif change == "weights":
-        state = torch.load(tiny_weights)
-        state["visual.proj"] = state["visual.proj"] * 1.5
-        torch.save(state, tmp_path / "other.pt")
+        content = torch.load(tiny_weights)
+        content["state_dict"]["visual.proj"] *= 1.5
+        torch.save(content, tmp_path / "other.pt")
+        argv[argv.index("--backbone") + 1] = str(tmp_path / "other.pt")
+    elif change == "activation":
+        content = torch.load(tiny_weights) | {"activation": "gelu"}
+        torch.save(content, tmp_path / "other.pt")
         argv[argv.index("--backbone") + 1] = str(tmp_path / "other.pt")
     elif change == "size":
         argv += ["INPUT.INTERPOLATION", "bicubic"]

@@ -104,6 +104,7 @@ def test_the_exported_classifier_is_all_that_plain_clip_needs(
     torch.testing.assert_close(logits, trainer.model_inference(pixels), rtol=1e-4, atol=1e-4)
     assert json.loads(about["classnames"]) == trainer.dm.dataset.classnames
     assert about["weights_sha256"] == trainer.weights_sha256
+    assert about["activation"] == "quick_gelu"
 
 
 @pytest.mark.parametrize("method", ["CoCoOp", "MaPLe"])

@@ -45,7 +45,7 @@ def test_every_architecture_is_here():
 @pytest.mark.parametrize("backbone", ARCHITECTURES)
 def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
     model, size = random_clip(backbone), ARCHITECTURES[backbone][1]
-    monkeypatch.setattr(base, "load_clip", lambda name: model)
+    monkeypatch.setattr(base, "load_clip", lambda *_: model)
     monkeypatch.setattr(base, "weights_hash", lambda clip_model: "")
     features = None
     for name in TEXT_ONLY:
@@ -74,7 +74,7 @@ def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
 @pytest.mark.parametrize("name", VISION)
 def test_methods_that_prompt_images_refuse_a_resnet(tiny_argv, monkeypatch, capsys, name):
     assert issubclass(TRAINER_REGISTRY.get(name), VisionPromptTrainer)
-    monkeypatch.setattr(base, "load_clip", lambda name: pytest.fail("weights were loaded first"))
+    monkeypatch.setattr(base, "load_clip", lambda *_: pytest.fail("weights were loaded first"))
     assert train.main([*tiny_argv(name), "MODEL.BACKBONE.NAME", "RN50"]) == 1
     message = capsys.readouterr().err
     assert f"{name} needs an image encoder with tokens, and that of RN50 is a ResNet" in message
@@ -85,5 +85,6 @@ def test_a_resnet_in_a_file_is_refused_as_well(tiny_argv, tmp_path, capsys):
     model = CLIP(32, 32, (1, 1, 1, 1), 64, None, 77, 49408, 64, 1, 2)
     torch.save(model.state_dict(), tmp_path / "resnet.pt")
     argv = [*tiny_argv("VPT"), "MODEL.BACKBONE.NAME", str(tmp_path / "resnet.pt")]
+    argv += ["MODEL.BACKBONE.ACTIVATION", "quick_gelu"]
     assert train.main(argv) == 1
     assert "resnet.pt is a ResNet" in capsys.readouterr().err

@@ -155,7 +155,7 @@ def test_the_final_prompts_are_the_weighted_sum_of_the_epochs(tiny_trainer):
     expected = sum(weight * context for weight, context in epochs)
     torch.testing.assert_close(trainer.learner.ctx.detach(), expected, rtol=0, atol=1e-6)
     saved = torch.load(f"{trainer.output_dir}/VLPromptLearner/model.pth.tar-3", weights_only=True)
-    assert torch.equal(saved["state_dict"]["ctx"], trainer.learner.ctx)
+    assert torch.equal(saved["state_dict"]["prompt_learner.ctx"], trainer.learner.ctx)
 
 
 def test_without_weights_and_with_uniform_averaging_it_is_the_mean_of_ivlps_epochs(tiny_trainer):

@@ -1,9 +1,10 @@
-"""Checkpoints in the layout of each method's published code load, and say what they leave out."""
+"""Checkpoints go both ways: the published code's load here, and ours load there."""
 
 import pytest
 import torch
+from torch import nn
 
-# Registered name, its epoch, and our keys with the published ones where they are not the same.
+# Registered name, its epoch, and names of parameters with the published keys where these differ.
 LAYOUTS = {
     "CoOp": ("prompt_learner", 200, {}),
     "CoCoOp": ("prompt_learner", 10, {}),
@@ -46,7 +47,7 @@ def published_state(name: str, trainer) -> dict[str, torch.Tensor]:
     prefix = "prompt_learner." if name in WHOLE else ""
     state = {
         names.get(key, key): torch.randn(value.shape).half()
-        for key, value in trainer.learner.state_dict().items()
+        for key, value in trainer.learner.named_parameters()
     }
     if name != "VPT":
         state |= {f"{prefix}token_{x}": torch.zeros(9, 2, 64) for x in ("prefix", "suffix")}
@@ -86,12 +87,67 @@ def test_it_loads_to_the_last_bit_and_says_what_it_ignores(published, capsys, na
     trainer, state, load = published(name)
     load()
     names = LAYOUTS[name][2]
-    for key, value in trainer.learner.state_dict().items():
+    for key, value in trainer.learner.named_parameters():
         assert torch.equal(value, state[names.get(key, key)].float()), key
     printed = capsys.readouterr().out
     assert ("tensors of CLIP itself, which is frozen" in printed) == (name in WHOLE)
     assert ("they belong to the class list of training" in printed) == (name != "VPT")
     assert ("saves and never uses" in printed) == (name == "KgCoOp")
+
+
+def authors_model(shapes: dict[str, torch.Size]) -> nn.Module:
+    """Modules in which each parameter has the name that the published code gives it."""
+    root = nn.Module()
+    for name, shape in shapes.items():
+        *path, leaf = name.split(".")
+        place = root
+        for part in path:
+            if part not in dict(place.named_children()):
+                place.add_module(part, nn.Module())
+            place = place.get_submodule(part)
+        place.register_parameter(leaf, nn.Parameter(torch.full(shape, torch.nan)))
+    return root
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_the_authors_loader_finds_every_prompt_in_our_checkpoint(tiny_trainer, tmp_path, name):
+    trainer = tiny_trainer(name)
+    trainer.save_model(0, str(tmp_path / "weights"))
+    folder, _, names = LAYOUTS[name]
+    state = torch.load(tmp_path / "weights" / folder / "model.pth.tar-1")["state_dict"]
+    learned = {names.get(key, key): value for key, value in trainer.learner.named_parameters()}
+    theirs = authors_model({key: value.shape for key, value in learned.items()})
+    for buffer in ("token_prefix", "token_suffix"):  # what their loader leaves out
+        state.pop(buffer, None), state.pop(f"prompt_learner.{buffer}", None)
+    assert theirs.load_state_dict(state, strict=False) == ([], [])
+    for key, value in theirs.named_parameters():
+        assert torch.equal(value, learned[key]), key
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_our_checkpoints_in_other_names_load_and_resume(tiny_trainer, tmp_path, name):
+    """What was saved before the keys were the published ones."""
+    trained = tiny_trainer(name, "OPTIM.MAX_EPOCH", 1, output="old")
+    trained.train()
+    published = {theirs: ours for ours, theirs in LAYOUTS[name][2].items()}
+    for model in trained.get_model_names():
+        path = tmp_path / "old" / model / "model.pth.tar-1"
+        content = torch.load(path)
+        content["state_dict"] = {
+            key.replace(theirs, ours): value
+            for key, value in content["state_dict"].items()
+            for theirs, ours in published.items()
+            if key.removeprefix("sum.") == theirs
+        }
+        torch.save(content, path)
+    assert set(content["state_dict"]) & {"ctx", "sum.ctx"}
+    loaded = tiny_trainer(name, output="loaded")
+    loaded.load_model(str(tmp_path / "old"), epoch=1)
+    resumed = tiny_trainer(name, "OPTIM.MAX_EPOCH", 1, output="old")
+    assert resumed.resume_model_if_exist(str(tmp_path / "old")) == 1
+    for other in (loaded, resumed):
+        for key, value in trained.learner.named_parameters():
+            assert torch.equal(other.learner.get_parameter(key), value), key
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
@@ -123,3 +179,29 @@ def test_a_file_with_another_clip_in_it_is_refused(published, name):
     _, _, load = published(name, edit)
     with pytest.raises(ValueError, match="holds the whole of a CLIP that is another"):
         load()
+
+
+def write(tmp_path, content) -> str:
+    (tmp_path / "weights/prompt_learner").mkdir(parents=True)
+    torch.save(content, tmp_path / "weights/prompt_learner/model.pth.tar-1")
+    return str(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), 7, None, {"state_dict": [1]}, {}, {"ctx": 1}])
+def test_what_holds_no_weights_is_described(tiny_trainer, tmp_path, content):
+    folder = write(tmp_path, content)
+    with pytest.raises(
+        ValueError, match=r"model\.pth\.tar-1 must hold a state dict, .*; got .*Give"
+    ):
+        tiny_trainer("CoOp").load_model(folder, epoch=1)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda state: state,
+    lambda state: {"model_state_dict": state, "epoch": 1},
+    lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
+])  # fmt: skip
+def test_weights_are_taken_out_of_their_wrappers(tiny_trainer, tmp_path, wrap):
+    trainer, context = tiny_trainer("CoOp"), torch.randn(16, 64)
+    trainer.load_model(write(tmp_path, wrap({"ctx": context})), epoch=1)
+    assert torch.equal(trainer.learner.ctx, context)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from dassl.utils import load_checkpoint, save_checkpoint, tolist_if_not
 from dassl.utils.checkpoint_writer import BEST_NAME
 from dassl.utils.plain_state import get_rng_state, scheduler_state, to_plain
+from dassl.utils.state_dicts import state_dict_of
 from dassl.utils.torchtools import (
     read_checkpoint_of_epoch,
     read_latest_checkpoint,
@@ -145,6 +146,7 @@ class TrainerBase:
 
         Raises:
             FileNotFoundError: there is no such file.
+            ValueError: the file holds no weights.
         """
         if not directory:
             print(
@@ -158,10 +160,11 @@ class TrainerBase:
             if not os.path.exists(path):
                 raise FileNotFoundError(f"No model at {path}")
             checkpoint = load_checkpoint(path)
+            weights = state_dict_of(checkpoint, path)
             result = checkpoint.get("val_result")
             result = "n/a" if result is None else f"{result:.1f}"
-            print(f"Load {path} to {name} (epoch={checkpoint['epoch']}, val_result={result})")
-            self._models[name].load_state_dict(checkpoint["state_dict"])
+            print(f"Load {path} to {name} (epoch={checkpoint.get('epoch')}, val_result={result})")
+            self._models[name].load_state_dict(weights)
 
     def set_model_mode(self, mode: str = "train", names: Names = None) -> None:
         """Put registered models in training mode ("train") or evaluation mode ("test", "eval").

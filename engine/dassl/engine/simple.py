@@ -222,6 +222,7 @@ class SimpleTrainer(TrainerBase):
             if not os.path.exists(target):
                 mkdir_if_missing(os.path.dirname(target))
                 copy_atomically(source, target)
-            result = load_checkpoint(source).get("val_result")
+            best = load_checkpoint(source)
+            result = best.get("val_result") if isinstance(best, Mapping) else None
             if result is not None:
                 self.best_result = result

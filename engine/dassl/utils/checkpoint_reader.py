@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from dassl.utils.file_kinds import what_it_is
 from dassl.utils.plain_state import schedule_fields
 
 TRUST_VARIABLE = "DASSL_TRUST_CHECKPOINTS"
@@ -78,11 +79,11 @@ def load_checkpoint(fpath: str, trust: bool = False) -> Any:
         except UnicodeDecodeError:
             # Written by Python 2.
             return _drop_stand_ins(_read(fpath, trust, encoding="latin1"))
-    except OSError:
+    except PermissionError:
         print(f'Unable to load checkpoint from "{fpath}"')
         raise
     except Exception as error:
-        # A damaged file makes the readers fail in many ways: RuntimeError, EOFError, KeyError, ...
+        # A damaged file makes the readers fail in many ways: RuntimeError, EOFError, OSError, ...
         print(f'Unable to load checkpoint from "{fpath}"')
         raise ValueError(_explain(fpath, error)) from error
 
@@ -115,10 +116,14 @@ def _explain(fpath: str, error: Exception) -> str:
             "and could run any code. If you trust where the file comes from, call "
             f"load_checkpoint(path, trust=True) or set the environment variable {TRUST_VARIABLE}=1."
         )
-    # torch's own text begins with advice that does not fit here; its cause comes after this word.
-    text = str(error).rpartition("WeightsUnpickler error:")[2].strip()
-    reason = text.partition("\n")[0] or type(error).__name__
+    kind = what_it_is(fpath)
+    if kind:
+        return f'"{fpath}" is no checkpoint, it is {kind}.'
+    # torch's own text is advice on its arguments; the cause comes after this word, or not at all.
+    text = str(error).rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
+    if not text or "weights_only" in text:
+        text = getattr(error, "strerror", None) or type(error).__name__
     return (
-        f'"{fpath}" cannot be read as a checkpoint ({reason}). It is truncated, damaged or '
+        f'"{fpath}" cannot be read as a checkpoint ({text}). It is cut short, damaged or '
         "another kind of file: delete it, or copy it again from where it came from."
     )

@@ -4,12 +4,13 @@ import contextlib
 import errno
 import os
 import shutil
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+
+from dassl.utils.state_dicts import strip_module
 
 BEST_NAME = "model-best.pth.tar"
 POINTER_NAME = "checkpoint"
@@ -61,11 +62,6 @@ def copy_atomically(source: str, target: str) -> None:
     """Copy a file so that `target` is either as before or whole."""
     with open(source, "rb") as original:
         _write_atomically(target, lambda file: shutil.copyfileobj(original, file))
-
-
-def strip_module(state_dict: Mapping[str, Any]) -> "OrderedDict[str, Any]":
-    """Return the state dict with a leading "module." removed from its keys."""
-    return OrderedDict((key.removeprefix("module."), value) for key, value in state_dict.items())
 
 
 def _write_atomically(path: str, write: Callable[[BinaryIO], Any]) -> None:

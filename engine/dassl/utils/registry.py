@@ -24,6 +24,10 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     return best
 
 
+def _module_of(obj: Any) -> str:
+    return getattr(obj, "__module__", type(obj).__name__)
+
+
 class Registry:
     """A table from names to classes or functions.
 
@@ -74,6 +78,8 @@ class Registry:
         name = obj.__name__
         if name in self._objects and not force:
             raise UnknownNameError(
-                f'An object named "{name}" was already registered in "{self._name}" registry'
+                f'An object named "{name}" was already registered in "{self._name}" registry, by '
+                f"{_module_of(self._objects[name])}. Rename the one in {_module_of(obj)}, and what "
+                "refers to it: NAME in the settings, and their node if it has one."
             )
         self._objects[name] = obj

@@ -5,14 +5,14 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dassl.utils.checkpoint_reader import load_checkpoint
-from dassl.utils.checkpoint_writer import POINTER_NAME, save_checkpoint, strip_module
+from dassl.utils.checkpoint_writer import POINTER_NAME, save_checkpoint
 from dassl.utils.plain_state import load_scheduler_state
+from dassl.utils.state_dicts import describe, state_dict_of
 
 __all__ = [
     "save_checkpoint",
@@ -82,9 +82,9 @@ def _read_training_state(path: str) -> dict[str, Any]:
     if not isinstance(checkpoint, Mapping) or not {"state_dict", "epoch"} <= checkpoint.keys():
         raise ValueError(
             f'Cannot resume from "{path}": it must be a dictionary with the keys state_dict and '
-            f"epoch; got {_describe(checkpoint)}."
+            f"epoch; got {describe(checkpoint)}."
         )
-    return dict(checkpoint)
+    return {**checkpoint, "state_dict": state_dict_of(checkpoint["state_dict"], path)}
 
 
 def restore_checkpoint(
@@ -114,22 +114,15 @@ def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:
 
     Args:
         model: changed in place.
-        weight_path: file holding a state dict, or a dictionary with one under "state_dict".
+        weight_path: file holding a state dict, by itself or in one of the usual wrappers.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no state dict.
     """
-    checkpoint = load_checkpoint(weight_path)
-    weights = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
-    if not isinstance(weights, Mapping):
-        raise ValueError(
-            f'"{weight_path}" must hold a state dict, or a dictionary with the key state_dict; '
-            f"got {_describe(checkpoint)}."
-        )
     own = model.state_dict()
     matched, discarded = {}, []
-    for key, value in strip_module(weights).items():
+    for key, value in state_dict_of(load_checkpoint(weight_path), weight_path).items():
         if key in own and own[key].size() == value.size():
             matched[key] = value
         else:
@@ -221,11 +214,3 @@ def init_network_weights(model: nn.Module, init_type: str = "normal", gain: floa
             nn.init.constant_(module.weight.data, 1.0)
         if module.bias is not None:
             nn.init.constant_(module.bias.data, 0.0)
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"a dictionary with the keys {', '.join(map(str, list(value)[:8]))}"
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
