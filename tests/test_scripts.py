@@ -250,10 +250,11 @@ def test_upstreams_folders():
 
 def test_every_protocol_runs_on_pocket(protocol):
     folder, environment = protocol
+    environment = environment | {"SOURCE": "pocket_sizes"}  # few classes
     epoch = ("OPTIM.MAX_EPOCH", "1")
     for command in (
         ("scripts/cross_dataset.sh", "CoOp", "pocket_textures", "default", *epoch),
-        ("scripts/domain_generalization.sh", "CoOp", "pocket_shapes_neon", "default", *epoch),
+        ("scripts/domain_generalization.sh", "CoOp", "pocket_duos", "default", *epoch),
         ("scripts/few_shot.sh", "CoOp", "pocket_sizes", "default", *epoch),
         ("scripts/zero_shot.sh", "ZeroshotCLIP", "pocket_sizes"),
     ):
@@ -265,14 +266,11 @@ def test_every_protocol_runs_on_pocket(protocol):
         if "base2new" not in str(path)
     }
     found = {name: (r["dataset"], r["trained_on"], r["subset"]) for name, r in results.items()}
-    source = {"dataset": "PocketShapes", "subset": "all"}
     sizes = {"dataset": "PocketSizes", "subset": "all"}
     assert found == {
-        "pocket_shapes/CoOp/pocket_1shots/seed2": ("PocketShapes", source, "all"),
-        "evaluation/CoOp/pocket_1shots/pocket_textures/seed2": ("PocketTextures", source, "all"),
-        "evaluation/CoOp/pocket_1shots/pocket_shapes_neon/seed2": (
-            "PocketShapesNeon", source, "all",
-        ),
+        "pocket_sizes/CoOp/pocket_1shots/seed2": ("PocketSizes", sizes, "all"),
+        "evaluation/CoOp/pocket_1shots/pocket_textures/seed2": ("PocketTextures", sizes, "all"),
+        "evaluation/CoOp/pocket_1shots/pocket_duos/seed2": ("PocketDuos", sizes, "all"),
         "pocket_sizes/CoOp/pocket_1shots/nctx4_cscFalse_ctpend/seed2": (
             "PocketSizes", sizes, "all",
         ),

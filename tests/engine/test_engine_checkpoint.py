@@ -10,11 +10,13 @@ import textwrap
 import warnings
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import dassl
 from dassl.engine import TrainerBase
 from dassl.utils import (
     count_num_param,
@@ -26,6 +28,8 @@ from dassl.utils import (
     resume_from_checkpoint,
     save_checkpoint,
 )
+
+ENGINE = Path(dassl.__file__).parents[1]  # not the one that is installed
 
 
 class Evil:
@@ -217,7 +221,7 @@ def test_full_disk_for_real(tmp_path):
         sys.exit("no OSError")
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd=ENGINE
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "model").exists()  # an empty folder would look like a run
