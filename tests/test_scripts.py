@@ -254,7 +254,7 @@ def test_every_protocol_runs_on_pocket(protocol):
     epoch = ("OPTIM.MAX_EPOCH", "1")
     for command in (
         ("scripts/cross_dataset.sh", "CoOp", "pocket_textures", "default", *epoch),
-        ("scripts/domain_generalization.sh", "CoOp", "pocket_duos", "default", *epoch),
+        ("scripts/domain_generalization.sh", "CoOp", "pocket_sizes", "default", *epoch),
         ("scripts/few_shot.sh", "CoOp", "pocket_sizes", "default", *epoch),
         ("scripts/zero_shot.sh", "ZeroshotCLIP", "pocket_sizes"),
     ):
@@ -270,7 +270,7 @@ def test_every_protocol_runs_on_pocket(protocol):
     assert found == {
         "pocket_sizes/CoOp/pocket_1shots/seed2": ("PocketSizes", sizes, "all"),
         "evaluation/CoOp/pocket_1shots/pocket_textures/seed2": ("PocketTextures", sizes, "all"),
-        "evaluation/CoOp/pocket_1shots/pocket_duos/seed2": ("PocketDuos", sizes, "all"),
+        "evaluation/CoOp/pocket_1shots/pocket_sizes/seed2": ("PocketSizes", sizes, "all"),
         "pocket_sizes/CoOp/pocket_1shots/nctx4_cscFalse_ctpend/seed2": (
             "PocketSizes", sizes, "all",
         ),
