@@ -11,15 +11,15 @@ import os
 import sys
 import time
 
-from promptkit import manifest
-from promptkit.arguments import first_line, parse_args, split_runs
-from promptkit.console import kept_open
-from promptkit.plan import model_files, plain_config, plan_of, resolve_epoch, trained_on
+from promptkit.runs import manifest
+from promptkit.runs.arguments import first_line, parse_args, split_runs
+from promptkit.runs.console import kept_open
+from promptkit.runs.plan import model_files, plain_config, plan_of, resolve_epoch, trained_on
 
 
 def setup_cfg(args: argparse.Namespace):
-    """The merged and frozen config of a command line, see `promptkit.settings.merged`."""
-    from promptkit import settings
+    """The merged and frozen config of a command line, see `promptkit.runs.settings.merged`."""
+    from promptkit.runs import settings
 
     return settings.merged(args, _modules(args))
 
@@ -28,7 +28,7 @@ def _modules(args: argparse.Namespace) -> list:
     """Those with trainers, ours and of --import; data sets are registered, too."""
     import datasets  # noqa: F401
     import trainers
-    from promptkit.settings import import_modules
+    from promptkit.runs.settings import import_modules
 
     return [*trainers.MODULES, *import_modules(args.modules)]
 
@@ -40,9 +40,9 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
-    from promptkit.opening import log_settings, print_plan
-    from promptkit.results import forget_peak_memory
-    from promptkit.settings import check_names, default_cfg
+    from promptkit.runs.opening import log_settings, print_plan
+    from promptkit.runs.results import forget_peak_memory
+    from promptkit.runs.settings import check_names, default_cfg
 
     forget_peak_memory()
     cfg = setup_cfg(args)
@@ -96,8 +96,8 @@ def load(trainer, args: argparse.Namespace) -> None:
 
 def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatch") -> None:
     """Writes result.json and prints the line that scripts look for."""
-    from promptkit.clip_loader import local_weights
-    from promptkit.results import build_result, near_chance
+    from promptkit.backbones.loading import local_weights
+    from promptkit.runs.results import build_result, near_chance
 
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())

@@ -16,8 +16,8 @@ from benchmarks import cases, protocol
 from benchmarks.kinds import BY_CLASSES, ONCE, Request, Row
 from benchmarks.measure import multiply_rate
 from benchmarks.subjects import DEVICES, PRECISIONS, SIZES
-from promptkit import manifest
-from promptkit.trainer import device_name
+from promptkit.encoders.precision import device_name
+from promptkit.runs import manifest
 
 KINDS = (*BY_CLASSES, *ONCE)
 METHODS = {*protocol.METHODS, *(name for name, *_ in cases.STEPS)}

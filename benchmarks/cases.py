@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.measure import TOLERANCE, Ratio, compare, median_time, seconds, shares
 from benchmarks.subjects import Subject, make_trainer
-from promptkit.image_encoder import encode_image
+from promptkit.encoders.image_encoder import encode_image
 from promptkit.trainer import PromptTrainer, unit
 
 # Method, images in a batch, whether they come as stored features.

@@ -17,8 +17,8 @@ from statistics import median
 from unittest import mock
 
 import train
-from promptkit.arguments import THEN
-from promptkit.feature_store import ENVIRONMENT
+from promptkit.runs.arguments import THEN
+from promptkit.stores.feature_store import ENVIRONMENT
 from promptkit.trainer import PromptTrainer
 
 METHODS = ("CoOp", "CoCoOp", "KgCoOp", "ProGrad", "TCP", "E2MIM")  # those that tune words alone

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from yacs.config import CfgNode
 
-from promptkit.precision import MODES
-from promptkit.text_encoder import ENCODERS
+from promptkit.encoders.precision import MODES
+from promptkit.encoders.text_encoder import ENCODERS
 
 Options = TypeVar("Options")
 
@@ -45,7 +45,7 @@ def require_range(
 class PromptConfig:
     """What every trainer of promptkit takes."""
 
-    prec: str = "auto"  # auto | fp32 | fp16 | bf16 | amp, see promptkit/precision.py
+    prec: str = "auto"  # auto | fp32 | fp16 | bf16 | amp, see promptkit/encoders/precision.py
     text_encoder: str = (
         "fast"  # fast | compiled | reference (77 tokens per class: slow); one result
     )

@@ -2,7 +2,7 @@
 
 Trainer files written on top of CoOp's code import these from `trainers.coop`. Nothing here uses
 them. They behave as published, but that CLIP is fp32, and the learned context with it (a CPU can
-run it), and that CTX_INIT counts in tokens, see `promptkit.sentences.coop_context`.
+run it), and that CTX_INIT counts in tokens, see `promptkit.prompts.sentences.coop_context`.
 """
 
 import torch
@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from yacs.config import CfgNode
 
-from promptkit.clip_loader import AUTO, load_clip
-from promptkit.prompts import ContextPrompts
-from promptkit.sentences import embed
-from promptkit.templates import readable
-from promptkit.tokens import CONTEXT_LENGTH, count_tokens, tokenize
+from promptkit.backbones.loading import AUTO, load_clip
+from promptkit.backbones.tokens import CONTEXT_LENGTH, count_tokens, readable, tokenize
+from promptkit.prompts.context import ContextPrompts
+from promptkit.prompts.sentences import embed
 
 
 def load_clip_to_cpu(cfg: CfgNode) -> CLIP:

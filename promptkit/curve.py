@@ -12,8 +12,8 @@ import time
 import torch
 
 from dassl.engine import TrainerX, build_trainer
-from promptkit import manifest
-from promptkit.feature_bank import seeded
+from promptkit.runs import manifest
+from promptkit.stores.feature_bank import seeded
 from promptkit.trainer import PromptTrainer
 
 CURVE = "curve.json"

@@ -13,17 +13,17 @@ from torch.nn import functional as F
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
-from promptkit import checkpoint
-from promptkit.clip_loader import check_input_size, load_clip, weights_hash
+from promptkit.backbones.loading import check_input_size, load_clip, weights_hash
+from promptkit.backbones.tokens import warning_of_same_words
+from promptkit.checkpoints import loading as checkpoint
+from promptkit.checkpoints.initial_weights import load_initial_weights
+from promptkit.checkpoints.published_keys import use_published_keys
 from promptkit.config import PromptConfig, read_options
-from promptkit.feature_bank import bank_loader, check_views, stored_loader
-from promptkit.feature_store import FeatureStore, default_folder
-from promptkit.image_encoder import encode_image
-from promptkit.initial_weights import load_initial_weights
-from promptkit.precision import resolve
-from promptkit.published_keys import use_published_keys
-from promptkit.text_encoder import ENCODERS, Prompts, encode_in_chunks
-from promptkit.tokens import warning_of_same_words
+from promptkit.encoders.image_encoder import encode_image
+from promptkit.encoders.precision import device_name, resolve
+from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
+from promptkit.stores.feature_bank import bank_loader, check_views, stored_loader
+from promptkit.stores.feature_store import FeatureStore, default_folder
 
 
 class PromptTrainer(TrainerX):
@@ -258,7 +258,7 @@ class PromptTrainer(TrainerX):
         return getattr(self.learner, "class_specific", False)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Loads what was trained from a run folder, see `promptkit.checkpoint.load_learner`."""
+        """Loads what was trained from a run folder, see `promptkit.checkpoints`."""
         if not directory:
             print("Note that load_model() is skipped as no pretrained model is given")
             return
@@ -278,11 +278,6 @@ class PromptTrainer(TrainerX):
 
 def _has_gradient(optimizer: torch.optim.Optimizer) -> bool:
     return any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
-
-
-def device_name(device: torch.device) -> str:
-    """Of the GPU, which decides the last bits of what it computes; "cpu"."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def unit(features: Tensor) -> Tensor:

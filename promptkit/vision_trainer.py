@@ -3,7 +3,7 @@
 import clip
 from torch import Tensor
 
-from promptkit.image_encoder import VisionPrompts, encode_image, is_transformer
+from promptkit.encoders.image_encoder import VisionPrompts, encode_image, is_transformer
 from promptkit.trainer import PromptTrainer, unit
 
 

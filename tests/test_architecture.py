@@ -26,8 +26,21 @@ ARROWS = {
     "trainers": {"dassl", "promptkit"},
     "benchmarks": {"dassl", "datasets", "promptkit", "reports", "train"},
 }
-POCKET_USERS = {"promptkit/clip_loader.py", "datasets/pocket.py"}
-OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/merging.py
+# What each room of promptkit may import of the others, besides promptkit/files.py; what lies beside
+# the rooms may import all.
+ROOMS = {
+    "backbones": set(),
+    "objectives": set(),
+    "stores": set(),
+    "encoders": {"backbones"},
+    "prompts": {"backbones", "encoders"},
+    "runs": {"backbones", "encoders", "config"},
+    "checkpoints": {"backbones", "runs"},
+    "use": {"backbones", "encoders", "prompts", "objectives", "stores", "runs", "checkpoints",
+            "config", "trainer"},
+}  # fmt: skip
+POCKET_USERS = {"promptkit/backbones/loading.py", "datasets/pocket.py"}
+OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/runs/merging.py
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
 UPSTREAM_NAMES = {
     "dassl.engine": {"TRAINER_REGISTRY", "TrainerX", "build_trainer"},
@@ -90,6 +103,24 @@ def test_arrows_go_one_way(name):
         and not (root == "pocket" and str(path.relative_to(PROJECT)) in POCKET_USERS)
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_arrows_between_the_rooms_of_promptkit(room):
+    files = [path for path in FILES if path.relative_to(PROJECT).parts[:2] == ("promptkit", room)]
+    wrong = [
+        f"{path.relative_to(PROJECT)} imports {module}.{name}"
+        for path in files
+        for module, name in imports(FILES[path])
+        if module.split(".")[0] == "promptkit"
+        and [*module.split("."), name][1] not in {room, "files", *ROOMS[room]}
+    ]
+    assert len(files) > 1 and not wrong
+
+
+def test_every_room_has_its_arrows():
+    folders = {path.parent.name for path in (PROJECT / "promptkit").glob("*/__init__.py")}
+    assert folders == set(ROOMS)
 
 
 def test_no_trainer_imports_a_trainer():

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import train
-from promptkit.feature_bank import encode_all
+from promptkit.stores.feature_bank import encode_all
 
 PROJECT = Path(train.__file__).parent
 

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -82,9 +81,8 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path):
 def test_all_data_sets_are_looked_for_before_anything_is_started(tmp_path):
     (tmp_path / "eurosat/2750").mkdir(parents=True)
     words = ("CoOp", "dtd,eurosat,imagenet,pocket_sizes")
-    start = time.perf_counter()
     done = bash("scripts/base2new.sh", *words, DATA=str(tmp_path), OUTPUT=str(tmp_path / "out"))
-    assert done.returncode == 1 and time.perf_counter() - start < 5
+    assert done.returncode == 1
     assert done.stdout == "" and not (tmp_path / "out").exists()
     assert done.stderr.splitlines() == [
         "error: nothing was started, 2 of 4 data sets are missing:",

@@ -15,8 +15,8 @@ from yacs.config import CfgNode
 
 import train
 import trainers
-from promptkit import manifest, settings
-from promptkit.tuned import open_run
+from promptkit.runs import manifest, settings
+from promptkit.use.tuned import open_run
 
 PROJECT = Path(train.__file__).parent
 

@@ -10,7 +10,7 @@ between is computed again in the backward pass).
 Paper: Conditional Prompt Learning for Vision-Language Models, arXiv:2203.05557. Published code:
 KaiyangZhou/CoOp at ff61507, trainers/cocoop.py, which trains with batch size 1 for memory's sake;
 the recipes keep it, any other works. Differences: the meta-net is fp32 in every precision; CTX_INIT
-counts in tokens, see `promptkit.sentences.coop_context`.
+counts in tokens, see `promptkit.prompts.sentences.coop_context`.
 """
 
 from collections import OrderedDict
@@ -24,8 +24,8 @@ from torch.utils.checkpoint import checkpoint
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig
-from promptkit.sentences import SentenceSlots, coop_context
-from promptkit.text_encoder import ENCODERS, Prompts, not_compiled
+from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
+from promptkit.prompts.sentences import SentenceSlots, coop_context
 from promptkit.trainer import PromptTrainer, unit
 
 

@@ -19,7 +19,7 @@ from promptkit.coop_names import (  # noqa: F401
     TextEncoder,
     load_clip_to_cpu,
 )
-from promptkit.prompts import POSITIONS, ContextPrompts
+from promptkit.prompts.context import POSITIONS, ContextPrompts
 from promptkit.trainer import PromptTrainer
 
 

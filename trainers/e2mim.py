@@ -29,12 +29,18 @@ from torch.nn import functional as F
 from dassl.engine import TRAINER_REGISTRY
 from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
-from promptkit.critics import CRITICS, build_critic
-from promptkit.mixup import MODES, draw_pairs, mix_features, mix_images, mix_text
-from promptkit.mutual_information import BOUNDS, Estimate, MovingAverage, estimate, levelled
-from promptkit.prompts import ContextPrompts
-from promptkit.sentences import template_features
-from promptkit.templates import IMAGENET_TEMPLATES, dataset_template, ensemble_templates
+from promptkit.objectives.critics import CRITICS, build_critic
+from promptkit.objectives.mixup import MODES, draw_pairs, mix_features, mix_images, mix_text
+from promptkit.objectives.mutual_information import (
+    BOUNDS,
+    Estimate,
+    MovingAverage,
+    estimate,
+    levelled,
+)
+from promptkit.prompts.context import ContextPrompts
+from promptkit.prompts.sentences import template_features
+from promptkit.prompts.templates import IMAGENET_TEMPLATES, dataset_template, ensemble_templates
 from promptkit.trainer import PromptTrainer, unit
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import VisionLanguageConfig
-from promptkit.deep_prompts import VisionLanguagePrompts
-from promptkit.image_encoder import VisionPrompts
+from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.prompts.deep import VisionLanguagePrompts
 from promptkit.vision_trainer import VisionPromptTrainer
 
 

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
-from promptkit.losses import knowledge_guided
-from promptkit.prompts import ContextPrompts
-from promptkit.published_config import under_coop
-from promptkit.sentences import template_features
-from promptkit.templates import dataset_template
+from promptkit.objectives.losses import knowledge_guided
+from promptkit.prompts.context import ContextPrompts
+from promptkit.prompts.sentences import template_features
+from promptkit.prompts.templates import dataset_template
+from promptkit.runs.published_config import under_coop
 from promptkit.trainer import PromptTrainer
 
 # Where the published sentences differ from CoOp's.

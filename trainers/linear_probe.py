@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import OptionError, PromptConfig, require_range
-from promptkit.feature_bank import encode_all
+from promptkit.stores.feature_bank import encode_all
 from promptkit.trainer import PromptTrainer
 
 

@@ -20,10 +20,10 @@ from torch import nn
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig
-from promptkit.deep_prompts import check_depth, num_layers, random_layers
-from promptkit.image_encoder import VisionPrompts
-from promptkit.sentences import SentenceSlots, initial_context
-from promptkit.text_encoder import Prompts
+from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.encoders.text_encoder import Prompts
+from promptkit.prompts.deep import check_depth, num_layers, random_layers
+from promptkit.prompts.sentences import SentenceSlots, initial_context
 from promptkit.vision_trainer import VisionPromptTrainer
 
 

@@ -23,10 +23,10 @@ from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
-from promptkit.published_config import PublishedConfig, under_coop
-from promptkit.sentences import SentenceSlots, coop_context, template_features, word_vectors
-from promptkit.templates import dataset_template
-from promptkit.text_encoder import Prompts
+from promptkit.encoders.text_encoder import Prompts
+from promptkit.prompts.sentences import SentenceSlots, coop_context, template_features, word_vectors
+from promptkit.prompts.templates import dataset_template
+from promptkit.runs.published_config import PublishedConfig, under_coop
 from promptkit.trainer import PromptTrainer
 
 # Where the published sentences differ from CoOp's.

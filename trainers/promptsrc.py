@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY
-from promptkit.averaging import WeightAverage, gaussian_weights
 from promptkit.config import VisionLanguageConfig, require_range
-from promptkit.deep_prompts import VisionLanguagePrompts
-from promptkit.image_encoder import VisionPrompts
-from promptkit.sentences import template_features
-from promptkit.templates import PROMPTSRC_TEMPLATES
+from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.objectives.averaging import WeightAverage, gaussian_weights
+from promptkit.prompts.deep import VisionLanguagePrompts
+from promptkit.prompts.sentences import template_features
+from promptkit.prompts.templates import PROMPTSRC_TEMPLATES
 from promptkit.trainer import PromptTrainer
 from promptkit.vision_trainer import VisionPromptTrainer
 

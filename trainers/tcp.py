@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
-from promptkit.losses import knowledge_guided
-from promptkit.published_config import under_coop
-from promptkit.sentences import SentenceSlots, coop_context, template_features
-from promptkit.templates import dataset_template
-from promptkit.text_encoder import Injection, Prompts
+from promptkit.encoders.text_encoder import Injection, Prompts
+from promptkit.objectives.losses import knowledge_guided
+from promptkit.prompts.sentences import SentenceSlots, coop_context, template_features
+from promptkit.prompts.templates import dataset_template
+from promptkit.runs.published_config import under_coop
 from promptkit.trainer import PromptTrainer
 
 # Where the published sentences of h_c differ from CoOp's.

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, require_range
-from promptkit.deep_prompts import DeepVisionPrompts
-from promptkit.image_encoder import VisionPrompts
-from promptkit.sentences import template_features
+from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.prompts.deep import DeepVisionPrompts
+from promptkit.prompts.sentences import template_features
 from promptkit.vision_trainer import VisionPromptTrainer
 
 

@@ -11,8 +11,8 @@ to a list of the module, once more for each trainer built in a process; here not
 from torch import Tensor
 
 from dassl.engine import TRAINER_REGISTRY
-from promptkit.sentences import template_features
-from promptkit.templates import (
+from promptkit.prompts.sentences import template_features
+from promptkit.prompts.templates import (
     CUSTOM_TEMPLATES,  # noqa: F401  (published name, see promptkit/coop_names.py)
     dataset_template,
     ensemble_templates,

@@ -14,7 +14,7 @@ from benchmarks.loading import BATCH, BATCHES, drafting, loading
 from benchmarks.measure import Ratio, compare, median_time, seconds, shares, shares_of
 from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import Subject, class_names, make_files
-from promptkit import text_encoder
+from promptkit.encoders import text_encoder
 from trainers.coop import CoOp
 
 

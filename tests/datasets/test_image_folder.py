@@ -11,7 +11,7 @@ from PIL import Image
 
 import train
 from datasets.image_folder import ImageFolder
-from promptkit.results import near_chance
+from promptkit.runs.results import near_chance
 
 CLASSES = ("Kühe im Stall", "Äpfel", "猫 und Hund")
 SIZE = 32  # of the tiny CLIP

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promptkit.class_names import class_names
+from promptkit.use.class_names import class_names
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import torch
 from clip.model import CLIP, ResidualAttentionBlock
 
 from pocket.weights import weights_path
-from promptkit.clip_loader import check_input_size, load_clip, weights_hash
-from promptkit.image_encoder import encode_image
-from promptkit.sentences import fixed_prompts
-from promptkit.text_encoder import encode_prompts
+from promptkit.backbones.loading import check_input_size, load_clip, weights_hash
+from promptkit.encoders.image_encoder import encode_image
+from promptkit.encoders.text_encoder import encode_prompts
+from promptkit.prompts.sentences import fixed_prompts
 from promptkit.trainer import PromptTrainer
 
 ARCHITECTURES = {

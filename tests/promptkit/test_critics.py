@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from promptkit.critics import CRITICS, BilinearCritic, CosineCritic, MLPCritic, build_critic
+from promptkit.objectives.critics import (
+    CRITICS,
+    BilinearCritic,
+    CosineCritic,
+    MLPCritic,
+    build_critic,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -10,9 +10,9 @@ from clip.model import convert_weights
 from torch import nn
 from torch._subclasses import FakeTensorMode
 
-from promptkit.prompts import ContextPrompts
-from promptkit.sentences import fixed_prompts
-from promptkit.text_encoder import encode_prompts, encode_prompts_reference
+from promptkit.encoders.text_encoder import encode_prompts, encode_prompts_reference
+from promptkit.prompts.context import ContextPrompts
+from promptkit.prompts.sentences import fixed_prompts
 
 NAMES = ["cat", "big dog", "a very long name of a thing indeed"]
 

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 import train
-from promptkit.feature_bank import bank_loader
+from promptkit.stores.feature_bank import bank_loader
 
 
 class Noisy(Dataset):

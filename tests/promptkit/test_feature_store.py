@@ -12,7 +12,7 @@ import torch
 
 import train
 from promptkit import trainer as trainer_module
-from promptkit.feature_store import FeatureStore, image_files_key, main
+from promptkit.stores.feature_store import FeatureStore, image_files_key, main
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_every_precision_comes_back(tmp_path, dtype):
 
 
 def test_large_entries_are_mapped(tmp_path, monkeypatch):
-    monkeypatch.setattr("promptkit.feature_store.MAP_BYTES", 10)
+    monkeypatch.setattr("promptkit.stores.feature_store.MAP_BYTES", 10)
     features = torch.randn(5, 3)
     store_of(tmp_path).get({"a": 1}, lambda: features)
     assert torch.equal(store_of(tmp_path).get({"a": 1}, lambda: None), features)

@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 
 import train
-from promptkit import features
-from promptkit.tuned import open_run
+from promptkit.use import features
+from promptkit.use.tuned import open_run
 
 
 def written(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptkit import manifest
-from promptkit.results import (
+from promptkit.runs import manifest
+from promptkit.runs.results import (
     confused,
     forget_peak_memory,
     metrics_of,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from promptkit.mixup import (
+from promptkit.objectives.mixup import (
     MODES,
     Pairs,
     draw_pairs,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from promptkit.critics import MLPCritic
-from promptkit.mutual_information import (
+from promptkit.objectives.critics import MLPCritic
+from promptkit.objectives.mutual_information import (
     BOUNDS,
     MovingAverage,
     dv,

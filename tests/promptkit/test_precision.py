@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from promptkit.precision import resolve
-from promptkit.prompts import ContextPrompts
-from promptkit.text_encoder import encode_prompts
+from promptkit.encoders.precision import resolve
+from promptkit.encoders.text_encoder import encode_prompts
+from promptkit.prompts.context import ContextPrompts
 
 
 def test_auto_follows_the_device():

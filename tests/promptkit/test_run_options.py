@@ -11,7 +11,7 @@ from safetensors import safe_open
 import train
 import trainers  # noqa: F401  (registers them, before a test copies the registry)
 from dassl.engine import TRAINER_REGISTRY
-from promptkit import export, interpret, predict
+from promptkit.use import export, interpret, predict
 from tests.conftest import TINY_CLASSES
 
 

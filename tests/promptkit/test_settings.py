@@ -5,8 +5,8 @@ import torch
 
 import train
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase
-from promptkit import settings
-from promptkit.unread_keys import idle_keys
+from promptkit.runs import settings
+from promptkit.runs.unread_keys import idle_keys
 
 
 def merged(*argv):

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.suffix_tree import suffix_tree
+from promptkit.encoders.suffix_tree import suffix_tree
 
 SEQUENCES = st.lists(st.lists(st.integers(-3, 3), min_size=1, max_size=20), min_size=1, max_size=30)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promptkit.templates import (
+from promptkit.prompts.templates import (
     CUSTOM_TEMPLATES,
     DEFAULT_TEMPLATE,
     IMAGENET_TEMPLATES,

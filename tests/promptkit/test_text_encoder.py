@@ -6,16 +6,16 @@ import clip
 import pytest
 import torch
 
-from promptkit import text_encoder
-from promptkit.prompts import ContextPrompts
-from promptkit.sentences import fixed_prompts, template_features
-from promptkit.text_encoder import (
+from promptkit.backbones.tokens import tokenize
+from promptkit.encoders import text_encoder
+from promptkit.encoders.text_encoder import (
     Injection,
     encode_in_chunks,
     encode_prompts,
     encode_prompts_reference,
 )
-from promptkit.tokens import tokenize
+from promptkit.prompts.context import ContextPrompts
+from promptkit.prompts.sentences import fixed_prompts, template_features
 
 MIXED = ["cat", "annual crop land", "Boeing_737-800", "a" + " very" * 35 + " long name", "dog"]
 

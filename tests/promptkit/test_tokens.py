@@ -3,7 +3,7 @@
 import pytest
 
 from datasets.wordnet import read_classnames
-from promptkit.tokens import same_words, warning_of_same_words
+from promptkit.backbones.tokens import same_words, warning_of_same_words
 
 
 @pytest.mark.parametrize(

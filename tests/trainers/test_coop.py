@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 import train
-from promptkit.text_encoder import encode_prompts_reference
-from promptkit.tokens import count_tokens
+from promptkit.backbones.tokens import count_tokens
+from promptkit.encoders.text_encoder import encode_prompts_reference
 from tests.trainers.literal import (
     assert_trainer_is_literal,
     cross_entropy,

@@ -7,7 +7,7 @@ from torch import nn
 import trainers.coop
 import trainers.imagenet_templates
 import trainers.zsclip
-from promptkit import templates
+from promptkit.prompts import templates
 
 
 @pytest.mark.parametrize("position", ["end", "middle", "front"])

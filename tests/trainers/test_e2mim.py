@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 import train
-from promptkit.mixup import Pairs
+from promptkit.objectives.mixup import Pairs
 
 
 def batch_of(trainer):

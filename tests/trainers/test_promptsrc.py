@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptkit.averaging import gaussian_weights
+from promptkit.objectives.averaging import gaussian_weights
 from tests.trainers.literal import (
     assert_trainer_is_literal,
     block,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promptkit.templates import IMAGENET_TEMPLATES_SELECT
+from promptkit.prompts.templates import IMAGENET_TEMPLATES_SELECT
 
 
 def expected_logits(trainer, images, templates):

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, SequentialSampler
 from tqdm import tqdm
 
 from dassl.utils import set_random_seed
-from promptkit.feature_store import FeatureStore, image_files_key
+from promptkit.stores.feature_store import FeatureStore, image_files_key
 
 ENCODE_BATCH = 128  # images
 

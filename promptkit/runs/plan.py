@@ -9,7 +9,8 @@ import json
 import os
 from typing import Any
 
-from promptkit import manifest
+from promptkit.files import checksum
+from promptkit.runs import manifest
 
 FINAL = "final"  # for --load-epoch: the model that its run tested with
 
@@ -20,16 +21,16 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
     Files are in it by checksum: weights that were replaced and runs that were trained again make
     another plan. Images are not.
     """
-    from promptkit.clip_loader import backbone_checksum  # imports torch
+    from promptkit.backbones.loading import backbone_checksum  # imports torch
 
     checkpoint = None
     if args.eval_only and args.model_dir:
-        sums = {os.path.relpath(f, args.model_dir): manifest.checksum(f) for f in model_files(args)}
+        sums = {os.path.relpath(f, args.model_dir): checksum(f) for f in model_files(args)}
         checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
     start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
     return {
         "config": plain_config(cfg, cfg.TRAINER.NAME),
-        **({"init_weights_sha256": manifest.checksum(start)} if start else {}),
+        **({"init_weights_sha256": checksum(start)} if start else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         **({"activation": activation} if activation == "gelu" else {}),
         "eval_only": args.eval_only,

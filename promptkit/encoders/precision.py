@@ -55,3 +55,8 @@ def resolve(mode: str, device_type: str, *, key: str = "PREC") -> Precision:
             f"{key} {mode} needs a CUDA device; this run is on a CPU. Set it to auto, fp32 or bf16."
         )
     return Precision(mode, device_type)
+
+
+def device_name(device: torch.device) -> str:
+    """Of the GPU, which decides the last bits of what it computes; "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

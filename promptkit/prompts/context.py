@@ -4,11 +4,10 @@ import torch
 from clip.model import CLIP
 from torch import Tensor, nn
 
-from promptkit.sentences import INIT_STD, embed, word_vectors
-from promptkit.suffix_tree import SuffixTree, suffix_tree
-from promptkit.templates import readable
-from promptkit.text_encoder import Prompts
-from promptkit.tokens import count_tokens, end_of_text, tokenize
+from promptkit.backbones.tokens import count_tokens, end_of_text, readable, tokenize
+from promptkit.encoders.suffix_tree import SuffixTree, suffix_tree
+from promptkit.encoders.text_encoder import Prompts
+from promptkit.prompts.sentences import INIT_STD, embed, word_vectors
 
 POSITIONS = ("end", "middle", "front")
 

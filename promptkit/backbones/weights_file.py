@@ -14,7 +14,7 @@ from clip.model import CLIP, build_model
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promptkit.state_dicts import state_dict_of
+from promptkit.backbones.state_dicts import state_dict_of
 
 QUICK_GELU, GELU = "quick_gelu", "gelu"
 # The class of the activation in the code of an archive.

@@ -8,8 +8,8 @@ import clip
 from clip.model import CLIP, ResidualAttentionBlock
 from torch import nn
 
-from promptkit import manifest
-from promptkit.weights_file import GELU, QUICK_GELU, build_clip, read_weights
+from promptkit.backbones.weights_file import GELU, QUICK_GELU, build_clip, read_weights
+from promptkit.files import checksum
 
 POCKET = "Pocket"
 KEY, AUTO = "MODEL.BACKBONE.ACTIVATION", "auto"
@@ -39,7 +39,7 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
     else:
         path = _local_path(name)
         state, found = read_weights(path)
-        if found is None and manifest.checksum(path) in _quick_checksums():
+        if found is None and checksum(path) in _quick_checksums():
             found = QUICK_GELU
         chosen = _choose(activation, found, path)
         model = build_clip(state, path)
@@ -89,7 +89,7 @@ def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
 
 def backbone_checksum(name: str) -> str | None:
     """sha256 of a local weights file; None for OpenAI's, which the `clip` package checks."""
-    return next(map(manifest.checksum, local_weights(name)), None)
+    return next(map(checksum, local_weights(name)), None)
 
 
 def local_weights(name: str) -> list[str]:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from promptkit.tokens import warning_of_same_words
+from promptkit.backbones.tokens import warning_of_same_words
 
 HELP = (
     "other class names: with commas between, a text file with one a line, or the option once for "

@@ -20,11 +20,11 @@ from yacs.config import CfgNode
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
-from promptkit import manifest, settings
-from promptkit.arguments import parse_args
-from promptkit.merging import merge_opts
-from promptkit.plan import FINAL, resolve_epoch
-from promptkit.templates import DEFAULT_TEMPLATE
+from promptkit.prompts.templates import DEFAULT_TEMPLATE
+from promptkit.runs import manifest, settings
+from promptkit.runs.arguments import parse_args
+from promptkit.runs.merging import merge_opts
+from promptkit.runs.plan import FINAL, resolve_epoch
 from promptkit.trainer import PromptTrainer
 
 

@@ -6,10 +6,10 @@ import torch
 from clip.model import CLIP
 from torch import Tensor, nn
 
-from promptkit.suffix_tree import suffix_tree
-from promptkit.templates import fill, readable
-from promptkit.text_encoder import Injection, Prompts, encode_prompts
-from promptkit.tokens import count_tokens, end_of_text, tokenize
+from promptkit.backbones.tokens import count_tokens, end_of_text, readable, tokenize
+from promptkit.encoders.suffix_tree import suffix_tree
+from promptkit.encoders.text_encoder import Injection, Prompts, encode_prompts
+from promptkit.prompts.templates import fill
 
 INIT_STD = 0.02  # of random context vectors, CoOp's value
 

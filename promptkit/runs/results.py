@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from dassl.engine import TrainerX
-from promptkit import manifest
-from promptkit.trainer import device_name
+from promptkit.encoders.precision import device_name
+from promptkit.runs import manifest
 
 # Linux keeps a process's peak in the one, and forgets it when 5 is written into the other.
 PEAK_STATUS, PEAK_SWITCH = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -7,8 +7,8 @@ from clip.model import CLIP
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
-from promptkit import manifest
-from promptkit.state_dicts import state_dict_of
+from promptkit.backbones.state_dicts import state_dict_of
+from promptkit.runs import manifest
 
 # What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
 CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")

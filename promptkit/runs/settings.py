@@ -15,9 +15,9 @@ from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import default_node
-from promptkit.merging import merge_opts, merge_tree, read_yaml
-from promptkit.published_config import adapted
-from promptkit.unread_keys import check_keys, idle_keys
+from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
+from promptkit.runs.published_config import adapted
+from promptkit.runs.unread_keys import check_keys, idle_keys
 
 
 def extend_cfg(cfg: CfgNode) -> None:
@@ -30,7 +30,7 @@ def extend_cfg(cfg: CfgNode) -> None:
         {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
     )
     # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
-    # STORE: frozen features of test images are kept on disk, see promptkit/feature_store.py.
+    # STORE: frozen features of test images are kept on disk, see promptkit/stores/feature_store.py.
     cfg.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
     for name in TRAINER_REGISTRY.registered_names():
         config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
@@ -52,7 +52,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     """The merged and frozen config of a command line.
 
     Args:
-        args: parsed by `promptkit.arguments.parse_args`.
+        args: parsed by `promptkit.runs.arguments.parse_args`.
         modules: those with trainers.
 
     Raises:

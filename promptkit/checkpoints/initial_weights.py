@@ -4,8 +4,8 @@ from clip.model import CLIP
 from torch import nn
 
 from dassl.utils import load_checkpoint
-from promptkit.checkpoint import from_published
-from promptkit.state_dicts import state_dict_of
+from promptkit.backbones.state_dicts import state_dict_of
+from promptkit.checkpoints.loading import from_published
 
 
 def load_initial_weights(learner: nn.Module, path: str, clip_model: CLIP) -> None:

@@ -6,6 +6,8 @@ for ImageNet and, for data-set classes of other code bases, CoOp's table by regi
 
 from collections.abc import Mapping
 
+from promptkit.backbones.tokens import readable
+
 DEFAULT_TEMPLATE = "a photo of a {}."
 
 # From CoOp's trainers/zsclip.py; ImageNet and its variants take the default there.
@@ -127,11 +129,6 @@ def dataset_template(
     if template.count("{}") != 1:
         raise ValueError(f"The template of {name} must hold '{{}}' just once; got {template!r}.")
     return template
-
-
-def readable(classname: str) -> str:
-    """A class name as it is put into a sentence: underscores are spaces."""
-    return classname.replace("_", " ")
 
 
 def fill(template: str, classname: str) -> str:

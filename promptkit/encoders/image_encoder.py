@@ -11,7 +11,7 @@ import torch
 from clip.model import CLIP, VisionTransformer
 from torch import Tensor
 
-from promptkit.blocks import attend, finish, keys_values, project, queries, replace_tokens
+from promptkit.encoders.blocks import attend, finish, keys_values, project, queries, replace_tokens
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,20 @@ Standard library only, so that `train.py` can recognise a finished run without i
 metrics and where they come from. Both are written atomically: a file that is there is whole.
 """
 
-import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from promptkit.files import checksum, replacing
+
 SCHEMA = 1
 RUN, RESULT = "run.json", "result.json"
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "numpy", "pillow", "yacs")
 # Settings that say where and how fast, not what: they may differ between two calls of one run.
 INCIDENTAL = (
@@ -38,18 +38,9 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
     Raises:
         OSError: the folder cannot be made or written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file, indent=1, allow_nan=False)
-            file.write("\n")
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    with replacing(path) as partial, open(partial, "w") as file:
+        json.dump(content, file, indent=1, allow_nan=False)
+        file.write("\n")
 
 
 def read_json(path: str | Path) -> dict[str, Any] | None:
@@ -67,17 +58,11 @@ def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
     When one of them changes, `is_finished` no longer knows and leaves it to `check_plan`, which
     compares merged configs: a changed default counts, other changes of code deliberately do not.
     """
-    sources = [PROJECT / "promptkit/config.py", PROJECT / "engine/dassl/config/defaults.py"]
-    sources += [PROJECT / "train.py"]
+    sources = [PROJECT / "promptkit/config.py", PROJECT / "promptkit/runs/settings.py"]
+    sources += [PROJECT / "engine/dassl/config/defaults.py", PROJECT / "train.py"]
     sources += sorted((PROJECT / "trainers").glob("*.py"))
     paths = [Path(file).resolve() for file in files if file] + sources
     return {"argv": argv, "files": {os.path.relpath(p, PROJECT): checksum(p) for p in paths}}
-
-
-def checksum(path: str | Path) -> str | None:
-    """sha256 of a file; None where there is none."""
-    path = Path(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def is_finished(directory: str, argv: list[str]) -> bool:

@@ -4,10 +4,13 @@ import clip
 import torch
 from torch import Tensor
 
-from promptkit.templates import readable
-
 CONTEXT_LENGTH = 77
 MAX_GROUPS = 5  # of names in a warning
+
+
+def readable(classname: str) -> str:
+    """A class name as it is put into a sentence: underscores are spaces."""
+    return classname.replace("_", " ")
 
 
 def count_tokens(text: str) -> int:

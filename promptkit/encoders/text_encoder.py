@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from promptkit.blocks import attend, finish, heads, project_packed, replace_tokens
-from promptkit.suffix_tree import SuffixTree
-from promptkit.tokens import CONTEXT_LENGTH
+from promptkit.backbones.tokens import CONTEXT_LENGTH
+from promptkit.encoders.blocks import attend, finish, heads, project_packed, replace_tokens
+from promptkit.encoders.suffix_tree import SuffixTree
 
 
 @dataclass(frozen=True)

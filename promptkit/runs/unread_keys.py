@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from yacs.config import CfgNode
 
-from promptkit.published_config import published_config
+from promptkit.runs.published_config import published_config
 
 # Beginnings of Dassl's keys that no trainer of promptkit reads, and why.
 UNREAD = {

@@ -4,9 +4,9 @@ import torch
 from clip.model import CLIP
 from torch import nn
 
-from promptkit.image_encoder import VisionPrompts
-from promptkit.sentences import INIT_STD, SentenceSlots, initial_context
-from promptkit.text_encoder import Prompts
+from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.encoders.text_encoder import Prompts
+from promptkit.prompts.sentences import INIT_STD, SentenceSlots, initial_context
 
 # Names in the authors' checkpoints, which keep a layer's prompt in the layer itself.
 PUBLISHED_LAYER = "{encoder}.transformer.resblocks.{layer}.VPT_shallow"

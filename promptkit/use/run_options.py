@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from promptkit import manifest, settings
-from promptkit.arguments import epoch, parse_args
-from promptkit.class_names import HELP, class_names
-from promptkit.plan import FINAL
+from promptkit.runs import manifest, settings
+from promptkit.runs.arguments import epoch, parse_args
+from promptkit.runs.plan import FINAL
 from promptkit.trainer import PromptTrainer
-from promptkit.tuned import open_checkpoint, open_run, read_result
+from promptkit.use.class_names import HELP, class_names
+from promptkit.use.tuned import open_checkpoint, open_run, read_result
 
 OF_TRAINING = ("trainer", "config_file", "dataset_config_file", "backbone")
 

@@ -1,0 +1,1 @@
+"""Opening a CLIP: weights by name or path, their activation and identity, and its tokenizer."""

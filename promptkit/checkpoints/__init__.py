@@ -1,0 +1,1 @@
+"""What was trained, from files: ours and those of published code."""

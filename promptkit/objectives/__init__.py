@@ -1,0 +1,1 @@
+"""What methods minimise besides the cross-entropy, and how weights are averaged."""

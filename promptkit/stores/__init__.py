@@ -1,0 +1,1 @@
+"""Frozen image features that are computed once: on disk for tests, in memory for training."""

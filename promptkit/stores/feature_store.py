@@ -1,0 +1,157 @@
+"""Frozen image features on disk: what one run has encoded, every later run of that data reads.
+
+    python -m promptkit.feature_store du             # entries and bytes
+    python -m promptkit.feature_store prune --gb 5   # deletes the least recently used above 5 GB
+
+An entry is found by what its features depend on: weights, precision, device, transform, draft
+decoding, batch size (it decides the last bits) and the images' paths, sizes and times. It is one
+file, `<key>-<sha256 of the content>.pt`: written aside and renamed, so that it is whole for every
+process, and checked when it is read, so that a damaged one is made again.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptkit.files import beside, checksum
+
+FORMAT = 2  # raise it when the same key would mean other features
+ENVIRONMENT = "PROMPTKIT_FEATURES"
+LIMIT_GB = 20.0
+MAP_BYTES = 1 << 28  # larger entries are mapped, not read
+ABANDONED_SEC = 24 * 3600.0
+
+
+def default_folder() -> Path:
+    """$PROMPTKIT_FEATURES, or ~/.cache/promptkit/features."""
+    return Path(os.environ.get(ENVIRONMENT) or "~/.cache/promptkit/features").expanduser()
+
+
+def image_files_key(paths: list[str]) -> str:
+    """Hash of paths, sizes and modification times, in their order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        found = os.stat(path)
+        digest.update(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+class FeatureStore:
+    """Entries in one folder.
+
+    Args:
+        folder: of the entries; made on the first write.
+        limit_gb: above it the least recently used entries are deleted after a write.
+    """
+
+    def __init__(self, folder: Path, *, limit_gb: float = LIMIT_GB) -> None:
+        self.folder, self.limit_gb = folder, limit_gb
+
+    def get(self, depends_on: dict[str, Any], compute: Callable[[], Tensor]) -> Tensor:
+        """The features that belong to `depends_on`, read or else computed and written.
+
+        Args:
+            depends_on: plain data, everything that decides the features.
+            compute: makes them.
+        """
+        text = json.dumps({"format": FORMAT, **depends_on}, sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:32]
+        for path in sorted(self.folder.glob(f"{key}-*.pt")):
+            features = self._read(path)
+            if features is not None:
+                return features
+        features = compute()
+        try:
+            self._write(key, features)
+        except OSError as error:  # a full or read-only disk is no reason to lose a run
+            print(f"Image features are not kept: {error.filename}: {error.strerror}")
+        return features
+
+    def _read(self, path: Path) -> Tensor | None:
+        try:
+            if checksum(path) != path.stem.split("-")[1]:
+                print(f"Stored image features {path} are damaged, they are made again")
+                path.unlink()
+                return None
+            os.utime(path)  # for the order of deletion
+            mapped = path.stat().st_size > MAP_BYTES
+            features = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except FileNotFoundError:  # another process deleted it
+            return None
+        print(f"Read the features of {len(features)} images from {path}")
+        return features
+
+    def _write(self, key: str, features: Tensor) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = beside(self.folder / key)
+        try:
+            torch.save(features.contiguous(), partial)
+            os.replace(partial, self.folder / f"{key}-{checksum(partial)}.pt")
+        finally:
+            partial.unlink(missing_ok=True)
+        self.prune(self.limit_gb)
+
+    def entries(self) -> list[tuple[Path, os.stat_result]]:
+        """Files and their status, the most recently used first."""
+        found = []
+        for path in self.folder.glob("*.pt"):
+            try:
+                found.append((path, path.stat()))
+            except FileNotFoundError:  # another process deleted it
+                continue
+        return sorted(found, key=lambda entry: -entry[1].st_mtime_ns)
+
+    def prune(self, limit_gb: float) -> int:
+        """Deletes the least recently used entries above `limit_gb`; returns how many.
+
+        Also what killed processes left half written, once it is old enough to be nobody's.
+        """
+        for path in self.folder.glob(".*"):
+            with contextlib.suppress(FileNotFoundError):  # another process finished or deleted it
+                if time.time() - path.stat().st_mtime > ABANDONED_SEC:
+                    path.unlink()
+        total, deleted = 0, 0
+        for path, status in self.entries():
+            total += status.st_size
+            if total > limit_gb * 1e9:
+                path.unlink(missing_ok=True)
+                deleted += 1
+        return deleted
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m promptkit.feature_store", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "command", choices=("du", "prune"), help="du: entries and bytes; prune: delete the oldest"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=default_folder(),
+        help=f"of the entries (${ENVIRONMENT}, or ~/.cache/promptkit/features)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gb", type=float, default=0.0, help="prune to so many GB (default: 0, all is deleted)"
+    )
+    options = parser.parse_args(arguments)
+    store = FeatureStore(options.folder)
+    if options.command == "prune":
+        print(f"{store.prune(options.gb)} entries deleted")
+    total = sum(status.st_size for _, status in store.entries())
+    print(f"{len(store.entries())} entries, {total / 1e6:,.1f} MB in {options.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

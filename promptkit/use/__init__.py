@@ -1,0 +1,1 @@
+"""Using what was tuned, without its data set: predictions, words, a classifier, features."""

@@ -1,0 +1,70 @@
+"""Writes what a run has tuned as a classifier for plain CLIP: class names and text features.
+
+python -m promptkit.export RUN classifier.safetensors [--classes NAMES|FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from promptkit.backbones.loading import activation_of
+from promptkit.files import replacing
+from promptkit.trainer import PromptTrainer
+from promptkit.use.run_options import add_run_options, open_chosen
+from promptkit.use.tuned import has_a_text_feature_per_class
+
+
+def export(trainer: PromptTrainer, path: Path) -> None:
+    """Writes the tensor `text_features` [C, E], in unit norm, fp32; the rest as metadata.
+
+    Metadata: classnames (json), logit_scale, trainer, backbone, activation, weights_sha256.
+
+    Raises:
+        ValueError: the method prompts the image encoder or has text features for each image:
+            plain CLIP's image features would not fit.
+    """
+    if not has_a_text_feature_per_class(trainer) or not trainer.has_frozen_images:
+        raise ValueError(
+            f"{type(trainer).__name__} is more than one text feature a class, so plain CLIP cannot "
+            "apply it. Use promptkit.use.predict, or a method that prompts the text alone (CoOp, "
+            "KgCoOp, ProGrad, TCP, E2MIM)."
+        )
+    with torch.no_grad(), trainer.precision.autocast():
+        features = trainer.class_features().float().cpu().contiguous()
+    metadata = {
+        "classnames": json.dumps(trainer.dm.dataset.classnames),
+        "logit_scale": repr(trainer.logit_scale.item()),
+        "trainer": type(trainer).__name__,
+        "backbone": trainer.cfg.MODEL.BACKBONE.NAME,
+        "activation": activation_of(trainer.clip_model),
+        "weights_sha256": trainer.weights_sha256,
+    }
+    with replacing(path) as partial:
+        save_file({"text_features": features}, partial, metadata)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m promptkit.export", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument("file", type=Path, help="the safetensors file to write")
+    add_run_options(parser)
+    options = parser.parse_args(arguments)
+    try:
+        trainer = open_chosen(options)
+        export(trainer, options.file)
+    except (ValueError, KeyError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(trainer.dm.dataset.classnames)} classes written to {options.file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

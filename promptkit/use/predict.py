@@ -1,0 +1,122 @@
+"""Classifies images with what a run has tuned.
+
+python -m promptkit.predict --model-dir RUN IMAGE|FOLDER ... [--classes NAMES|FILE] [--top 5]
+    [--csv FILE] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+
+from dassl.data import DatasetWrapper
+from dassl.data.datasets import Datum
+from dassl.data.transforms import build_transform
+from promptkit.files import replacing
+from promptkit.runs import manifest
+from promptkit.trainer import PromptTrainer
+from promptkit.use.run_options import add_run_options, open_chosen
+
+BATCH = 64  # images
+
+
+def images_below(paths: list[str]) -> list[Path]:
+    """The files given, and those in the folders given and below, sorted; none that are hidden.
+
+    Raises:
+        FileNotFoundError: there is nothing at a path.
+    """
+    found = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file())
+            found += [file for file in files if not file.name.startswith(".")]
+        elif path.is_file():
+            found.append(path)
+        else:
+            is_key = str(path).startswith(("TRAINER.", "MODEL.", "DATASET.", "INPUT."))
+            hint = " Settings are given with --set KEY VALUE." if is_key else ""
+            raise FileNotFoundError(f"There is no image or folder at {path}.{hint}")
+    return found
+
+
+def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[dict]:
+    """For each image its path and `top` classes with their probabilities, the likeliest first.
+
+    An image that cannot be read has "error", what is wrong with it, in place of "classes".
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        transform = build_transform(trainer.cfg, is_train=False)
+    names = trainer.dm.dataset.classnames
+    for start in range(0, len(paths), BATCH):
+        batch, images, errors = paths[start : start + BATCH], [], {}
+        for path in batch:
+            try:
+                image = DatasetWrapper(trainer.cfg, [Datum(str(path))], transform)[0]
+                images.append(image["img"])
+            except OSError as error:
+                errors[path] = str(error)
+        best: list[list[dict]] = []
+        if images:
+            logits = trainer.model_inference(torch.stack(images).to(trainer.device))
+            found = logits.softmax(dim=1).topk(min(top, len(names)))
+            best = [
+                [{"class": names[i], "probability": p} for p, i in zip(ps, rows, strict=True)]
+                for ps, rows in zip(found.values.tolist(), found.indices.tolist(), strict=True)
+            ]
+        rest = iter(best)
+        for path in batch:
+            answer = {"error": errors[path]} if path in errors else {"classes": next(rest)}
+            yield {"image": str(path), **answer}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 1 if an image could not be read."""
+    parser = argparse.ArgumentParser(prog="python -m promptkit.predict", description=__doc__)
+    parser.add_argument("images", nargs="+", metavar="IMAGE|FOLDER")
+    parser.add_argument(
+        "--model-dir", dest="run", required=True, metavar="RUN", help="folder of a run"
+    )
+    add_run_options(parser)
+    parser.add_argument("--top", type=int, default=5, help="classes an image")
+    parser.add_argument("--csv", type=Path, help="also write image, rank, class, probability here")
+    parser.add_argument("--json", type=Path, help="also write all here")
+    options = parser.parse_intermixed_args(arguments)
+    if options.top < 1:
+        parser.error(f"--top must be 1 or more; got {options.top}")
+    try:
+        trainer = open_chosen(options)
+        found = list(predict(trainer, images_below(options.images), top=options.top))
+    except (ValueError, KeyError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    rows = [
+        (answer["image"], rank, entry["class"], entry["probability"])
+        for answer in found
+        for rank, entry in enumerate(answer.get("classes", ()), 1)
+    ]
+    print(tabulate(rows, headers=("image", "rank", "class", "probability"), floatfmt=".4f"))
+    if options.csv:
+        with (
+            replacing(options.csv) as partial,
+            open(partial, "w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file).writerows([("image", "rank", "class", "probability"), *rows])
+    if options.json:
+        manifest.write_json(options.json, {"model_dir": options.run, "images": found})
+    errors = [answer["error"] for answer in found if "error" in answer]
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
