@@ -13,18 +13,28 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports import logs
-from reports.collect import LeftOut, Run, collect_runs
+from reports.collect import collect_runs
 from reports.consistency import join_unrecorded
+from reports.data_sets import notes_on_own_data
 from reports.files import write_atomically
+from reports.names import UnknownNameError, check_name
 from reports.render import FORMATS, SUFFIXES, to_markdown
+from reports.run import LeftOut, Run
 from reports.sections import REPORTS, Made, page, training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one report; returns the exit code: 0 done, 1 --strict failed, 2 nothing to report."""
+    """Runs one report; returns the exit code.
+
+    0: done; 1: --strict failed, or a name of the command line is no row, trainer or method; 2:
+    nothing to report, or a file cannot be read or written.
+    """
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
+    except UnknownNameError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -99,19 +109,17 @@ def load(options: argparse.Namespace) -> tuple[list[Run], list[LeftOut], list[st
 
     Raises:
         FileNotFoundError: there is no result.
-        ValueError: a trainer of --trainers has no result.
+        UnknownNameError: a trainer of --trainers has no result.
     """
     runs, left_out = collect_runs(options.output)
-    names = [name for name in options.trainers.split(",") if name]
-    known = sorted({run.trainer for run in runs})
+    names = [name for part in options.trainers.split(",") if (name := part.strip())]
     for name in names:
-        if name not in known:
-            raise ValueError(f"--trainers: no result of {name!r}; there are some of {known}.")
+        check_name("--trainers", "result of", name, sorted({run.trainer for run in runs}))
     runs = [run for run in runs if run.trainer in names or not names]
     if options.any_commit:
         runs = [replace(run, commit="") for run in runs]
     runs, notes = join_unrecorded(runs)
-    return runs, left_out, notes
+    return runs, left_out, notes + notes_on_own_data(runs)
 
 
 def run_report(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from reports.collect import LeftOut, Method, Run
+from reports.run import LeftOut, Method, Run
 
 
 def the_same(runs: Sequence[Run]) -> Run | None:

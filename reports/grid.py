@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from reports.collect import LeftOut
+from reports.labels import Label
+from reports.run import LeftOut
 
 DECIMALS = 2
 PLUS_MINUS, MINUS, DAGGER, DOUBLE_DAGGER = "\u00b1", "\u2212", "\u2020", "\u2021"
@@ -41,11 +42,13 @@ class Row:
 
     Attributes:
         facts: what a CSV says of the row, by column.
+        name: what it is called where all tables of the report are looked at together.
     """
 
     label: str
     entries: tuple[Cell | str, ...]
     facts: dict[str, object] = field(default_factory=dict)
+    name: Label | None = None
 
     @property
     def published(self) -> bool:
@@ -59,6 +62,7 @@ class Grid:
 
     Attributes:
         facts: as a row's, of all rows.
+        key: lines below the table: what its rows' names stand for.
     """
 
     title: str
@@ -66,6 +70,7 @@ class Grid:
     rows: tuple[Row, ...]
     corner: str = "Trainer"
     facts: dict[str, object] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
 
     def cell(self, label: str, column: str) -> Cell | str:
         """The entry of a row and a column.

@@ -95,6 +95,7 @@ def to_markdown(document: Document) -> str:
     parts = [f"# {document.title}"]
     for grid in document.grids:
         parts += [f"## {grid.title}", table(grid, MARKDOWN)]
+        parts += ["\n".join(f"- {MARKDOWN.write(line)}" for line in grid.key)] if grid.key else []
     parts += document.notes
     if document.left_out:
         lines = [f"- `{item.path}`: {item.reason}" for item in document.left_out]
@@ -108,8 +109,9 @@ def to_latex(document: Document) -> str:
     for grid in document.grids:
         body = table(grid, LATEX)
         caption = LATEX.write(grid.title)
+        key = "".join(f"\\\\\n{{\\footnotesize {LATEX.write(line)}}}" for line in grid.key)
         parts.append(
-            f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}"
+            f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}{key}\n\\end{{table}}"
         )
     remarks = [*document.notes, *(f"Left out: {x.path}: {x.reason}" for x in document.left_out)]
     parts.append("\n".join(f"% {line}" for text in remarks for line in text.splitlines()))
@@ -123,6 +125,8 @@ def to_html(document: Document) -> str:
         body = table(grid, HTML)
         title = html.escape(grid.title)
         parts.append(f'<h3>{title}</h3>\n<div class="wide">\n{body}\n</div>')
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in grid.key)
+        parts += [f'<ul class="key">{lines}</ul>'] if lines else []
     parts += [f"<p>{html.escape(note)}</p>" for note in document.notes]
     if document.left_out:
         lines = [

@@ -123,8 +123,8 @@ def test_trainers_alone_and_commits_joined(tmp_path, write_pair, capsys):
     assert main([*command, "--any-commit"]) == 0
     text = capsys.readouterr().out
     assert "KgCoOp" not in text and "| CoOp      |      16 | 70.00 \u00b1 0.00" in text
-    assert main([*command[:-1], "TCP"]) == 2
-    assert "no result of 'TCP'; there are some of ['CoOp', 'KgCoOp']" in capsys.readouterr().err
+    assert main([*command[:-1], "TCP"]) == 1
+    assert "there is no result of 'TCP'. There are: CoOp, KgCoOp." in capsys.readouterr().err
 
 
 def test_files_of_odd_data_sets_stay_in_the_folder(tmp_path, write_result, capsys):

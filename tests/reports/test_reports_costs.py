@@ -2,8 +2,7 @@ import pytest
 
 from reports.collect import collect_runs
 from reports.costs import cost_blocks, document
-from reports.figures import cost, harmonic_bars
-from reports.statistics import base_to_new
+from reports.figures import cost
 
 
 @pytest.fixture
@@ -45,13 +44,3 @@ def test_the_figure_has_seconds_and_memory(runs):
     points = [bars.lines[0].get_xydata()[0].tolist() for bars in seconds.containers]
     assert points == [[15.0, 85.0], [12.3, 60.0]]
     assert memory.containers[0].lines[0].get_xydata()[0].tolist() == [2000.0, 85.0]
-
-
-def test_bars_are_the_harmonic_means(tmp_path, write_pair):
-    write_pair("a", 80, 60)
-    write_pair("b", 70, 70, trainer="KgCoOp")
-    write_pair("c", 40, 60, dataset="Other")
-    report = base_to_new(*collect_runs(tmp_path / "runs"))
-    (axes,) = harmonic_bars(report, title="T").axes
-    heights = {round(bar.get_height(), 2) for bar in axes.patches}
-    assert heights == {48.0, 68.57, 70.0, 60.0}  # CoOp's average: 60 and 60

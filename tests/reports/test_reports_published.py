@@ -48,7 +48,7 @@ def test_there_is_no_row_of_e2mim(protocol):
 def test_a_name_nearly_right_is_offered():
     with pytest.raises(ValueError, match="Did you mean 'PromptSRC'"):
         choose("base2new", "PromptSCR")
-    with pytest.raises(ValueError, match="There are those of: none"):
+    with pytest.raises(ValueError, match="There are: none"):
         choose("zero-shot", "all")
 
 

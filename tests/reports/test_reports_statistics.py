@@ -183,8 +183,8 @@ def test_average_holds_only_what_every_data_set_has():
     (row,) = report.blocks[-1].rows
     assert (row.method.trainer, row.seeds, row.base.value) == ("CoOp", (1,), 60)
     assert report.notes == (
-        "CoOp (r, 16 shots) is averaged over seed(s) 1 only: seed 2 has no result on B.",
-        "KgCoOp (r, 16 shots) is not in the average: seed 1 has no result on A.",
+        "Average over 2 data sets: CoOp over seed 1 only (seed 2: no result on B); without KgCoOp "
+        "(no result on A).",
     )
 
 
