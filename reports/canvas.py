@@ -109,8 +109,8 @@ def write_key(figure: Figure, labels: Iterable[Label]) -> None:
     letters = int((width + KEY_BESIDE_INCH) * KEY_LETTERS_AN_INCH)
     lines = [
         line
-        for text in keys(labels)
-        for line in textwrap.wrap(text, letters, subsequent_indent="    ")
+        for name, words in keys(labels)
+        for line in textwrap.wrap(f"{name}: {words}", letters, subsequent_indent="    ")
     ]
     if lines:
         figure.text(0.01, -KEY_LINE_INCH / height, "\n".join(lines), fontsize=8, va="top")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -62,7 +63,7 @@ class Grid:
 
     Attributes:
         facts: as a row's, of all rows.
-        key: lines below the table: what its rows' names stand for.
+        key: what its rows' names stand for: (name, words).
     """
 
     title: str
@@ -70,7 +71,7 @@ class Grid:
     rows: tuple[Row, ...]
     corner: str = "Trainer"
     facts: dict[str, object] = field(default_factory=dict)
-    key: tuple[str, ...] = ()
+    key: tuple[tuple[str, str], ...] = ()
 
     def cell(self, label: str, column: str) -> Cell | str:
         """The entry of a row and a column.
@@ -121,6 +122,15 @@ class Document:
     grids: tuple[Grid, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    def keys(self) -> tuple[list[list[str]], list[str]]:
+        """The lines below each table, and those that say the same of several, below all."""
+        words: dict[str, list[str]] = defaultdict(list)
+        for name, text in (entry for grid in self.grids for entry in grid.key):
+            words[name].append(text)
+        shared = {name for name, texts in words.items() if len(texts) > 1 == len(set(texts))}
+        own = [[f"{n}: {w}" for n, w in grid.key if n not in shared] for grid in self.grids]
+        return own, [f"{name}: {words[name][0]}" for name in words if name in shared]
 
 
 def seeds_column(rows: Sequence[Row]) -> tuple[Row, ...]:

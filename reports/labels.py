@@ -34,13 +34,20 @@ class Label:
     details: str = ""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is the trainer's bare name."""
+        return self.text == self.trainer
+
+    @property
+    def says_all(self) -> bool:
+        """Whether the name needs no key."""
+        return self.text.startswith(f"{self.trainer} (")
+
+    @property
     def key(self) -> str:
         """What the key says of it; "" if the name, or a title or column with the shots, does."""
-        if self.text.startswith(f"{self.trainer} ("):
-            return ""
-        shots = self.shots if self.text != self.trainer else ""
-        words = ", ".join(filter(None, (shots, self.details)))
-        return f"{self.text}: {words}" if words else ""
+        shots = "" if self.is_plain else self.shots
+        return "" if self.says_all else ", ".join(filter(None, (shots, self.details)))
 
 
 def labels(methods: Iterable[Method]) -> dict[Method, Label]:
@@ -56,23 +63,26 @@ def labels(methods: Iterable[Method]) -> dict[Method, Label]:
 
 
 def within(names: Mapping[Method, Label], methods: Iterable[Method]) -> dict[Method, Label]:
-    """The labels in a table or figure of these methods alone: bare if there is no other of it."""
-    shown = set(methods)
-    count: dict[str, int] = defaultdict(int)
-    for method in shown:
-        count[method.trainer] += 1
+    """The labels in a table or figure of these methods alone, where all are called `names`.
+
+    A name is bare if there is no other of its trainer, and says what they differ in if that is
+    short; else it is the one that all tables share.
+    """
+    own = labels(methods)
     return {
-        method: label
-        if count[method.trainer] > 1
-        else replace(label, text=method.trainer, variant=0)
+        method: replace(label, text=label.trainer, variant=0)
+        if own[method].is_plain
+        else own[method]
+        if own[method].says_all
+        else label
         for method, label in names.items()
-        if method in shown
+        if method in own
     }
 
 
-def keys(names: Iterable[Label]) -> tuple[str, ...]:
-    """The lines of a table's key."""
-    return tuple(dict.fromkeys(label.key for label in names if label.key))
+def keys(names: Iterable[Label]) -> tuple[tuple[str, str], ...]:
+    """What stands below a table: (name, what it stands for)."""
+    return tuple(dict.fromkeys((label.text, label.key) for label in names if label.key))
 
 
 def row_facts(label: Label, recipe: str) -> dict[str, object]:

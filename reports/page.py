@@ -25,11 +25,11 @@ LOG_LINES = 12
 MOST_CONFUSED = 10
 RUN_COLUMNS = (
     "Trainer",
+    "Accuracy",
     "Data set",
     "Classes",
     "Shots",
     "Seed",
-    "Accuracy",
     "Macro F1",
     "Training (s)",
     "Memory (MB)",
@@ -130,12 +130,12 @@ def _all_runs(folder: Path, runs: Sequence[Run]) -> str:
 def _row(index: int, run: Run, content: dict) -> list[str]:
     f1 = content["metrics"].get("macro_f1")
     values = (
-        run.dataset, run.subset, run.shots if run.shots > 0 else "", run.seed,
-        f"{run.accuracy:.2f}", "" if f1 is None else f"{f1:.2f}",
+        f"{run.accuracy:.2f}", run.dataset, run.subset, run.shots if run.shots > 0 else "",
+        run.seed, "" if f1 is None else f"{f1:.2f}",
         "" if run.step_sec is None or run.train_sec is None else f"{run.train_sec:.1f}",
         "" if run.peak_memory_bytes is None else f"{run.peak_memory_bytes / 1e6:,.0f}", run.recipe,
     )  # fmt: skip
-    # In the first column, which stays in sight on a narrow screen.
+    # In the first column, which stays in sight on a narrow screen; the accuracy is next to it.
     link = f'<a href="#run{index}">{html.escape(run.trainer)}</a>'
     return [link, *(html.escape(str(value)) for value in values)]
 
