@@ -123,7 +123,7 @@ def training(folder: Path, runs: Sequence[Run], left_out: Sequence[LeftOut], tit
         part = "-" + _file_name(group)
         own = [history for history in found if history.group == group]
         drawn[part] = figures.training(own, title=f"{title}: {group}", among=among)
-    return Made(Document(title, (), (), (*left_out, *twins)), drawn)
+    return Made(Document(title, (), (), tuple(sorted({*left_out, *twins}))), drawn)
 
 
 def _file_name(group: str) -> str:

@@ -244,3 +244,28 @@ def test_an_average_over_other_data_sets_has_no_published_row(tmp_path, write_pa
     document = tables.document(report, title="", options=options)
     (average,) = [grid for grid in document.grids if grid.title.startswith("Average")]
     assert [row.label for row in average.rows] == ["MaPLe"]
+
+
+def test_a_key_stands_once_below_all_tables_and_in_each_of_latex(tmp_path, write_pair):
+    for dataset in "AB":
+        for alpha in (1, 2):
+            config = {"TRAINER": {"A_LONG_SETTING": alpha}}
+            write_pair(f"{dataset}{alpha}", 70, 50, dataset=dataset, config=config)
+    write_pair("C", 70, 50, dataset="C", config={"TRAINER": {"A_LONG_SETTING": 2}})
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    document = tables.document(report, title="T")
+    text, latex = render_markdown(document), to_latex(document)
+    lines = ("CoOp a: A_LONG_SETTING 1", "CoOp b: A_LONG_SETTING 2", "CoOp: A_LONG_SETTING 2")
+    end = "".join(f"- {line}\n" for line in lines) + "\nAccuracy in percent"
+    assert end in text and text.count("- CoOp a") == 1
+    # Alone in C's table and the average's it has its bare name; the key says which it is.
+    assert [row[0] for row in table_rows(text)] == [
+        *("Trainer", "CoOp a", "CoOp b"), *("Trainer", "CoOp a", "CoOp b"), *("Trainer", "CoOp"),
+        *("Trainer", "CoOp"),
+    ]  # fmt: skip
+    assert latex.count(r"{\footnotesize CoOp a: A\_LONG\_SETTING 1}") == 2
+    assert '<ul class="key">\n<li>CoOp a: A_LONG_SETTING 1</li>' in to_html(document)
+    lines = list(csv.DictReader(io.StringIO(to_csv(document))))
+    assert {(line["row"], line["details"]) for line in lines} == {
+        ("CoOp a", "A_LONG_SETTING 1"), ("CoOp b", "A_LONG_SETTING 2"), ("CoOp", "A_LONG_SETTING 2")
+    }  # fmt: skip
