@@ -34,10 +34,19 @@ matplotlib.rcParams["text.parse_math"] = False
 
 
 def panels(
-    count: int, *, title: str, height: float = PANEL_INCH, width: float = PANEL_INCH
+    count: int,
+    *,
+    title: str,
+    height: float = PANEL_INCH,
+    width: float = PANEL_INCH,
+    columns: int = 0,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels of a size in inches, and the panels."""
-    columns = COLUMNS.get(count, min(MOST_COLUMNS, count))
+    """A figure with so many panels of a size in inches, and the panels.
+
+    Args:
+        columns: how many stand side by side; 0 for as many as fill the lines best.
+    """
+    columns = columns or COLUMNS.get(count, min(MOST_COLUMNS, count))
     lines = math.ceil(count / columns)
     size = (width * columns, height * lines + TITLE_INCH)
     figure = Figure(figsize=size, layout="compressed")

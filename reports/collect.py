@@ -121,7 +121,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         own_data=_own_data(data, config),
         own_training_data=_recorded_own_data(section(data, "trained_on")),
         template=str(config.get(TEMPLATE, "")),
-        template_chosen=TEMPLATE in items(data, "command"),
+        template_chosen=TEMPLATE in _command(data),
     )
 
 
@@ -200,6 +200,11 @@ def _recorded_own_data(data: dict, classnames: str = "") -> OwnData | None:
     return OwnData(
         field(own, "path", str), text(own, "list"), text(own, "images_sha256"), classnames
     )
+
+
+def _command(data: dict) -> list[str]:
+    """Of this run alone, where the file has it: a process may carry out several."""
+    return items(section(data, "inputs"), "argv") or items(data, "command")
 
 
 def _commit(data: dict) -> str:

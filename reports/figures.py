@@ -16,6 +16,7 @@ from reports.base_to_new import harmonic_of, headings_of, report_labels
 from reports.canvas import (
     MARKER_SIZE,
     MIN_SPAN_PERCENT,
+    MOST_COLUMNS,
     PANEL_INCH,
     legend,
     looks,
@@ -205,9 +206,11 @@ def cost(blocks: Sequence[CostBlock], *, title: str, among: Collection[str] = ()
     lines = [row.line for block in blocks for row in block.rows]
     joined = any(len(set(x.line for x in block.rows)) < len(block.rows) for block in blocks)
     figure, grid = panels(
-        2 * len(blocks), title=f"{title} (lines join numbers of shots)" if joined else title
+        2 * len(blocks),
+        title=f"{title} (lines join numbers of shots)" if joined else title,
+        columns=min(MOST_COLUMNS, 2 * len(blocks)),  # the two of a block stand side by side
     )
-    styles = looks(sorted(set(lines), key=lambda line: (*trainer_order(line.text),)), among)
+    styles = looks(sorted(set(lines), key=lambda x: (*trainer_order(x.trainer), x.variant)), among)
     handles = {}
     for block, pair in zip(blocks, zip(grid[::2], grid[1::2], strict=True), strict=True):
         quantities = ("seconds of training", "train_sec", 1.0), ("memory (MB)", "memory_bytes", 1e6)

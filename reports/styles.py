@@ -39,7 +39,6 @@ SIZES = {"*": 1.5, "d": 1.15, "P": 1.15, "X": 1.1, "s": 0.95, "D": 0.85}
 FILLS = ("full", "none", "left", "bottom", "right", "top")
 TINTS = ("", "white", "black")  # what the colour is mixed with once all fills are taken
 MIXED = 0.45
-LOG_FILL = 3  # a log's row beside a run's of the same trainer looks different
 
 
 def _further_pairs() -> tuple[tuple[str, str], ...]:
@@ -112,8 +111,9 @@ def plain(name: str) -> str:
 def look(trainer: str, variant: int, pairs: dict[str, tuple[str, str]]) -> Look:
     """How one of a trainer's rows is drawn."""
     colour, marker = pairs[plain(trainer)]
-    turns, fill = divmod(variant + LOG_FILL * trainer.endswith(LOG), len(FILLS))
-    tint = TINTS[turns % len(TINTS)]
+    turns, fill = divmod(variant, len(FILLS))
+    # A log's row beside a run's of the same trainer looks different.
+    tint = TINTS[(turns + trainer.endswith(LOG)) % len(TINTS)]
     if tint:
         mixed = zip(to_rgb(colour), to_rgb(tint), strict=True)
         colour = to_hex([(1 - MIXED) * own + MIXED * other for own, other in mixed])

@@ -121,8 +121,11 @@ def test_own_data_that_is_none_is_named(tmp_path, write_result, own):
 
 def with_template(text, *, chosen=False):
     """Fields of a result; the command gives the template if it is chosen."""
-    command = ["train.py", "DATASET.TEMPLATE", text] if chosen else ["train.py"]
-    return {"config": {"DATASET": {"TEMPLATE": text}}, "command": command}
+    argv = ["--seed", "1", *(["DATASET.TEMPLATE", text] if chosen else [])]
+    # The process went on with another run behind --then.
+    command = ["train.py", *argv, "--then", "DATASET.TEMPLATE", text]
+    config = {"DATASET": {"TEMPLATE": text}}
+    return {"config": config, "command": command, "inputs": {"argv": argv}}
 
 
 def test_templates_of_data_sets_do_not_part_their_rows(tmp_path, write_pair):
