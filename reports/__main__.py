@@ -116,7 +116,7 @@ def load(options: argparse.Namespace) -> tuple[list[Run], list[LeftOut], list[st
     """
     runs, left_out = collect_runs(options.output)
     names = [name for part in options.trainers.split(",") if (name := part.strip())]
-    for name in names:
+    for name in names if runs else ():  # else what is left out is the message
         check_name("--trainers", "result of", name, sorted({run.trainer for run in runs}))
     runs = [run for run in runs if run.trainer in names or not names]
     if options.any_commit:

@@ -37,8 +37,8 @@ class CostRow:
     """One method: accuracy over its seeds, and what they took together.
 
     Attributes:
-        label: as in all blocks' tables.
-        line: of the row that goes over the numbers of shots, as in the figure.
+        label: as in its block's table.
+        line: as in all blocks, and over the numbers of shots, which the figure joins.
     """
 
     label: Label
@@ -54,13 +54,13 @@ class CostBlock:
     """Trainings on the same classes of a data set, from the same weights, on the same device.
 
     Attributes:
-        names: labels as in the block's own table, by those of `rows`, which hold for all blocks.
+        key: of its table.
     """
 
     title: str
     rows: tuple[CostRow, ...]
     facts: dict[str, object]
-    names: dict[Label, Label]
+    key: tuple[tuple[str, str], ...]
 
 
 def cost_blocks(runs: Iterable[Run]) -> tuple[list[CostBlock], list[LeftOut]]:
@@ -69,26 +69,28 @@ def cost_blocks(runs: Iterable[Run]) -> tuple[list[CostBlock], list[LeftOut]]:
     for run in runs:
         if run.step_sec is not None and run.split == "test":
             groups[run.dataset, run.subset, run.backbone, run.weights, run.device].append(run)
-    rows = rows_of((place, run.method) for place, group in groups.items() for run in group)
-    names = labels(rows.values())
     lines = rows_of(
         ((place, run.method) for place, group in groups.items() for run in group), over_shots=True
     )
-    line_names = labels(lines.values())
+    names = labels(lines.values())
     blocks, left = [], []
     places = sorted(groups)
     for place, title in zip(places, _titles(places), strict=True):
-        own = within(names, (rows[run.method] for run in groups[place]))
+        own = within(names, (lines[run.method] for run in groups[place]))
         found = []
-        for row in own:
-            group = [run for run in groups[place] if rows[run.method] == row]
-            found += _row(names[row], line_names[lines[group[0].method]], group, left)
+        for line, label in own.items():
+            by_shots: dict[int, list[Run]] = defaultdict(list)
+            for run in groups[place]:
+                if lines[run.method] == line:
+                    by_shots[run.shots].append(run)
+            for shots, group in sorted(by_shots.items()):
+                called = label if len(by_shots) == 1 else label.with_shots(shots)
+                found += _row(called, names[line], group, left)
         facts = dict(
             zip(("dataset", "classes", "backbone", "weights_sha256", "device"), place, strict=True)
         )
         if found:
-            bare = {names[row]: label for row, label in own.items()}
-            blocks.append(CostBlock(title, tuple(found), facts, bare))
+            blocks.append(CostBlock(title, tuple(found), facts, keys(own.values())))
     return blocks, left
 
 
@@ -128,9 +130,9 @@ def document(
         Grid(
             block.title,
             COLUMNS,
-            tuple(_written(row, block.names[row.label]) for row in block.rows),
+            tuple(map(_written, block.rows)),
             facts=block.facts,
-            key=keys(block.names.values()),
+            key=block.key,
         )
         for block in blocks
     ]
@@ -141,7 +143,7 @@ def document(
     return Document(title, tuple(grids), tuple(notes), tuple(sorted({*left_out, *left})))
 
 
-def _written(row: CostRow, label: Label) -> Row:
+def _written(row: CostRow) -> Row:
     cost = row.cost
     smallest, largest = cost.parameters or (None, None)
     count = "" if smallest is None else f"{smallest:,}"
@@ -154,8 +156,8 @@ def _written(row: CostRow, label: Label) -> Row:
         str(len(row.seeds)),
     )
     method = row.method
-    facts = row_facts(label, method.recipe) | {"shots": method.shots, "commit": method.commit}
-    return Row(label.text, entries, facts, row.label)
+    facts = row_facts(row.label, method.recipe) | {"shots": method.shots, "commit": method.commit}
+    return Row(row.label.text, entries, facts, row.line)
 
 
 def _published(words: str) -> Grid:

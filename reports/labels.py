@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -49,6 +49,12 @@ class Label:
         shots = "" if self.is_plain else self.shots
         return "" if self.says_all else ", ".join(filter(None, (shots, self.details)))
 
+    def with_shots(self, count: int) -> Label:
+        """With the number of shots behind the name."""
+        if self.says_all:
+            return replace(self, text=f"{self.text[:-1]}, {plural_shots(count)})")
+        return replace(self, text=f"{self.text} ({plural_shots(count)})")
+
 
 def labels(methods: Iterable[Method]) -> dict[Method, Label]:
     """A label for each method, in the order of rows."""
@@ -65,18 +71,16 @@ def labels(methods: Iterable[Method]) -> dict[Method, Label]:
 def within(names: Mapping[Method, Label], methods: Iterable[Method]) -> dict[Method, Label]:
     """The labels in a table or figure of these methods alone, where all are called `names`.
 
-    A name is bare if there is no other of its trainer, and says what they differ in if that is
-    short; else it is the one that all tables share.
+    A name is bare if there is no other of its trainer; else it is the one that all tables share.
     """
-    own = labels(methods)
+    shown = set(methods)
+    count = Counter(method.trainer for method in shown)
     return {
-        method: replace(label, text=label.trainer, variant=0)
-        if own[method].is_plain
-        else own[method]
-        if own[method].says_all
-        else label
+        method: label
+        if count[method.trainer] > 1
+        else replace(label, text=label.trainer, variant=0)
         for method, label in names.items()
-        if method in own
+        if method in shown
     }
 
 

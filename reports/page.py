@@ -149,6 +149,7 @@ def _details(index: int, folder: Path, run: Run, content: dict) -> str:
         "device": run.device or "not recorded",
         "weights": run.weights or "not recorded",
         "training images": run.shot_list or "not recorded",
+        **_own_data(run),
         "trained on": ", ".join(run.trained_on) if run.trained_on else "nothing",
         "command": " ".join(map(str, content.get("command") or [])) or "not recorded",
     }
@@ -166,6 +167,17 @@ def _details(index: int, folder: Path, run: Run, content: dict) -> str:
             f"<details><summary>config</summary><pre>{html.escape(settings)}</pre></details>"
         )
     return "\n".join([*parts, "</details>"])
+
+
+def _own_data(run: Run) -> dict[str, str]:
+    """What says which images of a user's these are; {} for benchmarks."""
+    own = run.own_data
+    if own is None:
+        return {}
+    return {
+        "own data": ", ".join(filter(None, (own.path, own.list, own.classnames))),
+        "own images": own.images or "not recorded",
+    }
 
 
 def _confusions(content: dict) -> str:

@@ -44,3 +44,17 @@ def test_the_figure_has_seconds_and_memory(runs):
     points = [bars.lines[0].get_xydata()[0].tolist() for bars in seconds.containers]
     assert points == [[15.0, 85.0], [12.3, 60.0]]
     assert memory.containers[0].lines[0].get_xydata()[0].tolist() == [2000.0, 85.0]
+
+
+def test_rows_of_several_shots_say_them_and_their_lines_do_not(tmp_path, write_result):
+    for shots in (4, 16):
+        write_result(f"s{shots}", subset="all", shots=shots)
+    for alpha in (1, 2):
+        config = {"TRAINER": {"A_LONG_SETTING": alpha}}
+        write_result(f"b{alpha}", shots=16, config=config)
+    blocks, left = cost_blocks(collect_runs(tmp_path / "runs")[0])
+    assert left == []
+    every, base = ([(row.label.text, row.line.text) for row in block.rows] for block in blocks)
+    assert every == [("CoOp (4 shots)", "CoOp a"), ("CoOp (16 shots)", "CoOp a")]
+    assert base == [("CoOp b", "CoOp b"), ("CoOp c", "CoOp c")]  # as in the figure
+    assert blocks[0].key == (("CoOp", "A_LONG_SETTING absent"),)

@@ -39,10 +39,6 @@ def test_another_table_does_not_lengthen_a_name():
     # Which of its rows it is, the key says: elsewhere there is another.
     assert keys(alone.values()) == (("TCP", "recipe the_second_recipe"),)
     assert texts(within(found, [first, second])) == ["TCP a", "TCP b"]
-    few, many = Method("TCP", "x", 4), Method("TCP", "x", 16)
-    found = labels([few, many, first])
-    assert texts(found) == ["TCP a", "TCP b", "TCP c"]
-    assert texts(within(found, [few, many])) == ["TCP (4 shots)", "TCP (16 shots)"]
 
 
 def test_letters_go_on_behind_z():

@@ -167,8 +167,8 @@ def test_rows_of_several_commits_and_other_images_are_noted():
     assert report.notes == (
         "CoOp: results of 2 commits (aaa, bbb) stand in rows of their own; --any-commit joins "
         "them.",
-        "Shapes, base classes, 16 shots, seed 1: trained on different images: CoOp against TCP.",
-        "Shapes, new classes, 16 shots, seed 1: trained on different images: CoOp against TCP.",
+        "Trained on different images: CoOp against TCP: Shapes, base classes, 16 shots, seed 1; "
+        "Shapes, new classes, 16 shots, seed 1.",
     )
 
 
