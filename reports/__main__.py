@@ -8,23 +8,36 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reports import logs
-from reports.collect import LeftOut, Run, collect_runs
+from reports.collect import collect_runs
 from reports.consistency import join_unrecorded
+from reports.data_sets import notes_on_own_data
 from reports.files import write_atomically
+from reports.names import UnknownNameError, check_name
 from reports.render import FORMATS, SUFFIXES, to_markdown
+from reports.run import LeftOut, Run
 from reports.sections import REPORTS, Made, page, training
+
+MANY_KINDS = 4  # of results; more are counted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one report; returns the exit code: 0 done, 1 --strict failed, 2 nothing to report."""
+    """Runs one report; returns the exit code.
+
+    0: done; 1: --strict failed, or a name of the command line is no row, trainer or method; 2:
+    nothing to report, or a file cannot be read or written.
+    """
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
+    except UnknownNameError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -99,19 +112,17 @@ def load(options: argparse.Namespace) -> tuple[list[Run], list[LeftOut], list[st
 
     Raises:
         FileNotFoundError: there is no result.
-        ValueError: a trainer of --trainers has no result.
+        UnknownNameError: a trainer of --trainers has no result.
     """
     runs, left_out = collect_runs(options.output)
-    names = [name for name in options.trainers.split(",") if name]
-    known = sorted({run.trainer for run in runs})
-    for name in names:
-        if name not in known:
-            raise ValueError(f"--trainers: no result of {name!r}; there are some of {known}.")
+    names = [name for part in options.trainers.split(",") if (name := part.strip())]
+    for name in names if runs else ():  # else what is left out is the message
+        check_name("--trainers", "result of", name, sorted({run.trainer for run in runs}))
     runs = [run for run in runs if run.trainer in names or not names]
     if options.any_commit:
         runs = [replace(run, commit="") for run in runs]
     runs, notes = join_unrecorded(runs)
-    return runs, left_out, notes
+    return runs, left_out, notes + notes_on_own_data(runs)
 
 
 def run_report(options: argparse.Namespace) -> int:
@@ -123,7 +134,7 @@ def run_report(options: argparse.Namespace) -> int:
     if options.format == "csv":  # which has no place for remarks
         print(to_markdown(replace(document, grids=())), file=sys.stderr, end="")
     if not document.grids:
-        print(f"No {options.name} results in {options.output}.", file=sys.stderr)
+        print(_nothing(options, runs), file=sys.stderr)
         return 2
     folder = options.to or options.output
     for name, render in FORMATS.items():
@@ -131,6 +142,19 @@ def run_report(options: argparse.Namespace) -> int:
         write_atomically(path, render(document).encode())
     _write_figures(made, folder, options.name)
     return 1 if options.strict and document.left_out else 0
+
+
+def _nothing(options: argparse.Namespace, runs: Sequence[Run]) -> str:
+    """That a report has no results, and what there is instead."""
+    kinds = Counter(f"{run.trainer} on {run.dataset}, {run.subset} classes" for run in runs)
+    named = [f"{kind} ({count})" for kind, count in sorted(kinds.items())]
+    more = f" and {len(named) - MANY_KINDS} more" if len(named) > MANY_KINDS else ""
+    there = (
+        f"There are those of {'; '.join(named[:MANY_KINDS])}{more}."
+        if named
+        else ("No result.json could be read.")
+    )
+    return f"No {options.name} results in {options.output}. {there}"
 
 
 def _write_figures(made: Made, folder: Path, name: str) -> None:
@@ -143,6 +167,8 @@ def run_training(options: argparse.Namespace) -> int:
     """Draws the training curves, one figure for each data set."""
     runs, left_out, _ = load(options)
     made = training(options.output, runs, left_out, options.title)
+    for item in made.document.left_out:
+        print(f"left out: {item.path}: {item.reason}", file=sys.stderr)
     if not made.figures:
         print(f"No training with a log or a curve in {options.output}.", file=sys.stderr)
         return 2
@@ -159,6 +185,8 @@ def run_page(options: argparse.Namespace) -> int:
     text, left_out = page(options.output, runs, left_out, notes, options.title)
     write_atomically(path, text.encode())
     print(path)
+    if left_out:
+        print(f"{len(left_out)} file(s) are left out; the page names them.", file=sys.stderr)
     return 1 if options.strict and left_out else 0
 
 

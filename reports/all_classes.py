@@ -7,20 +7,39 @@ mean of. Only runs with the same backbone and weights stand in one table.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from reports import paired, published
-from reports.beside import against_published, delta_notes, nothing_to_show, pair_notes
-from reports.collect import LeftOut, Method, Run
+from reports.averages import AVERAGE
+from reports.beside import (
+    against_published,
+    check_pair,
+    delta_notes,
+    nothing_to_show,
+    pair_notes,
+)
+from reports.beside import rows_in as rows_in_tables
 from reports.consistency import duplicates, notes_on_commits, notes_on_shots, the_same
+from reports.data_sets import namesakes
+from reports.estimates import Estimate
 from reports.grid import Cell, Document, Grid, Row, seeds_column
-from reports.labels import labels, plural_shots, trainer_order
-from reports.protocols import AVERAGE, FEW_SHOT, PROTOCOLS, TRANSFERS, ZERO_SHOT, Block, blocks_of
+from reports.headings import headings
+from reports.labels import Label, keys, labels, plural_shots, row_facts, within
+from reports.pairs import note_on_recipes
+from reports.protocols import (
+    FEW_SHOT,
+    PROTOCOLS,
+    TRANSFERS,
+    ZERO_SHOT,
+    Block,
+    blocks_of,
+    rows_in,
+)
 from reports.published import Published
-from reports.statistics import Estimate
+from reports.run import LeftOut, Method, Run
 
 FOOTNOTE = (
     "Accuracy in percent, mean \u00b1 population standard deviation over seeds (no \u00b1 for a "
@@ -30,7 +49,7 @@ FOOTNOTE = (
 )
 AVERAGED_TARGETS = {
     "cross-dataset": published.ELEVEN - {"imagenet"},
-    "domain-generalization": {"imagenetv2", "imagenetsketch", "imageneta", "imagenetr"},
+    "domain-generalization": published.VARIANTS,
     FEW_SHOT: published.ELEVEN,
 }
 # {(row, column): {seed: accuracy}}
@@ -56,77 +75,71 @@ def document(
         pair: labels of two rows to compare over data sets and seeds.
     """
     blocks, left, notes_of_blocks = blocks_of(protocol, runs, left_out)
+    rows = rows_in(protocol, blocks)
+    names = labels(rows.values())
+    rows_to = {row: [method for method in rows if rows[method] == row] for row in names}
+    apart = namesakes(run for block in blocks for run in block.runs)
+    titles = headings([(block.name, block.backbone, block.weights) for block in blocks])
     grids, shown = [], False
-    for block in blocks:
-        names = row_names(protocol, block.runs)
-        accuracies, twins = _accuracies(protocol, block.runs, names)
+    for block, heading in zip(blocks, titles, strict=True):
+        own = within(names, (rows[run.method] for run in block.runs))
+        called = {method: label for row, label in own.items() for method in rows_to[row]}
+        accuracies, twins = _accuracies(protocol, block.runs, called)
         left += twins if not block.datasets else []
-        grid = _grid(protocol, block, names, accuracies)
+        full = {own[row]: names[row] for row in own}
+        grid = _grid(protocol, block, heading, called, full, accuracies, apart)
         if not grid.rows:
             continue
-        rows = _published_rows(protocol, block, grid, beside)
-        shown |= bool(rows)
-        grid = replace(grid, rows=seeds_column((*grid.rows, *rows)))
+        theirs = _published_rows(protocol, block, grid, beside)
+        shown |= bool(theirs)
+        grid = replace(grid, rows=seeds_column((*grid.rows, *theirs)))
         grid = replace(grid, columns=(*grid.columns, "Seeds")).with_deltas(baseline)
         comparison = against_published(grid, grid.columns[:-1])
         differences = pair and paired.grid(grid.title, pair, _values(accuracies, block.source))
         grids += [grid, *(extra for extra in (comparison, differences) if extra)]
     notes = []
     if grids:
+        check_pair(pair, rows_in_tables(grids))
         notes = [FOOTNOTE, *([published.NOTE] if shown else [])]
         notes += [nothing_to_show()] if beside and not shown else []
         notes += delta_notes(baseline, grids) + pair_notes(pair, grids)
         tested = [run for block in blocks if not block.datasets for run in block.runs]
-        notes += notes_of_blocks + (_recipes(tested) if protocol == FEW_SHOT else [])
+        notes += notes_of_blocks + _recipes(rows, names, tested)
         notes += notes_on_commits(run.method for run in tested) + notes_on_shots(tested)
     return Document(title, tuple(grids), tuple(notes), tuple(sorted(set(left))))
 
 
-def row_names(protocol: str, runs: Sequence[Run]) -> dict[Method, str]:
-    """The row of each method, in order; a few-shot row goes on over the numbers of shots."""
-    if protocol != FEW_SHOT:
-        return labels(run.method for run in runs)
-    # The recipe may follow the number of shots, as CoOp's does, and is named where it does not.
-    found: dict[tuple[str, int], set[Method]] = defaultdict(set)
-    commits: dict[str, set[str]] = defaultdict(set)
-    for run in runs:
-        found[run.trainer, run.shots].add(run.method)
-        commits[run.trainer].add(run.commit)
-    unclear = {trainer for (trainer, _), methods in found.items() if len(methods) > 1}
-    full = labels(replace(run.method, shots=0) for run in runs if run.trainer in unclear)
-    names = {}
-    for run in sorted(runs, key=lambda run: (trainer_order(run.trainer), run.method)):
-        name = full.get(replace(run.method, shots=0), run.trainer)
-        if run.trainer not in unclear and len(commits[run.trainer]) > 1:
-            name += f" (commit {run.commit or 'unknown'})"
-        names[run.method] = name
-    return names
-
-
-def _recipes(runs: Iterable[Run]) -> list[str]:
-    """Which recipe a few-shot row is of, where it is not one for all numbers of shots."""
-    found: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for run in runs:
-        found[run.trainer][run.recipe].add(run.shots)
-    return [
-        f"{trainer}: "
-        + "; ".join(
-            f"{', '.join(map(plural_shots, sorted(shots)))}: recipe {recipe or 'not recorded'}"
-            for recipe, shots in sorted(recipes.items(), key=lambda item: min(item[1]))
-        )
-        + "."
-        for trainer, recipes in sorted(found.items())
-        if len(recipes) > 1
-    ]
+def _recipes(
+    rows: Mapping[Method, Method], names: Mapping[Method, Label], runs: Iterable[Run]
+) -> list[str]:
+    """Which recipe a row is of where, if it is of several."""
+    found: dict[Method, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in sorted(runs, key=lambda run: (run.shots, run.dataset)):
+        found[rows[run.method]][run.recipe].append(run)
+    notes = []
+    for row in names:
+        recipes = found.get(row, {})
+        if len(recipes) < 2:
+            continue
+        shots = {recipe: {run.shots for run in own} for recipe, own in recipes.items()}
+        by_shots = sum(map(len, shots.values())) == len(set().union(*shots.values()))
+        places = {
+            recipe: list(
+                dict.fromkeys(plural_shots(run.shots) if by_shots else run.dataset for run in own)
+            )
+            for recipe, own in recipes.items()
+        }
+        notes.append(note_on_recipes(names[row].text, places))
+    return notes
 
 
 def _accuracies(
-    protocol: str, runs: Iterable[Run], names: Mapping[Method, str]
+    protocol: str, runs: Iterable[Run], names: Mapping[Method, Label]
 ) -> tuple[Accuracies, list[LeftOut]]:
     """The accuracy of every cell and seed that has one, and the files where there are two."""
     by_seed: dict[tuple, list[Run]] = defaultdict(list)
     for run in runs:
-        by_seed[names[run.method], PROTOCOLS[protocol].column(run), run.seed].append(run)
+        by_seed[names[run.method].text, PROTOCOLS[protocol].column(run), run.seed].append(run)
     found: Accuracies = defaultdict(dict)
     left = []
     for (row, column, seed), group in by_seed.items():
@@ -138,41 +151,50 @@ def _accuracies(
     return dict(found), left
 
 
-def _grid(protocol: str, block: Block, names: Mapping[Method, str], accuracies: Accuracies) -> Grid:
+def _grid(
+    protocol: str,
+    block: Block,
+    title: str,
+    names: Mapping[Method, Label],
+    full: Mapping[Label, Label],
+    accuracies: Accuracies,
+    apart: Collection[str],
+) -> Grid:
     columns = _columns(protocol, block)
     cells = {key: _cell(values) for key, values in accuracies.items()}
-    rows = [row for row in dict.fromkeys(names.values()) if any(row == key[0] for key in cells)]
-    targets = [column for column in columns if column != block.source]
-    if PROTOCOLS[protocol].averaged and targets:
+    shown = {row for row, _ in cells}
+    rows = [label for label in dict.fromkeys(names.values()) if label.text in shown]
+    targets = [column for column in columns if column != block.source and column not in apart]
+    if PROTOCOLS[protocol].averaged and len(targets) > 1:
         columns = [*columns, f"{AVERAGE} of {len(targets)}"]
-        for row in rows:
+        for row in shown:
             values = [accuracies.get((row, column), {}) for column in targets]
             seeds = sorted(set.intersection(*map(set, values)))
             if seeds:
                 means = {seed: float(np.mean([v[seed] for v in values])) for seed in seeds}
                 cells[row, columns[-1]] = _cell(means)
     methods = defaultdict(list)
-    for method, row in names.items():
-        methods[row].append(method)
+    for method, label in names.items():
+        methods[label].append(method)
     return Grid(
-        f"{block.name} ({block.backbone}, weights {block.weights[:8] or 'not recorded'})",
+        title,
         tuple(columns),
         tuple(
-            Row(row, tuple(cells.get((row, column), "") for column in columns),
-                _facts(methods[row], protocol))
-            for row in rows
+            Row(label.text, tuple(cells.get((label.text, column), "") for column in columns),
+                _facts(label, methods[label], protocol), full[label])
+            for label in rows
         ),
         facts={"block": block.name, "backbone": block.backbone, "weights_sha256": block.weights},
+        key=keys(rows),
     )  # fmt: skip
 
 
-def _facts(methods: Sequence[Method], protocol: str) -> dict[str, object]:
+def _facts(label: Label, methods: Sequence[Method], protocol: str) -> dict[str, object]:
     """What all methods of a row share: with few-shot they differ in shots, and may in recipe."""
     recipes = {method.recipe for method in methods}
-    first = methods[0]
-    facts = {"trainer": first.trainer, "recipe": recipes.pop() if len(recipes) == 1 else ""}
-    facts["commit"] = first.commit
-    return facts if protocol == FEW_SHOT else facts | {"shots": first.shots}
+    facts = row_facts(label, recipes.pop() if len(recipes) == 1 else "")
+    facts["commit"] = methods[0].commit
+    return facts if protocol == FEW_SHOT else facts | {"shots": methods[0].shots}
 
 
 def _columns(protocol: str, block: Block) -> list[str]:

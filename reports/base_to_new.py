@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports import paired, published
-from reports.beside import against_published, delta_notes, nothing_to_show, pair_notes
-from reports.collect import Method
+from reports.averages import AVERAGE
+from reports.beside import (
+    against_published,
+    check_pair,
+    delta_notes,
+    nothing_to_show,
+    pair_notes,
+)
+from reports.estimates import Estimate
 from reports.grid import Cell, Document, Grid, Row
-from reports.labels import labels
+from reports.headings import headings
+from reports.labels import Label, keys, labels, row_facts, within
+from reports.pairs import Pair
 from reports.published import Published
-from reports.statistics import AVERAGE, Block, Estimate, Pair, Report
+from reports.run import Method
+from reports.statistics import Block, Report
 from reports.statistics import Row as Numbers
 
 COLUMNS = ("Shots", "Base", "New", "HM", "Seeds", "Trained parameters")
@@ -53,10 +63,14 @@ class Options:
 
 def document(report: Report, *, title: str, options: Options = Options()) -> Document:
     """All tables and notes of the report."""
-    names = labels(row.method for block in report.blocks for row in block.rows)
+    names = report_labels(report)
     grids, theirs = [], []
-    for block, heading in zip(report.blocks, headings(report.blocks), strict=True):
-        rows = [_row(row, names[row.method], options) for row in block.rows]
+    for block, heading in zip(report.blocks, headings_of(report.blocks), strict=True):
+        own = within(names, (row.method for row in block.rows))
+        rows = [
+            replace(_row(row, own[row.method], options), name=names[row.method])
+            for row in block.rows
+        ]
         beside = _published_beside(block, report, options.published)
         theirs += beside
         rows += [_published_row(row, options) for row in beside]
@@ -66,10 +80,12 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
             "backbone": block.backbone,
             "weights_sha256": block.weights,
         }
-        grids.append(Grid(heading, columns, tuple(rows), facts=facts).with_deltas(options.baseline))
+        grid = Grid(heading, columns, tuple(rows), facts=facts, key=keys(own.values()))
+        grids.append(grid.with_deltas(options.baseline))
         comparison = against_published(grids[-1], ("Base", "New", "HM"))
         grids += [comparison] if comparison else []
-    if options.pair:
+    if options.pair and grids:
+        check_pair(options.pair, (label.text for label in names.values()))
         grids += _paired_grids(report, names, options.pair)
     notes = []
     if report.blocks:
@@ -80,17 +96,14 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
     return Document(title, tuple(grids), (*notes, *report.notes), report.left_out)
 
 
-def headings(blocks: Sequence[Block]) -> list[str]:
-    """`data set (backbone)`, with the first digits of the weights' hash where they differ."""
-    weights = defaultdict(set)
-    for block in blocks:
-        weights[block.backbone].add(block.weights)
-    return [
-        f"{block.dataset} ({block.backbone}, weights {block.weights[:8] or 'not recorded'})"
-        if len(weights[block.backbone]) > 1
-        else f"{block.dataset} ({block.backbone})"
-        for block in blocks
-    ]
+def report_labels(report: Report) -> dict[Method, Label]:
+    """The labels of all rows of the report."""
+    return labels(row.method for block in report.blocks for row in block.rows)
+
+
+def headings_of(blocks: Sequence[Block]) -> list[str]:
+    """The titles of the report's tables and panels."""
+    return headings([(block.dataset, block.backbone, block.weights) for block in blocks])
 
 
 def harmonic_of(row: Numbers, kind: str) -> Estimate:
@@ -98,20 +111,18 @@ def harmonic_of(row: Numbers, kind: str) -> Estimate:
     return row.harmonic if kind == "averages" else row.mean_harmonic
 
 
-def _row(row: Numbers, label: str, options: Options) -> Row:
+def _row(row: Numbers, label: Label, options: Options) -> Row:
     estimates = row.base, row.new, harmonic_of(row, options.harmonic)
     cells = [Cell(estimate.value, estimate.std, row.seeds) for estimate in estimates]
     shots = str(row.method.shots) if row.method.shots > 0 else ""
     entries = [shots, *cells, str(len(row.seeds)), _count(row)]
     if options.cost:
         entries += _cost(row)
-    facts = {
-        "trainer": row.method.trainer,
-        "recipe": row.method.recipe,
+    facts = row_facts(label, row.recipe) | {
         "shots": row.method.shots,
         "commit": row.method.commit,
     }
-    return Row(label, tuple(entries), facts)
+    return Row(label.text, tuple(entries), facts)
 
 
 def _count(row: Numbers) -> str:
@@ -129,21 +140,21 @@ def _cost(row: Numbers) -> tuple[str, str]:
     )
 
 
-def _paired_grids(report: Report, names: Mapping[Method, str], pair: Sequence[str]) -> list[Grid]:
+def _paired_grids(report: Report, names: Mapping[Method, Label], pair: Sequence[str]) -> list[Grid]:
     """One table for each backbone and weights, over all data sets and seeds."""
     groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for item in report.pairs:
         groups[item.backbone, item.weights].append(item)
     grids = []
-    for (backbone, weights), pairs in sorted(groups.items()):
+    titles = headings([("All data sets", *group) for group in sorted(groups)])
+    for title, (_, pairs) in zip(titles, sorted(groups.items()), strict=True):
         values: dict[str, dict[str, dict]] = {}
         for quantity, attribute in (("Base", "base"), ("New", "new"), ("HM", "harmonic")):
             by_label: dict[str, dict] = defaultdict(dict)
             for item in pairs:
                 key = item.dataset, item.seed
-                by_label[names[item.method]][key] = getattr(item, attribute)
+                by_label[names[item.method].text][key] = getattr(item, attribute)
             values[quantity] = by_label
-        title = f"All data sets ({backbone}, weights {weights[:8] or 'not recorded'})"
         found = paired.grid(title, pair, values)
         grids += [found] if found else []
     return grids

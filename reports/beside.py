@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from reports import paired, published
 from reports.grid import Cell, Grid, Row
+from reports.names import check_name
 
 ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
 
@@ -19,32 +20,46 @@ def nothing_to_show() -> str:
 
 
 def delta_notes(baseline: str, grids: Iterable[Grid]) -> list[str]:
-    """What the numbers in parentheses are, or that there is no such row."""
+    """What the numbers in parentheses are, and which tables have none.
+
+    Raises:
+        UnknownNameError: no table has such a row.
+    """
     if not baseline:
         return []
-    if baseline in _labels(grids):
-        return [f"In parentheses: the difference to {baseline}, in points."]
-    return [f"--baseline: no row is called {baseline!r}; there are {_known(grids)}."]
+    tables = [grid for grid in grids if grid.corner == Grid.corner]
+    check_name("--baseline", "row", baseline, rows_in(tables))
+    without = [grid.title for grid in tables if baseline not in rows_in([grid])]
+    note = f"In parentheses: the difference to {baseline}, in points."
+    return [note + (f" There is no such row in: {'; '.join(without)}." if without else "")]
+
+
+def check_pair(pair: Sequence[str], known: Iterable[str]) -> None:
+    """Checks the names of --paired.
+
+    Raises:
+        UnknownNameError: one is no row.
+    """
+    rows = list(known)
+    for name in pair:
+        check_name("--paired", "row", name, rows)
 
 
 def pair_notes(pair: Sequence[str], grids: Sequence[Grid]) -> list[str]:
-    """What paired differences are, and which of the two rows is missing."""
+    """What paired differences are, or that there is none."""
     if not pair:
         return []
-    missing = [name for name in pair if name not in _labels(grids)]
-    if missing:
-        words = " and ".join(map(repr, missing))
-        return [f"--paired: no row is called {words}; there are {_known(grids)}."]
-    return [paired.NOTE]
+    if any(grid.corner == paired.CORNER for grid in grids):
+        return [paired.NOTE]
+    return [
+        f"--paired: {' and '.join(pair)} share fewer than two (data set, seed) pairs of one table: "
+        "there is nothing to compare."
+    ]
 
 
-def _labels(grids: Iterable[Grid]) -> list[str]:
-    rows = (row for grid in grids if grid.corner == Grid.corner for row in grid.rows)
-    return list(dict.fromkeys(row.label for row in rows))
-
-
-def _known(grids: Iterable[Grid]) -> str:
-    return ", ".join(map(repr, _labels(grids)))
+def rows_in(grids: Iterable[Grid]) -> list[str]:
+    """The labels of all rows."""
+    return list(dict.fromkeys(row.label for grid in grids for row in grid.rows))
 
 
 def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
@@ -66,7 +81,7 @@ def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
                 rows.append(_comparison(f"{row.label}, {column}", ours, published_cell))
     headers = ("Ours", "Published", "Difference", "By the published spread")
     title = f"{grid.title}: ours against published"
-    return Grid(title, headers, tuple(rows), corner="What") if rows else None
+    return Grid(title, headers, tuple(rows), corner="Row and column") if rows else None
 
 
 def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:

@@ -2,106 +2,47 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from dataclasses import dataclass
-from functools import cached_property
+import re
 from pathlib import Path
+
+from reports.data_sets import settle_templates, tell_apart
+from reports.fields import (
+    are_counts,
+    count,
+    field,
+    flatten,
+    is_finite,
+    items,
+    seconds,
+    section,
+    text,
+)
+from reports.files import read_json
+from reports.run import LeftOut, OwnData, Run
 
 SCHEMA = 1
 SUBSETS = ("base", "new", "all")
-LARGEST = 2**53  # an integer that a float holds
 RESULT_NAME = "result.json"
-# Keys of the config that say where, how fast, or what a column of the tables says already.
+# Keys of the config that say where, how fast, on which data, or what a column says already.
 NOT_SETTINGS = (
     "VERSION", "OUTPUT_DIR", "RESUME", "SEED", "VERBOSE", "USE_CUDA", "DATASET.ROOT",
     "DATASET.NAME", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS", "DATASET.FOLDER",
-    "DATALOADER.NUM_WORKERS", "DATALOADER.TEST", "TRAIN.PRINT_FREQ", "TRAIN.CHECKPOINT_FREQ",
-    "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SPLIT", "FEATURES.STORE",
-    "MODEL.BACKBONE.NAME", "TRAINER.NAME",
+    "DATASET.TEMPLATE", "DATALOADER.NUM_WORKERS", "DATALOADER.TEST", "TRAIN.PRINT_FREQ",
+    "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SPLIT",
+    "FEATURES.STORE", "MODEL.BACKBONE.NAME", "TRAINER.NAME",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, order=True)
-class Method:
-    """What is one row of a table: results of two methods are never averaged.
-
-    Attributes:
-        settings: the merged config, as sorted (key, value) pairs, but for NOT_SETTINGS.
-        commit: of the code, abbreviated; with a plus if there were changes; "" if not known.
-    """
-
-    trainer: str
-    recipe: str = ""
-    shots: int = 0
-    settings: tuple[tuple[str, str], ...] = ()
-    commit: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One evaluation, as its result file tells it (only what a report needs).
-
-    Attributes:
-        path: the file, relative to the folder that was searched; names the run in messages.
-        weights: SHA-256 of the backbone's weights.
-        subset: the classes it saw: base, new or all.
-        split: the images it was evaluated on, normally test.
-        accuracy: in percent, 0 to 100.
-        trained_parameters: how many; 0 for zero-shot, None where the file does not say.
-        step_sec: seconds of an optimisation step; None where nothing was trained.
-        train_sec: seconds of the whole training, or next to nothing.
-        peak_memory_bytes: of the process, or of the GPU.
-        trained_on: data set and classes of the training; None for zero-shot, or if not known.
-        settings, commit: see `Method`.
-        shot_list: checksum of the training images.
-        device: name of the GPU, or CPU and threads.
-    """
-
-    path: str
-    trainer: str
-    recipe: str
-    dataset: str
-    backbone: str
-    weights: str
-    shots: int
-    seed: int
-    subset: str
-    split: str
-    accuracy: float
-    trained_parameters: int | None
-    step_sec: float | None = None
-    peak_memory_bytes: int | None = None
-    trained_on: tuple[str, str] | None = None
-    settings: tuple[tuple[str, str], ...] = ()
-    commit: str = ""
-    shot_list: str = ""
-    train_sec: float | None = None
-    device: str = ""
-
-    @cached_property
-    def method(self) -> Method:
-        """The row that it belongs to. The number of shots means nothing where nothing is tuned."""
-        shots = 0 if self.is_zero_shot else self.shots
-        return Method(self.trainer, self.recipe, shots, self.settings, self.commit)
-
-    @property
-    def is_zero_shot(self) -> bool:
-        """Whether nothing was trained."""
-        return self.trained_parameters == 0
-
-
-@dataclass(frozen=True, order=True)
-class LeftOut:
-    """A result file that is in no cell of a report, and why."""
-
-    path: str
-    reason: str
+TEMPLATE = "DATASET.TEMPLATE"
+OWN_KIND = "ImageFolder"  # the data set class of users' images
+WEIGHTS_PATH = re.compile(
+    r"^([/~.\\]|[a-z]:[/\\])|\.(pt|pth|tar|bin|ckpt|safetensors)$", re.IGNORECASE
+)
 
 
 def collect_runs(folder: Path) -> tuple[list[Run], list[LeftOut]]:
     """Reads every `result.json` below `folder`, in the order of their paths.
+
+    Data sets of one name are told apart, see `reports.data_sets`.
 
     Returns:
         The valid runs, and the files that could not be used with the reason for each.
@@ -126,7 +67,7 @@ def collect_runs(folder: Path) -> tuple[list[Run], list[LeftOut]]:
             f"No {RESULT_NAME} in {folder} or below it. Each finished run writes one; "
             "give the folder that the runs wrote into."
         )
-    return runs, left_out
+    return settle_templates(tell_apart(runs)), left_out
 
 
 def _result_files(folder: Path) -> list[Path]:
@@ -151,161 +92,127 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         OSError: the file cannot be read.
         ValueError: it is not JSON, has another schema, or a field is missing or wrong.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"not a JSON file ({error})") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"must hold a JSON object; got {type(data).__name__}")
+    data = read_json(path)
     if data.get("schema") != SCHEMA:
         raise ValueError(f"schema must be {SCHEMA}; got {data.get('schema')!r}")
     _check_counts(data)
+    config = flatten(section(data, "config"))
     return Run(
         path=str(path) if name is None else name,
-        trainer=_field(data, "trainer", str),
-        recipe=_field(data, "recipe", str),
-        dataset=_field(data, "dataset", str),
-        backbone=_field(data, "backbone", str),
+        trainer=field(data, "trainer", str),
+        recipe=field(data, "recipe", str),
+        dataset=field(data, "dataset", str),
+        backbone=_backbone(data),
         weights=_weights(data),
-        shots=_field(data, "shots", int),
-        seed=_field(data, "seed", int),
+        shots=field(data, "shots", int),
+        seed=field(data, "seed", int),
         subset=_subset(data),
-        split=_field(data, "split", str),
+        split=field(data, "split", str),
         accuracy=_accuracy(data),
-        trained_parameters=_count(data, "trained_parameters"),
-        step_sec=_seconds(data, "step_sec"),
-        peak_memory_bytes=_count(data, "peak_memory_bytes"),
+        trained_parameters=count(data, "trained_parameters"),
+        step_sec=seconds(data, "step_sec"),
+        peak_memory_bytes=count(data, "peak_memory_bytes"),
         trained_on=_trained_on(data),
-        settings=_settings(data),
+        settings=_settings(config),
         commit=_commit(data),
-        shot_list=_text(data, "shot_list_sha256"),
-        train_sec=_seconds(_section(data, "seconds"), "train"),
-        device=_text(data, "device"),
+        shot_list=text(data, "shot_list_sha256"),
+        train_sec=seconds(section(data, "seconds"), "train"),
+        device=text(data, "device"),
+        own_data=_own_data(data, config),
+        own_training_data=_recorded_own_data(section(data, "trained_on")),
+        template=str(config.get(TEMPLATE, "")),
+        template_chosen=TEMPLATE in _command(data),
     )
 
 
-def _field(data: dict, name: str, kind: type):
-    if name not in data:
-        raise ValueError(f"{name} is missing")
-    value = data[name]
-    # bool is a subclass of int, but `true` is no seed.
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"{name} must be of type {kind.__name__}; got {value!r}")
-    if kind is int and abs(value) > LARGEST:
-        raise ValueError(f"{name} must be at most {LARGEST}; it has {len(str(value))} digits")
-    if kind is str and value != value.encode("utf-8", "ignore").decode():
-        raise ValueError(f"{name} must be text in UTF-8; got {value!r}")
-    return value
+def _backbone(data: dict) -> str:
+    """Weights by path are called by the file's name: their checksum, not their place, counts."""
+    name = field(data, "backbone", str)
+    return re.split(r"[/\\]", name)[-1] if WEIGHTS_PATH.search(name) else name
 
 
 def _weights(data: dict) -> str:
     if "weights_sha256" not in data:
         raise ValueError("weights_sha256 is missing")
-    return _text(data, "weights_sha256")
+    return text(data, "weights_sha256")
 
 
 def _subset(data: dict) -> str:
-    subset = _field(data, "subset", str)
+    subset = field(data, "subset", str)
     if subset not in SUBSETS:
         raise ValueError(f"subset must be one of {', '.join(SUBSETS)}; got {subset!r}")
     return subset
 
 
 def _check_counts(data: dict) -> None:
-    for entry in _list(data, "per_class"):
+    for entry in items(data, "per_class"):
         if not isinstance(entry, dict):
             raise ValueError(f"per_class must hold objects; got {entry!r}")
-        _field(entry, "name", str)
+        field(entry, "name", str)
         for name in ("label", "total", "correct"):
-            _field(entry, name, int)
-    if not all(isinstance(word, str) for word in _list(data, "command")):
+            field(entry, name, int)
+    if not all(isinstance(word, str) for word in items(data, "command")):
         raise ValueError(f"command must hold words; got {data['command']!r}")
-    known = {entry["label"] for entry in _list(data, "per_class")}
-    for entry in _list(data, "confused"):
-        if not (_are_counts(entry) and len(entry) == 3 and {*entry[:2]} <= known):
+    known = {entry["label"] for entry in items(data, "per_class")}
+    for entry in items(data, "confused"):
+        if not (are_counts(entry) and len(entry) == 3 and {*entry[:2]} <= known):
             raise ValueError(
                 f"confused must hold [label, prediction, images] of known labels; got {entry!r}"
             )
 
 
-def _are_counts(value: object) -> bool:
-    return isinstance(value, list) and all(type(x) is int and 0 <= x <= LARGEST for x in value)
-
-
-def _list(data: dict, name: str) -> list:
-    return [] if data.get(name) is None else _field(data, name, list)
-
-
 def _accuracy(data: dict) -> float:
-    metrics = _field(data, "metrics", dict)
+    metrics = field(data, "metrics", dict)
     for name, other in metrics.items():
-        if name != "accuracy" and not _is_finite(other):
+        if name != "accuracy" and not is_finite(other):
             raise ValueError(f"metrics.{name} must be a number; got {other!r}")
     value = metrics.get("accuracy")
-    if not _is_finite(value) or not 0 <= value <= 100:
+    if not is_finite(value) or not 0 <= value <= 100:
         raise ValueError(f"metrics.accuracy must be a number from 0 to 100; got {value!r}")
     return float(value)
 
 
-def _count(data: dict, name: str) -> int | None:
-    if data.get(name) is None:
-        return None
-    value = _field(data, name, int)
-    if value < 0:
-        raise ValueError(f"{name} must be 0 or more; got {value}")
-    return value
-
-
-def _seconds(data: dict, name: str) -> float | None:
-    value = data.get(name)
-    if value is None:  # an evaluation, or a trainer that does not measure it
-        return None
-    if not _is_finite(value) or value < 0:
-        raise ValueError(f"{name} must be a number of seconds; got {value!r}")
-    return float(value)
-
-
-def _text(data: dict, name: str) -> str:
-    return "" if data.get(name) is None else _field(data, name, str)
-
-
-def _section(data: dict, name: str) -> dict:
-    return {} if data.get(name) is None else _field(data, name, dict)
-
-
-def _settings(data: dict) -> tuple[tuple[str, str], ...]:
-    flat = flatten(_section(data, "config"))
+def _settings(config: dict) -> tuple[tuple[str, str], ...]:
     return tuple(
         sorted(
             (key, str(value))
-            for key, value in flat.items()
+            for key, value in config.items()
             if not any(key == name or key.startswith(f"{name}.") for name in NOT_SETTINGS)
         )
     )
 
 
-def flatten(tree: dict, prefix: str = "") -> dict:
-    """{"A": {"B": 1}} to {"A.B": 1}."""
-    flat = {}
-    for key, value in tree.items():
-        flat |= (
-            flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return flat
+def _own_data(data: dict, config: dict) -> OwnData | None:
+    """As recorded; results that do not record it have at least the folder and the list."""
+    classnames = str(config.get("DATASET.FOLDER.CLASSNAMES", ""))
+    recorded = _recorded_own_data(data, classnames)
+    if recorded or config.get("DATASET.NAME") != OWN_KIND:
+        return recorded
+    place = str(config.get("DATASET.FOLDER.PATH", ""))
+    path = os.path.normpath(os.path.join(str(config.get("DATASET.ROOT", "")), place))
+    return OwnData(path, str(config.get("DATASET.FOLDER.SPLIT", "")), "", classnames)
+
+
+def _recorded_own_data(data: dict, classnames: str = "") -> OwnData | None:
+    if data.get("own_data") is None:
+        return None
+    own = field(data, "own_data", dict)
+    return OwnData(
+        field(own, "path", str), text(own, "list"), text(own, "images_sha256"), classnames
+    )
+
+
+def _command(data: dict) -> list[str]:
+    """Of this run alone, where the file has it: a process may carry out several."""
+    return items(section(data, "inputs"), "argv") or items(data, "command")
 
 
 def _commit(data: dict) -> str:
-    git = _section(data, "git")
+    git = section(data, "git")
     commit = git.get("commit")
     if commit is None:
         return ""
-    return _field(git, "commit", str)[:10] + ("+" if git.get("dirty") else "")
-
-
-def _is_finite(value: object) -> bool:
-    # Python's JSON reader takes NaN and Infinity; a table must not.
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and abs(value) <= LARGEST and math.isfinite(value)
+    return field(git, "commit", str)[:10] + ("+" if git.get("dirty") else "")
 
 
 def _trained_on(data: dict) -> tuple[str, str] | None:
@@ -314,4 +221,4 @@ def _trained_on(data: dict) -> tuple[str, str] | None:
         return None
     if not isinstance(value, dict) or value.get("subset") not in SUBSETS:
         raise ValueError(f"trained_on must hold a dataset and a subset; got {value!r}")
-    return _field(value, "dataset", str), value["subset"]
+    return field(value, "dataset", str), value["subset"]

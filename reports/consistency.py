@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from reports.collect import LeftOut, Method, Run
+from reports.run import LeftOut, Method, Run
+
+MANY_CELLS = 4  # more are counted
 
 
 def the_same(runs: Sequence[Run]) -> Run | None:
@@ -28,31 +30,38 @@ def duplicates(runs: Sequence[Run]) -> list[LeftOut]:
 
 
 def notes_on_commits(methods: Iterable[Method]) -> list[str]:
-    """One note for each trainer whose results come from several commits."""
+    """One note for each set of commits that results of trainers come from, if it has several."""
     commits: dict[str, set[str]] = defaultdict(set)
     for method in methods:
         commits[method.trainer].add(method.commit or "unknown")
+    trainers: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for trainer, found in sorted(commits.items()):
+        trainers[tuple(sorted(found))].append(trainer)
     return [
-        f"{trainer}: results of {len(found)} commits ({', '.join(sorted(found))}) stand in rows of "
-        "their own; --any-commit joins them."
-        for trainer, found in sorted(commits.items())
+        f"{', '.join(names)}: results of {len(found)} commits ({', '.join(found)}) stand in rows "
+        "of their own; --any-commit joins them."
+        for found, names in trainers.items()
         if len(found) > 1
     ]
 
 
 def notes_on_shots(runs: Iterable[Run]) -> list[str]:
-    """One note for each cell whose methods were trained on different images of the data set."""
+    """One note for each group of trainers that were trained on different images of a cell."""
     lists: dict[tuple, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for run in runs:
         if run.step_sec is not None and run.shot_list:
             key = run.dataset, run.subset, run.shots, run.seed
             lists[key][run.shot_list].add(run.trainer)
+    cells: dict[str, list[str]] = defaultdict(list)
+    for (dataset, subset, shots, seed), found in sorted(lists.items()):
+        if len(found) > 1:
+            groups = sorted(", ".join(sorted(trainers)) for trainers in found.values())
+            cell = f"{dataset}, {subset} classes, {shots} shots, seed {seed}"
+            cells[" against ".join(groups)].append(cell)
     return [
-        f"{dataset}, {subset} classes, {shots} shots, seed {seed}: trained on different images: "
-        + " against ".join(sorted(", ".join(sorted(trainers)) for trainers in found.values()))
-        + "."
-        for (dataset, subset, shots, seed), found in sorted(lists.items())
-        if len(found) > 1
+        f"Trained on different images: {groups}: {'; '.join(found[:MANY_CELLS])}"
+        + (f"; and {len(found) - MANY_CELLS} more cells." if len(found) > MANY_CELLS else ".")
+        for groups, found in cells.items()
     ]
 
 

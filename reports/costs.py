@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports import published
-from reports.collect import LeftOut, Method, Run
 from reports.consistency import duplicates, notes_on_commits, the_same
+from reports.estimates import Cost, Estimate
 from reports.grid import Cell, Document, Grid, Row
-from reports.labels import labels
-from reports.statistics import Cost, Estimate
+from reports.headings import headings
+from reports.labels import Label, keys, labels, row_facts, within
+from reports.rows import rows_of
+from reports.run import LeftOut, Method, Run
 
 COLUMNS = (
     "Accuracy",
@@ -21,15 +23,6 @@ COLUMNS = (
     "Peak memory (MB)",
     "Seeds",
 )
-PUBLISHED_COLUMNS = {
-    "setting": "Setting",
-    "trainable_params": "Trained parameters",
-    "train_time": "Training",
-    "inference": "Inference",
-    "memory": "Memory",
-    "hardware": "Hardware",
-    "source": "Source",
-}
 FOOTNOTE = (
     "Accuracy in percent on the classes that were trained on, mean \u00b1 population standard "
     "deviation over seeds. Seconds a step: the median over a training's optimisation steps, "
@@ -41,9 +34,15 @@ FOOTNOTE = (
 
 @dataclass(frozen=True)
 class CostRow:
-    """One method: accuracy over its seeds, and what they took together."""
+    """One method: accuracy over its seeds, and what they took together.
 
-    label: str
+    Attributes:
+        label: as in its block's table.
+        line: as in all blocks, and over the numbers of shots, which the figure joins.
+    """
+
+    label: Label
+    line: Label
     method: Method
     accuracy: Estimate
     seeds: tuple[int, ...]
@@ -52,59 +51,74 @@ class CostRow:
 
 @dataclass(frozen=True)
 class CostBlock:
-    """Trainings on the same classes of a data set, from the same weights, on the same device."""
+    """Trainings on the same classes of a data set, from the same weights, on the same device.
+
+    Attributes:
+        key: of its table.
+    """
 
     title: str
     rows: tuple[CostRow, ...]
     facts: dict[str, object]
+    key: tuple[tuple[str, str], ...]
 
 
 def cost_blocks(runs: Iterable[Run]) -> tuple[list[CostBlock], list[LeftOut]]:
     """All trainings, and the runs with a twin."""
-    trainings = [run for run in runs if run.step_sec is not None and run.split == "test"]
-    names = labels(run.method for run in trainings)
-    groups: dict[tuple[str, ...], dict[str, dict[int, list[Run]]]] = defaultdict(
-        lambda: defaultdict(lambda: defaultdict(list))
+    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        if run.step_sec is not None and run.split == "test":
+            groups[run.dataset, run.subset, run.backbone, run.weights, run.device].append(run)
+    lines = rows_of(
+        ((place, run.method) for place, group in groups.items() for run in group), over_shots=True
     )
-    for run in trainings:
-        name = run.dataset, run.subset, run.backbone, run.weights, run.device
-        groups[name][names[run.method]][run.seed].append(run)
+    names = labels(lines.values())
     blocks, left = [], []
-    for (dataset, subset, backbone, weights, device), rows in sorted(groups.items()):
-        title = (
-            f"{dataset}, {subset} classes ({backbone}, weights {weights[:8] or 'not recorded'}, "
-            f"{device or 'device not recorded'})"
+    places = sorted(groups)
+    for place, title in zip(places, _titles(places), strict=True):
+        own = within(names, (lines[run.method] for run in groups[place]))
+        found = []
+        for line, label in own.items():
+            by_shots: dict[int, list[Run]] = defaultdict(list)
+            for run in groups[place]:
+                if lines[run.method] == line:
+                    by_shots[run.shots].append(run)
+            for shots, group in sorted(by_shots.items()):
+                called = label if len(by_shots) == 1 else label.with_shots(shots)
+                found += _row(called, names[line], group, left)
+        facts = dict(
+            zip(("dataset", "classes", "backbone", "weights_sha256", "device"), place, strict=True)
         )
-        found = [
-            row
-            for label in sorted(rows, key=lambda label: list(names.values()).index(label))
-            if (row := _row(label, rows[label], left))
-        ]
-        facts = {
-            "dataset": dataset,
-            "classes": subset,
-            "backbone": backbone,
-            "weights_sha256": weights,
-            "device": device,
-        }
         if found:
-            blocks.append(CostBlock(title, tuple(found), facts))
+            blocks.append(CostBlock(title, tuple(found), facts, keys(own.values())))
     return blocks, left
 
 
-def _row(label: str, by_seed: dict[int, list[Run]], left: list[LeftOut]) -> CostRow | None:
+def _titles(places: Sequence[tuple[str, ...]]) -> list[str]:
+    return headings(
+        [(f"{dataset}, {subset} classes", *weights) for dataset, subset, *weights, _ in places],
+        [device or "device not recorded" for *_, device in places],
+    )
+
+
+def _row(label: Label, line: Label, runs: Iterable[Run], left: list[LeftOut]) -> list[CostRow]:
+    """One row, or none if each of its seeds has two results."""
+    by_seed: dict[int, list[Run]] = defaultdict(list)
+    for run in runs:
+        by_seed[run.seed].append(run)
     single = {}
-    for seed, runs in sorted(by_seed.items()):
-        chosen = the_same(runs)
+    for seed, twins in sorted(by_seed.items()):
+        chosen = the_same(twins)
         if chosen:
             single[seed] = chosen
         else:
-            left += duplicates(runs)
+            left += duplicates(twins)
     if not single:
-        return None
+        return []
     accuracy = Estimate.of([run.accuracy for run in single.values()])
     cost = Cost.joint(map(Cost.of, single.values()))
-    return CostRow(label, next(iter(single.values())).method, accuracy, tuple(single), cost)
+    method = next(iter(single.values())).method
+    return [CostRow(label, line, method, accuracy, tuple(single), cost)]
 
 
 def document(
@@ -113,7 +127,13 @@ def document(
     """A table for each block; `beside` ("CoOp,MaPLe" or "all") adds the published figures."""
     blocks, left = cost_blocks(runs)
     grids = [
-        Grid(block.title, COLUMNS, tuple(map(_written, block.rows)), facts=block.facts)
+        Grid(
+            block.title,
+            COLUMNS,
+            tuple(map(_written, block.rows)),
+            facts=block.facts,
+            key=block.key,
+        )
         for block in blocks
     ]
     notes = [FOOTNOTE] if grids else []
@@ -136,8 +156,8 @@ def _written(row: CostRow) -> Row:
         str(len(row.seeds)),
     )
     method = row.method
-    facts = {"trainer": method.trainer, "recipe": method.recipe, "shots": method.shots}
-    return Row(row.label, entries, facts | {"commit": method.commit})
+    facts = row_facts(row.label, method.recipe) | {"shots": method.shots, "commit": method.commit}
+    return Row(row.label.text, entries, facts, row.line)
 
 
 def _published(words: str) -> Grid:
@@ -145,10 +165,11 @@ def _published(words: str) -> Grid:
     lines = published.read_costs()
     published.check_names(words, {line["method"] for line in lines}, "cost")
     rows = [
-        Row(f"{line['method']} {published.PUBLISHED}", tuple(line[k] for k in PUBLISHED_COLUMNS),
+        Row(f"{line['method']} {published.PUBLISHED}",
+            tuple(line[key] for key in published.COST_COLUMNS),
             {"trainer": line["method"], "source": line["source"]})
         for line in lines
         if words == "all" or line["method"] in words.split(",")
     ]  # fmt: skip
-    columns = tuple(PUBLISHED_COLUMNS.values())
+    columns = tuple(published.COST_COLUMNS.values())
     return Grid(f"{published.PUBLISHED} Published, on other machines", columns, tuple(rows))

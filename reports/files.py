@@ -1,9 +1,58 @@
-"""Writing: a file is the old one or the new one, whole."""
+"""Reading, where every file says its name, and writing: a file is the old one or the new, whole."""
 
 from __future__ import annotations
 
+import codecs
+import json
 import os
 from pathlib import Path
+
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+POINTER = b"version https://git-lfs.github.com/"
+
+
+def read_text(path: Path, *, errors: str = "strict") -> str:
+    """A text file in UTF-8, or in UTF-16 with a byte order mark, as PowerShell writes it.
+
+    Args:
+        errors: "replace" for logs, of which only the plain ASCII lines are read.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is in another encoding, or no text but what a failed download leaves.
+    """
+    content = path.read_bytes()
+    if content.startswith(POINTER):
+        raise ValueError(f"{path} is a Git LFS pointer, not the file; `git lfs pull` fetches it")
+    if content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+        raise ValueError(f"{path} is an HTML page saved under another name")
+    mark = next((mark for mark in BYTE_ORDER_MARKS if content.startswith(mark)), None)
+    try:
+        return content.decode(BYTE_ORDER_MARKS[mark] if mark else "utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 ({error.reason}, byte {error.start})") from (
+            error
+        )
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not JSON, or no object.
+    """
+    try:
+        data = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a JSON file ({error})") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"must hold a JSON object; got {type(data).__name__}")
+    return data
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from reports.collect import LeftOut
+from reports.labels import Label
+from reports.run import LeftOut
 
 DECIMALS = 2
 PLUS_MINUS, MINUS, DAGGER, DOUBLE_DAGGER = "\u00b1", "\u2212", "\u2020", "\u2021"
@@ -41,11 +43,13 @@ class Row:
 
     Attributes:
         facts: what a CSV says of the row, by column.
+        name: what it is called where all tables of the report are looked at together.
     """
 
     label: str
     entries: tuple[Cell | str, ...]
     facts: dict[str, object] = field(default_factory=dict)
+    name: Label | None = None
 
     @property
     def published(self) -> bool:
@@ -59,6 +63,7 @@ class Grid:
 
     Attributes:
         facts: as a row's, of all rows.
+        key: what its rows' names stand for: (name, words).
     """
 
     title: str
@@ -66,6 +71,7 @@ class Grid:
     rows: tuple[Row, ...]
     corner: str = "Trainer"
     facts: dict[str, object] = field(default_factory=dict)
+    key: tuple[tuple[str, str], ...] = ()
 
     def cell(self, label: str, column: str) -> Cell | str:
         """The entry of a row and a column.
@@ -116,6 +122,15 @@ class Document:
     grids: tuple[Grid, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    def keys(self) -> tuple[list[list[str]], list[str]]:
+        """The lines below each table, and those that say the same of several, below all."""
+        words: dict[str, list[str]] = defaultdict(list)
+        for name, text in (entry for grid in self.grids for entry in grid.key):
+            words[name].append(text)
+        shared = {name for name, texts in words.items() if len(texts) > 1 == len(set(texts))}
+        own = [[f"{n}: {w}" for n, w in grid.key if n not in shared] for grid in self.grids]
+        return own, [f"{name}: {words[name][0]}" for name in words if name in shared]
 
 
 def seeds_column(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from reports.collect import RESULT_NAME, SCHEMA, LeftOut, flatten
-from reports.files import write_atomically
+from reports.collect import RESULT_NAME, SCHEMA
+from reports.fields import flatten
+from reports.files import read_text, write_atomically
 from reports.published import place_of
+from reports.run import LeftOut
 from reports.training import logs_of
 
 # Dassl and CoOp print the first, MaPLe, PromptSRC, KgCoOp, ProGrad and TCP expect the second; an
@@ -70,7 +72,7 @@ def parse_folder(folder: Path) -> tuple[list[Parsed], list[LeftOut]]:
 def _newest_finished(logs: Iterable[Path]) -> tuple[Path, str]:
     """A run that was started again has several; one that broke off has no result."""
     for path in reversed(list(logs)):
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path, errors="replace")
         if metrics_of(text):
             return path, text
     raise ValueError(f"no accuracy after {RESULT_SIGNAL!r}: the run did not end")
@@ -198,7 +200,7 @@ def write(parsed: Iterable[Parsed], target: Path) -> tuple[int, list[LeftOut]]:
         path = target / item.folder / RESULT_NAME
         content = json.dumps(item.result, indent=1) + "\n"
         if path.exists():
-            if path.read_text() != content:
+            if path.read_bytes() != content.encode():
                 left_out.append(LeftOut(str(item.log), f"{path} holds another result; not changed"))
                 continue
         else:

@@ -12,10 +12,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from reports import plots
-from reports.collect import LeftOut, Run, flatten
+from reports import canvas
+from reports.fields import flatten
+from reports.files import read_json, read_text
 from reports.grid import Document
 from reports.render import to_html
+from reports.run import LeftOut, Run
 from reports.training import logs_of
 
 HERE = Path(__file__).parent
@@ -23,16 +25,15 @@ LOG_LINES = 12
 MOST_CONFUSED = 10
 RUN_COLUMNS = (
     "Trainer",
+    "Accuracy",
     "Data set",
     "Classes",
     "Shots",
     "Seed",
-    "Accuracy",
     "Macro F1",
     "Training (s)",
     "Memory (MB)",
     "Recipe",
-    "Run",
 )
 RIGHT = ("Shots", "Seed", "Accuracy", "Macro F1", "Training (s)", "Memory (MB)")
 
@@ -75,8 +76,8 @@ def render(
     counted = f"{len(runs)} runs" + (f", {len(left_out)} unusable files" if left_out else "")
     return TEMPLATE.format(
         title=html.escape(title), counted=counted, menu=menu, notes=remarks,
-        sections="\n".join(parts), style=(HERE / "page.css").read_text(),
-        script=(HERE / "page.js").read_text(),
+        sections="\n".join(parts), style=read_text(HERE / "page.css"),
+        script=read_text(HERE / "page.js"),
     )  # fmt: skip
 
 
@@ -107,15 +108,16 @@ TEMPLATE = """<!doctype html>
 
 def _image(figure: Figure, title: str) -> str:
     picture = io.BytesIO()
-    plots.save(figure, picture, suffix="svg")
+    canvas.save(figure, picture, suffix="svg")
     data = base64.b64encode(picture.getvalue()).decode()  # its ids stay its own
-    return f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}">'
+    image = f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<div class="wide">{image}</div>'
 
 
 def _all_runs(folder: Path, runs: Sequence[Run]) -> str:
     rows, details = [], []
     for index, run in enumerate(runs):
-        content = json.loads((folder / run.path).read_text())
+        content = read_json(folder / run.path)
         rows.append(_row(index, run, content))
         details.append(_details(index, folder, run, content))
     alignment = ["right" if name in RIGHT else "left" for name in RUN_COLUMNS]
@@ -128,13 +130,14 @@ def _all_runs(folder: Path, runs: Sequence[Run]) -> str:
 def _row(index: int, run: Run, content: dict) -> list[str]:
     f1 = content["metrics"].get("macro_f1")
     values = (
-        run.trainer, run.dataset, run.subset, run.shots if run.shots > 0 else "", run.seed,
-        f"{run.accuracy:.2f}", "" if f1 is None else f"{f1:.2f}",
+        f"{run.accuracy:.2f}", run.dataset, run.subset, run.shots if run.shots > 0 else "",
+        run.seed, "" if f1 is None else f"{f1:.2f}",
         "" if run.step_sec is None or run.train_sec is None else f"{run.train_sec:.1f}",
         "" if run.peak_memory_bytes is None else f"{run.peak_memory_bytes / 1e6:,.0f}", run.recipe,
     )  # fmt: skip
-    link = f'<a href="#run{index}">{html.escape(str(Path(run.path).parent))}</a>'
-    return [*(html.escape(str(value)) for value in values), link]
+    # In the first column, which stays in sight on a narrow screen; the accuracy is next to it.
+    link = f'<a href="#run{index}">{html.escape(run.trainer)}</a>'
+    return [link, *(html.escape(str(value)) for value in values)]
 
 
 def _details(index: int, folder: Path, run: Run, content: dict) -> str:
@@ -146,6 +149,7 @@ def _details(index: int, folder: Path, run: Run, content: dict) -> str:
         "device": run.device or "not recorded",
         "weights": run.weights or "not recorded",
         "training images": run.shot_list or "not recorded",
+        **_own_data(run),
         "trained on": ", ".join(run.trained_on) if run.trained_on else "nothing",
         "command": " ".join(map(str, content.get("command") or [])) or "not recorded",
     }
@@ -163,6 +167,17 @@ def _details(index: int, folder: Path, run: Run, content: dict) -> str:
             f"<details><summary>config</summary><pre>{html.escape(settings)}</pre></details>"
         )
     return "\n".join([*parts, "</details>"])
+
+
+def _own_data(run: Run) -> dict[str, str]:
+    """What says which images of a user's these are; {} for benchmarks."""
+    own = run.own_data
+    if own is None:
+        return {}
+    return {
+        "own data": ", ".join(filter(None, (own.path, own.list, own.classnames))),
+        "own images": own.images or "not recorded",
+    }
 
 
 def _confusions(content: dict) -> str:
@@ -198,6 +213,9 @@ def _log_tail(place: Path) -> str:
     logs = logs_of(place)
     if not logs:
         return ""
-    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    try:
+        lines = read_text(logs[-1], errors="replace").splitlines()[-LOG_LINES:]
+    except (OSError, ValueError) as error:
+        lines = [str(error)]
     text = html.escape("\n".join(lines))
     return f"<h4>End of {html.escape(logs[-1].name)}</h4><pre>{text}</pre>"

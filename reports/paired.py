@@ -16,6 +16,7 @@ from reports.grid import Grid, Row
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
+CORNER = "Quantity"
 NOTE = (
     "Paired differences are over the (data set, seed) pairs that both have, in points; the "
     f"interval is the {CONFIDENCE:.0%} percentile bootstrap of their mean ({RESAMPLES:,} "
@@ -82,4 +83,4 @@ def grid(
             rows.append(Row(quantity, (f"{found.mean:+.2f}", interval, f"{found.p:.3g}", pairs)))
     columns = ("Mean difference", f"{CONFIDENCE:.0%} interval", "p", "Pairs")
     name = f"{title}: {first} minus {second}"
-    return Grid(name, columns, tuple(rows), corner="What") if rows else None
+    return Grid(name, columns, tuple(rows), corner=CORNER) if rows else None

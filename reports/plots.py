@@ -1,113 +1,51 @@
-"""Draws base against new accuracy over lines of equal harmonic mean; what all figures share."""
+"""Draws base against new accuracy over lines of equal harmonic mean."""
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Iterable
-from typing import BinaryIO
+from collections.abc import Collection
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from reports.base_to_new import headings
-from reports.labels import labels
-from reports.statistics import Block, Estimate, Report, harmonic_mean
-
-# Okabe and Ito's colours, told apart by colour-blind readers; yellow last, it is faint in print.
-COLOURS = (
-    "#000000",
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#E69F00",
-    "#F0E442",
+from reports.base_to_new import headings_of, report_labels
+from reports.canvas import (
+    GREY,
+    MARKER_SIZE,
+    MIN_SPAN_PERCENT,
+    legend,
+    looks,
+    name_axes,
+    panels,
+    spread,
 )
-# Nine shapes on eight colours: the pairing repeats only after 72 trainers.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-NUM_COLUMNS = 4
-PANEL_INCH = 3.4
-LEGEND_INCH = 1.6
-LEGEND_LETTERS = 28  # of a line
-TITLE_INCH = 0.3
-MIN_SPAN_PERCENT = 4.0  # so that a difference of noise does not fill the panel
-GREY = "0.5"
-# Labels hold what a config says, which is no formula.
-matplotlib.rcParams["text.parse_math"] = False
+from reports.estimates import Estimate
+from reports.pairs import harmonic_mean
+from reports.statistics import Block, Report
+
 LINE_STYLE = {"color": GREY, "linewidth": 0.7, "linestyle": (0, (4, 3))}
 
 
-def base_to_new(report: Report, *, title: str) -> Figure:
+def base_to_new(report: Report, *, title: str, among: Collection[str] = ()) -> Figure:
     """One panel for each block of the report, with a legend shared by all of them.
 
     Args:
         report: at least one block.
         title: written above the panels.
+        among: all trainers of the results.
     """
     figure, grid = panels(len(report.blocks), title=title)
-    names = labels(row.method for block in report.blocks for row in block.rows)
-    order = [names[row.method] for block in report.blocks for row in block.rows]
-    styles = styles_of(order)
+    names = report_labels(report)
+    styles = looks(names.values(), among)
     handles = {}
-    for axes, block, heading in zip(grid, report.blocks, headings(report.blocks), strict=True):
+    for axes, block, heading in zip(grid, report.blocks, headings_of(report.blocks), strict=True):
         handles |= _draw_panel(axes, block, names=names, styles=styles)
-        axes.set_title(heading, fontsize=10, pad=14)
+        name_axes(axes, heading, "base accuracy (%)", "new accuracy (%)", pad=14)
     entries = {label: handles[label] for label in styles}
-    legend(figure, entries | {"equal HM (%)": Line2D([], [], **LINE_STYLE)})
+    legend(figure, entries, {"equal HM (%)": Line2D([], [], **LINE_STYLE)})
     return figure
-
-
-def panels(count: int, *, title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, and the panels."""
-    columns = min(NUM_COLUMNS, count)
-    lines = math.ceil(count / columns)
-    size = (PANEL_INCH * columns + LEGEND_INCH, PANEL_INCH * lines + TITLE_INCH)
-    figure = Figure(figsize=size, layout="compressed")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes in grid[count:]:
-        axes.remove()
-    for axes in grid[:count]:
-        for side in ("top", "right"):
-            axes.spines[side].set_color(GREY)
-    figure.suptitle(title, fontsize=12)
-    return figure, list(grid[:count])
-
-
-def styles_of(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """A colour and a marker for each name, in the order in which they come first."""
-    return {
-        name: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        for i, name in enumerate(dict.fromkeys(names))
-    }
-
-
-def widen(axes: Axes) -> None:
-    """Makes the accuracies' axis at least MIN_SPAN_PERCENT long."""
-    low, high = axes.get_ylim()
-    more = max(0.0, MIN_SPAN_PERCENT - (high - low)) / 2
-    axes.set_ylim(low - more, high + more)
-
-
-def legend(figure: Figure, entries: dict) -> None:
-    """Outside the panels, where it can hide no point."""
-    figure.legend(
-        entries.values(), [textwrap.fill(name, LEGEND_LETTERS) for name in entries],
-        loc="outside right center", frameon=False, fontsize=9,
-    )  # fmt: skip
-
-
-def save(figure: Figure, file: BinaryIO, *, suffix: str) -> None:
-    """Writes the figure as `png` or `svg`; the same figure gives the same bytes."""
-    metadata = {"Date": None} if suffix == "svg" else None
-    with matplotlib.rc_context({"svg.hashsalt": "reports"}):
-        figure.savefig(file, format=suffix, dpi=200, metadata=metadata, bbox_inches="tight")
 
 
 def _draw_panel(axes: Axes, block: Block, *, names: dict, styles: dict) -> dict:
@@ -118,23 +56,20 @@ def _draw_panel(axes: Axes, block: Block, *, names: dict, styles: dict) -> dict:
         bars = axes.errorbar(
             row.base.value,
             row.new.value,
-            xerr=row.base.std,
-            yerr=row.new.std,
-            label=label,
+            xerr=spread(row.base, row.seeds),
+            yerr=spread(row.new, row.seeds),
+            label=label.text,
             linestyle="none",
-            markersize=6.5,
-            markeredgecolor="black",
-            markeredgewidth=0.6,
-            elinewidth=1.1,
-            capsize=2.5,
-            **styles[label],
+            elinewidth=1.0,
+            capsize=2.0,
+            **styles[label].point(MARKER_SIZE),
         )
         handles[label] = bars.lines[0]
     # The limits are set before the lines are drawn: they fill the panel and must not widen it.
     axes.set_xlim(*_limits([row.base for row in block.rows]))
     axes.set_ylim(*_limits([row.new for row in block.rows]))
-    axes.set_xlabel("base accuracy (%)")
-    axes.set_ylabel("new accuracy (%)")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.set_box_aspect(1)
     _draw_harmonic_lines(axes)
     return handles

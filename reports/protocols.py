@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from reports.collect import LeftOut, Run
+from reports.averages import note_on_average, title_of
 from reports.consistency import the_same
-from reports.labels import plural_shots
+from reports.data_sets import namesakes
+from reports.labels import labels, plural_shots
+from reports.rows import rows_of
+from reports.run import LeftOut, Method, Run
 
-AVERAGE = "Average"
 SOURCES_WITH_VARIANTS = ("ImageNet", "PocketShapes")  # ImageNetA, PocketShapesMurky, ...
 TRANSFERS = ("cross-dataset", "domain-generalization")
 ZERO_SHOT = "zero-shot"
@@ -55,9 +57,8 @@ class Block:
 
 
 def _is_variant(run: Run) -> bool:
-    return any(
-        run.dataset != source and run.dataset.startswith(source) for source in SOURCES_WITH_VARIANTS
-    )
+    name = run.recorded_dataset or run.dataset
+    return any(name != source and name.startswith(source) for source in SOURCES_WITH_VARIANTS)
 
 
 def is_at_home(run: Run) -> bool:
@@ -134,6 +135,19 @@ def blocks_of(
     return found + averages, left, notes
 
 
+def rows_in(protocol: str, blocks: Iterable[Block]) -> dict[Method, Method]:
+    """The row of each method; a few-shot row goes on over the numbers of shots."""
+    return rows_of(
+        (
+            ((block.name, block.backbone, block.weights), run.method)
+            for block in blocks
+            if not block.datasets
+            for run in block.runs
+        ),
+        over_shots=protocol == FEW_SHOT,
+    )
+
+
 def _transferred(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
     """Without the methods that were tested on their source alone.
 
@@ -169,31 +183,40 @@ def _add_zero_shot(blocks: list[Block], runs: list[Run], protocol: str) -> list[
 
 
 def _averages(blocks: list[Block]) -> tuple[list[Block], list[str]]:
-    """Few-shot means over the data sets of a backbone, where a method has a seed on all of them."""
+    """Few-shot means over the data sets of a backbone, where a row has a seed on all of them."""
+    apart = namesakes(run for block in blocks for run in block.runs)
+    rows = rows_in(FEW_SHOT, blocks)
+    names = labels(rows.values())
     by_backbone: dict[tuple[str, str], list[Block]] = defaultdict(list)
     for block in blocks:
-        by_backbone[block.backbone, block.weights].append(block)
+        if block.name not in apart:
+            by_backbone[block.backbone, block.weights].append(block)
     averages, notes = [], []
     for backbone, group in by_backbone.items():
         if len(group) < 2:
             continue
         datasets = tuple(block.name for block in group)
-        name = f"{AVERAGE} over {len(group)} data sets"
-        cells: dict[tuple, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-        for run in (run for block in group for run in block.runs):
-            cells[run.method, run.seed][run.dataset].append(run)
-        means, lacking = [], set()
-        for (method, seed), by_dataset in cells.items():
+        name = title_of(len(group))
+        means, absent = [], defaultdict(dict)
+        for (row, shots, seed), by_dataset in _cells(group, rows).items():
             single = {dataset: the_same(runs) for dataset, runs in by_dataset.items()}
-            absent = [dataset for dataset in datasets if single.get(dataset) is None]
-            if absent:
-                cell = f"{method.trainer}, {plural_shots(method.shots)}, seed {seed}"
-                where = ", ".join(absent)
-                lacking.add(f"{cell}: not in the average, it has no result on {where}.")
-                continue
-            accuracy = float(np.mean([run.accuracy for run in single.values()]))
-            means.append(replace(single[datasets[0]], dataset=name, accuracy=accuracy))
-        notes += sorted(lacking)
+            lacking = [dataset for dataset in datasets if single.get(dataset) is None]
+            absent[f"{names[row].text} with {plural_shots(shots)}"][seed] = lacking
+            if not lacking:
+                accuracy = float(np.mean([run.accuracy for run in single.values()]))
+                means.append(replace(single[datasets[0]], dataset=name, accuracy=accuracy))
+        notes += note_on_average(len(group), absent)
         if means:
             averages.append(Block(name, *backbone, "", datasets, means))
     return averages, notes
+
+
+def _cells(
+    blocks: Iterable[Block], rows: Mapping[Method, Method]
+) -> dict[tuple[Method, int, int], dict[str, list[Run]]]:
+    """{(row, shots, seed): {data set: runs}}, in the order of rows, shots and seeds."""
+    cells: dict[tuple, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for block in blocks:
+        for run in block.runs:
+            cells[rows[run.method], run.shots, run.seed][run.dataset].append(run)
+    return dict(sorted(cells.items()))

@@ -8,27 +8,43 @@ from the other cells are kept as published and marked (`published/inconsistencie
 from __future__ import annotations
 
 import csv
-import difflib
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.files import read_text
 from reports.grid import NOT_RECOMPUTED, PUBLISHED, Cell, Row
+from reports.labels import Label
+from reports.names import check_name
 
 FOLDER = Path(__file__).parent / "published"
 BACKBONE = "ViT-B/16"
 SHOTS = 16
 AVERAGE = "average"
+OPEN = 1  # the variant of a method's markers that are not filled
 ELEVEN = frozenset(
     "imagenet caltech101 oxfordpets stanfordcars oxfordflowers food101 fgvcaircraft sun397 dtd "
     "eurosat ucf101".split()
 )
+VARIANTS = frozenset("imagenetv2 imagenetsketch imageneta imagenetr".split())
+BENCHMARKS = ELEVEN | VARIANTS
 FILES = {
     "base2new": ("base_to_new.csv", "base_to_new_reruns.csv", "base_to_new_by_shots.csv"),
     "cross-dataset": ("cross_dataset.csv",),
     "domain-generalization": ("domain_generalization.csv",),
     "few-shot": ("few_shot.csv",),
     "cost": ("cost.csv",),
+}
+# Columns of cost.csv, and how a table calls them.
+COST_COLUMNS = {
+    "setting": "Setting",
+    "trainable_params": "Trained parameters",
+    "train_time": "Training",
+    "inference": "Inference",
+    "memory": "Memory",
+    "hardware": "Hardware",
+    "source": "Source",
 }
 # The words of inconsistencies.csv that mean another column than base or new.
 HARMONIC_WORDS = ("hm",)
@@ -68,7 +84,8 @@ class Published:
         facts: dict[str, object] = {"trainer": self.method, "source": self.source}
         if shots:
             facts["shots"] = self.shots
-        return Row(f"{self.method} {PUBLISHED}", tuple(entries), facts)
+        text = f"{self.method} {PUBLISHED}"
+        return Row(text, tuple(entries), facts, Label(text, text, OPEN))
 
 
 def place_of(title: str) -> str:
@@ -82,33 +99,42 @@ def read(protocol: str, folder: Path = FOLDER) -> list[Published]:
     wrong = _inconsistencies(folder)
     found = []
     for name in FILES[protocol]:
-        for line in _lines(folder / name):
-            shots = int(line.get("shots") or SHOTS)
-            place = line.get("dataset") or line["target"]
-            key = name, line["method"] + (f" {shots}-shot" if "by_shots" in name else ""), place
-            columns = [column for column in ("base", "new", "hm", "accuracy") if line.get(column)]
-            found.append(
-                Published(
-                    line["method"], place_of(place), shots,
-                    {column: float(line[column]) for column in columns},
-                    {c: float(line[f"{c}_std"]) for c in columns if line.get(f"{c}_std")},
-                    wrong.get(key, frozenset()), line["source"],
-                )
-            )  # fmt: skip
+        for number, line in enumerate(_lines(folder / name, ("method", "source")), 2):
+            try:
+                found.append(_published(line, name, wrong))
+            except (KeyError, ValueError) as error:
+                raise ValueError(
+                    f"{folder / name}, line {number}: no line of a table of published numbers "
+                    f"({type(error).__name__}: {error}); see README.md beside it."
+                ) from error
     seen: set[tuple] = set()  # the file of several shots repeats what others have
     return [x for x in found if (k := (x.method, x.place, x.shots)) not in seen and not seen.add(k)]
 
 
+def _published(line: dict[str, str], name: str, wrong: dict) -> Published:
+    """One line of the file `name`."""
+    shots = int(line.get("shots") or SHOTS)
+    place = line.get("dataset") or line["target"]
+    key = name, line["method"] + (f" {shots}-shot" if "by_shots" in name else ""), place
+    columns = [column for column in ("base", "new", "hm", "accuracy") if line.get(column)]
+    return Published(
+        line["method"], place_of(place), shots,
+        {column: float(line[column]) for column in columns},
+        {c: float(line[f"{c}_std"]) for c in columns if line.get(f"{c}_std")},
+        wrong.get(key, frozenset()), line["source"],
+    )  # fmt: skip
+
+
 def read_costs(folder: Path = FOLDER) -> list[dict[str, str]]:
     """The lines of cost.csv: figures in words, of different machines."""
-    return _lines(folder / "cost.csv")
+    return _lines(folder / "cost.csv", ("method", *COST_COLUMNS))
 
 
 def choose(protocol: str, words: str, folder: Path = FOLDER) -> list[Published]:
     """Of a protocol's published results those of the methods `words`: "CoOp,MaPLe", or "all".
 
     Raises:
-        ValueError: a method has none.
+        UnknownNameError: a method has none.
     """
     rows = [] if protocol not in FILES or protocol == "cost" else read(protocol, folder)
     check_names(words, {row.method for row in rows}, protocol)
@@ -117,18 +143,14 @@ def choose(protocol: str, words: str, folder: Path = FOLDER) -> list[Published]:
 
 
 def check_names(words: str, known: Iterable[str], protocol: str) -> None:
-    """Raises ValueError unless all methods of `words` are known; "all" are if there is one."""
+    """Checks that all methods of `words` are known; "all" are if there is one.
+
+    Raises:
+        UnknownNameError: one is not.
+    """
     known = sorted(known)
-    for name in words.split(","):
-        if name in known or (words == "all" and known):
-            continue
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        there = ", ".join(known) or "none"
-        raise ValueError(
-            f"--published: there is no published {protocol} result of {name!r}.{hint} There are "
-            f"those of: {there}."
-        )
+    for name in () if words == "all" and known else words.split(","):
+        check_name("--published", f"published {protocol} result of", name, known)
 
 
 def of_data_set(rows: Iterable[Published], title: str, others: Iterable[str]) -> list[Published]:
@@ -138,16 +160,23 @@ def of_data_set(rows: Iterable[Published], title: str, others: Iterable[str]) ->
     return [row for row in rows if row.place == place]
 
 
-def _lines(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _lines(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """The lines of a csv that has `columns`, by column."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+    try:
+        missing = set(columns) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path} lacks the column(s) {', '.join(sorted(missing))}")
+        return list(reader)
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: not csv ({error})") from error
 
 
 def _inconsistencies(folder: Path) -> dict[tuple[str, str, str], frozenset[str]]:
     """{(file, method, place): columns}."""
     found: dict[tuple[str, str, str], set[str]] = {}
     path = folder / "inconsistencies.csv"
-    for line in _lines(path) if path.exists() else ():
+    for line in _lines(path, ("file", "method", "where", "what")) if path.exists() else ():
         words = line["what"].split()
         if words[0] in HARMONIC_WORDS:
             column = "hm"
@@ -159,7 +188,8 @@ def _inconsistencies(folder: Path) -> dict[tuple[str, str, str], frozenset[str]]
 
 def harmonic_means_of_other_kind(rows: Iterable[Published], kind: str) -> list[str]:
     """Methods whose published average HM is not of `kind` (hm-of-averages or mean-of-hms)."""
-    kinds = {line["method"]: line["kind"] for line in _lines(FOLDER / "average_hm_kind.csv")}
+    lines = _lines(FOLDER / "average_hm_kind.csv", ("method", "kind"))
+    kinds = {line["method"]: line["kind"] for line in lines}
     names = {row.method for row in rows if row.place == AVERAGE}
     return sorted(name for name in names if kinds.get(name, kind) != kind)
 

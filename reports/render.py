@@ -6,7 +6,7 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
@@ -91,15 +91,20 @@ def _cell(cell: Cell, rank: int | None, style: Style, *, counted: bool) -> str:
 
 
 def to_markdown(document: Document) -> str:
-    """Title, tables, notes, what was left out."""
+    """Title, tables, their keys, notes, what was left out."""
     parts = [f"# {document.title}"]
-    for grid in document.grids:
-        parts += [f"## {grid.title}", table(grid, MARKDOWN)]
-    parts += document.notes
+    own, shared = document.keys()
+    for grid, lines in zip(document.grids, own, strict=True):
+        parts += [f"## {grid.title}", table(grid, MARKDOWN), *_markdown_list(lines)]
+    parts += [*_markdown_list(shared), *document.notes]
     if document.left_out:
-        lines = [f"- `{item.path}`: {item.reason}" for item in document.left_out]
-        parts += ["## Left out", "\n".join(lines)]
+        lines = [f"`{item.path}`: {item.reason}" for item in document.left_out]
+        parts += ["## Left out", *_markdown_list(lines)]
     return "\n\n".join(parts) + "\n"
+
+
+def _markdown_list(lines: Sequence[str]) -> list[str]:
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def to_latex(document: Document) -> str:
@@ -108,8 +113,9 @@ def to_latex(document: Document) -> str:
     for grid in document.grids:
         body = table(grid, LATEX)
         caption = LATEX.write(grid.title)
+        key = "".join(f"\\\\\n{{\\footnotesize {LATEX.write(f'{n}: {w}')}}}" for n, w in grid.key)
         parts.append(
-            f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}"
+            f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}{key}\n\\end{{table}}"
         )
     remarks = [*document.notes, *(f"Left out: {x.path}: {x.reason}" for x in document.left_out)]
     parts.append("\n".join(f"% {line}" for text in remarks for line in text.splitlines()))
@@ -119,18 +125,25 @@ def to_latex(document: Document) -> str:
 def to_html(document: Document) -> str:
     """A fragment: a section that a page can take in."""
     parts = [f"<h2>{html.escape(document.title)}</h2>"]
-    for grid in document.grids:
-        body = table(grid, HTML)
+    own, shared = document.keys()
+    for grid, lines in zip(document.grids, own, strict=True):
         title = html.escape(grid.title)
-        parts.append(f'<h3>{title}</h3>\n<div class="wide">\n{body}\n</div>')
+        parts.append(f'<h3>{title}</h3>\n<div class="wide">\n{table(grid, HTML)}\n</div>')
+        parts += _html_list(map(html.escape, lines), "key")
+    parts += _html_list(map(html.escape, shared), "key")
     parts += [f"<p>{html.escape(note)}</p>" for note in document.notes]
     if document.left_out:
-        lines = [
-            f"<li><code>{html.escape(item.path)}</code>: {html.escape(item.reason)}</li>"
+        parts.append("<h3>Left out</h3>")
+        parts += _html_list(
+            f"<code>{html.escape(item.path)}</code>: {html.escape(item.reason)}"
             for item in document.left_out
-        ]
-        parts += ["<h3>Left out</h3>", "<ul>", *lines, "</ul>"]
+        )
     return "\n".join(parts) + "\n"
+
+
+def _html_list(lines: Iterable[str], kind: str = "") -> list[str]:
+    items = [f"<li>{line}</li>" for line in lines]
+    return [f'<ul class="{kind}">' if kind else "<ul>", *items, "</ul>"] if items else []
 
 
 def to_csv(document: Document) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from reports import all_classes, base_to_new, costs, figures, plots, published, statistics
+from reports import all_classes, base_to_new, canvas, costs, figures, plots, published, statistics
 from reports import page as html_page
-from reports.collect import LeftOut, Run
 from reports.grid import Document
+from reports.run import LeftOut, Run
 from reports.training import histories
 
 SUFFIXES = ("png", "svg")
@@ -36,7 +36,7 @@ class Made:
         for part, figure in self.figures.items():
             for suffix in SUFFIXES:
                 picture = io.BytesIO()
-                plots.save(figure, picture, suffix=suffix)
+                canvas.save(figure, picture, suffix=suffix)
                 files.setdefault(part, {})[suffix] = picture.getvalue()
         return files
 
@@ -65,8 +65,10 @@ def _base_to_new(
     document = base_to_new.document(report, title=options.title, options=shown)
     if not report.blocks:
         return Made(document)
-    bars = figures.harmonic_bars(report, title=options.title, kind=options.hm)
-    return Made(document, {"": plots.base_to_new(report, title=options.title), "-hm": bars})
+    among = {run.trainer for run in runs}
+    dots = figures.harmonic_means(report, title=options.title, kind=options.hm, among=among)
+    scatter = plots.base_to_new(report, title=options.title, among=among)
+    return Made(document, {"": scatter, "-hm": dots})
 
 
 def _all_classes(
@@ -85,13 +87,17 @@ def _all_classes(
     curves = [grid for grid in document.grids if "weights_sha256" in grid.facts]
     if protocol != "few-shot" or not curves:
         return Made(document)
-    return Made(document, {"": figures.few_shot(curves, title=options.title)})
+    among = {run.trainer for run in runs}
+    return Made(document, {"": figures.few_shot(curves, title=options.title, among=among)})
 
 
 def _cost(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace) -> Made:
     document = costs.document(runs, left_out, title=options.title, beside=options.published)
     blocks, _ = costs.cost_blocks(runs)
-    return Made(document, {"": figures.cost(blocks, title=options.title)} if blocks else {})
+    if not blocks:
+        return Made(document)
+    among = {run.trainer for run in runs}
+    return Made(document, {"": figures.cost(blocks, title=options.title, among=among)})
 
 
 REPORTS = {
@@ -111,12 +117,13 @@ def training(folder: Path, runs: Sequence[Run], left_out: Sequence[LeftOut], tit
     """One figure for each data set and subset of classes that was trained on."""
     found, twins = histories(folder, runs)
     groups = sorted({history.group for history in found})
+    among = {run.trainer for run in runs}
     drawn = {}
     for group in groups:
         part = "-" + _file_name(group)
         own = [history for history in found if history.group == group]
-        drawn[part] = figures.training(own, title=f"{title}: {group}")
-    return Made(Document(title, (), (), (*left_out, *twins)), drawn)
+        drawn[part] = figures.training(own, title=f"{title}: {group}", among=among)
+    return Made(Document(title, (), (), tuple(sorted({*left_out, *twins}))), drawn)
 
 
 def _file_name(group: str) -> str:

@@ -137,11 +137,25 @@ def trainer_of(directory: str) -> str | None:
 def environment() -> dict[str, Any]:
     """Git state of the project and versions of what a result depends on."""
     return {
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": _is_changed()},
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in PACKAGES},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def _is_changed() -> bool:
+    """Whether the code that runs is another than the commit's.
+
+    Untracked files count if they are modules of this process: lists, results and yamls of a user's
+    own data sets are no code, and what they decide is in the merged config.
+    """
+    if _git("status", "--porcelain", "--untracked-files=no"):
+        return True
+    untracked = _git("ls-files", "--others", "--exclude-standard", "-z", "--", "*.py") or ""
+    files = {str(PROJECT / name) for name in untracked.split("\0") if name}
+    loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return any({os.path.abspath(x), os.path.realpath(x)} & files for x in loaded if x)
 
 
 def _git(*arguments: str) -> str | None:

@@ -133,7 +133,7 @@ def test_sources_and_targets_of_ones_own(write, tmp_path):
     write("ZeroshotCLIP", "birds_night", 40.0, source=None)
     (table,), left = tables(tmp_path, "cross-dataset")
     assert table.title.startswith("from birds") and left == []
-    assert table.columns == ("birds", "birds_night", "Average of 1", "Seeds")
+    assert table.columns == ("birds", "birds_night", "Seeds")  # no average of one
     assert rows(table) == ("ZeroshotCLIP", "CoOp")
 
 
@@ -149,7 +149,7 @@ def test_zero_shot(write, tmp_path):
     write("CoOp", "Food101", 86.0)
     (table,), _ = tables(tmp_path, "zero-shot")
     assert rows(table) == ("ZeroshotCLIP",)
-    assert table.columns == ("Food101", "Average of 1", "Seeds")
+    assert table.columns == ("Food101", "Seeds")
 
 
 def test_what_fits_no_cell_is_named(write, write_result, tmp_path, capsys):
@@ -197,7 +197,8 @@ def test_rows_of_two_commits_are_not_joined(write, tmp_path, capsys):
     # Both have seed 1, which is one cell only if the commits may be joined.
     assert main(command) == 0
     text = capsys.readouterr().out
-    assert "CoOp (commit aaaaaaaaaa)" in text and "CoOp (commit bbbbbbbbbb+)" in text
+    assert "| CoOp a " in text and "| CoOp b " in text
+    assert "- CoOp a: commit aaaaaaaaaa\n- CoOp b: commit bbbbbbbbbb+\n" in text
     assert "CoOp: results of 2 commits (aaaaaaaaaa, bbbbbbbbbb+)" in text
     assert main([*command, "--any-commit"]) == 2
     assert "duplicate: the same cell as" in capsys.readouterr().out
@@ -211,7 +212,7 @@ def test_published_targets_stand_beside_ours(write, tmp_path):
     assert rows(table) == ("MaPLe", "CoOp \u2020", "MaPLe \u2020")
     found = {key: value for key, (value, _) in values(table).items()}
     assert found["MaPLe \u2020", "Food101"] == 86.20 and found["CoOp \u2020", "ImageNet"] == 71.51
-    assert ("MaPLe \u2020", "Average of 1") not in found  # theirs is of ten
+    assert table.columns == ("ImageNet", "Food101", "Seeds")  # theirs is of ten
     assert against.cell("MaPLe, Food101", "Difference") == "-0.20"
 
 
@@ -233,9 +234,11 @@ def test_the_source_is_no_target_even_if_only_zero_shot_has_it(write, tmp_path):
     (alone,), _ = tables(tmp_path, "cross-dataset")
     assert alone.cell("ZeroshotCLIP", "Average of 2").value == 25.5
     write("CoOp", "Food101", 60.0)
+    write("CoOp", "EuroSAT", 20.0)
+    write("ZeroshotCLIP", "EuroSAT", 10.0, source=None)
     (table,), _ = tables(tmp_path, "cross-dataset")
-    assert table.columns == ("ImageNet", "Food101", "Average of 1", "Seeds")
-    assert [table.cell(row, "Average of 1").value for row in rows(table)] == [50.0, 60.0]
+    assert table.columns == ("ImageNet", "EuroSAT", "Food101", "Average of 2", "Seeds")
+    assert [table.cell(row, "Average of 2").value for row in rows(table)] == [30.0, 40.0]
 
 
 def test_a_published_average_is_of_just_its_targets(write, tmp_path):
@@ -267,7 +270,7 @@ def test_a_source_of_other_settings_is_named(write, tmp_path):
     write("CoOp", "ImageNet", 70.0, recipe="other")
     write("CoOp", "Food101", 60.0)
     (table,), left = tables(tmp_path, "cross-dataset")
-    assert table.columns == ("Food101", "Average of 1", "Seeds")
+    assert table.columns == ("Food101", "Seeds")
     assert left[0].reason.startswith("no test on another data set has its recipe")
 
 
@@ -302,7 +305,7 @@ def test_few_shot_recipes_and_missing_averages_are_noted(write, tmp_path):
     write("CoOp", "EuroSAT", 40.0, source="EuroSAT", shots=2, recipe="long")
     made = document("few-shot", *collect_runs(tmp_path / "runs"), title="")
     assert "CoOp: 1 shot: recipe short; 2 shots: recipe long." in made.notes
-    missing = "CoOp, 1 shot, seed 1: not in the average, it has no result on EuroSAT."
+    missing = "Average over 2 data sets: without CoOp with 1 shot (no result on EuroSAT)."
     assert missing in made.notes
     lines = csv.DictReader(io.StringIO(to_csv(made)))
     assert {line["recipe"] for line in lines if line["block"] == "Food101"} == {""}

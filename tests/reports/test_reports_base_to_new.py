@@ -5,8 +5,9 @@ import pytest
 
 from reports import base_to_new as tables
 from reports import published
-from reports.base_to_new import FOOTNOTE, HM_KINDS, Options, headings
+from reports.base_to_new import FOOTNOTE, HM_KINDS, Options, headings_of
 from reports.collect import collect_runs
+from reports.names import UnknownNameError
 from reports.render import to_csv, to_html, to_latex
 from reports.render import to_markdown as render_markdown
 from reports.statistics import base_to_new
@@ -67,9 +68,8 @@ def test_differences_to_a_row_by_hand(report):
     ]  # fmt: skip
     assert rows["CoOp"][0] == f"**70.00** {PM} 10.00"
     assert "In parentheses: the difference to CoOp, in points." in text
-    assert "no row is called 'KgCoOp'; there are 'ZeroshotCLIP', 'CoOp'" in to_markdown(
-        report, baseline="KgCoOp"
-    )
+    with pytest.raises(UnknownNameError, match="no row 'KgCoOp'. Did you mean 'CoOp'"):
+        to_markdown(report, baseline="KgCoOp")
 
 
 def test_paired_differences_by_hand(report):
@@ -78,7 +78,8 @@ def test_paired_differences_by_hand(report):
     # Seeds 1 and 2: base 70 - 80, 60 - 60; new 64 - 60, 60 - 40.
     assert found["Base"] == ["-5.00", "-10.00 to +0.00", "1", "2"]
     assert found["New"][0] == "+12.00" and found["New"][2:] == ["0.5", "2"]
-    assert "no row is called 'TCP'; there are" in to_markdown(report, pair=("TCP", "CoOp"))
+    with pytest.raises(UnknownNameError, match="--paired: there is no row 'TCP'. There are: Zero"):
+        to_markdown(report, pair=("TCP", "CoOp"))
 
 
 def test_latex_by_hand(report):
@@ -91,15 +92,17 @@ def test_latex_by_hand(report):
     assert lines.count(r"\begin{table}") == 1 and r"\caption{PocketShapes (Pocket)}" in lines
 
 
-def test_settings_beyond_those_that_a_label_holds_still_part_rows(tmp_path, write_pair):
+def test_settings_beyond_those_that_a_key_holds_still_part_rows(tmp_path, write_pair):
     for seed, last in ((1, 1), (2, 2)):
-        config = {"OPTIM": {"A": seed, "B": seed, "C": seed, "D": 0, "E": last}}
+        config = {"OPTIM": dict.fromkeys("ABCDEFGH", seed) | {"I": 0, "J": last}}
         write_pair(f"a{seed}", 70, 50, config=config)
         write_pair(f"b{seed}", 70, 50, seed=seed, config=config | {"F": {"A": 1}})
     report = base_to_new(*collect_runs(tmp_path / "runs"))
-    names = [row[0] for row in table_rows(to_markdown(report))[1:]]
-    assert len(set(names)) == len(names) == 4
-    assert all(name.startswith("CoOp (F.A ") and " more: " in name for name in names)
+    text = to_markdown(report)
+    assert [row[0] for row in table_rows(text)[1:]] == [f"CoOp {letter}" for letter in "abcd"]
+    keys = [line for line in text.splitlines() if line.startswith("- CoOp ")]
+    assert len({key[9:] for key in keys}) == 4
+    assert all(key[8:].startswith(": F.A ") and ", 2 more: " in key for key in keys)
 
 
 def test_costs_of_several_devices_are_not_averaged(tmp_path, write_pair):
@@ -156,7 +159,7 @@ def test_headings_name_the_weights_where_they_differ(tmp_path, write_pair):
     write_pair("b", 70, 50, dataset="A", weights_sha256="b" * 64)
     write_pair("c", 70, 50, dataset="A", backbone="RN50")
     report = base_to_new(*collect_runs(tmp_path / "runs"))
-    assert headings(report.blocks) == [
+    assert headings_of(report.blocks) == [
         "A (Pocket, weights aaaaaaaa)",
         "A (Pocket, weights bbbbbbbb)",
         "A (RN50)",
@@ -241,3 +244,28 @@ def test_an_average_over_other_data_sets_has_no_published_row(tmp_path, write_pa
     document = tables.document(report, title="", options=options)
     (average,) = [grid for grid in document.grids if grid.title.startswith("Average")]
     assert [row.label for row in average.rows] == ["MaPLe"]
+
+
+def test_a_key_stands_once_below_all_tables_and_in_each_of_latex(tmp_path, write_pair):
+    for dataset in "AB":
+        for alpha in (1, 2):
+            config = {"TRAINER": {"A_LONG_SETTING": alpha}}
+            write_pair(f"{dataset}{alpha}", 70, 50, dataset=dataset, config=config)
+    write_pair("C", 70, 50, dataset="C", config={"TRAINER": {"A_LONG_SETTING": 2}})
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    document = tables.document(report, title="T")
+    text, latex = render_markdown(document), to_latex(document)
+    lines = ("CoOp a: A_LONG_SETTING 1", "CoOp b: A_LONG_SETTING 2", "CoOp: A_LONG_SETTING 2")
+    end = "".join(f"- {line}\n" for line in lines) + "\nAccuracy in percent"
+    assert end in text and text.count("- CoOp a") == 1
+    # Alone in C's table and the average's it has its bare name; the key says which it is.
+    assert [row[0] for row in table_rows(text)] == [
+        *("Trainer", "CoOp a", "CoOp b"), *("Trainer", "CoOp a", "CoOp b"), *("Trainer", "CoOp"),
+        *("Trainer", "CoOp"),
+    ]  # fmt: skip
+    assert latex.count(r"{\footnotesize CoOp a: A\_LONG\_SETTING 1}") == 2
+    assert '<ul class="key">\n<li>CoOp a: A_LONG_SETTING 1</li>' in to_html(document)
+    lines = list(csv.DictReader(io.StringIO(to_csv(document))))
+    assert {(line["row"], line["details"]) for line in lines} == {
+        ("CoOp a", "A_LONG_SETTING 1"), ("CoOp b", "A_LONG_SETTING 2"), ("CoOp", "A_LONG_SETTING 2")
+    }  # fmt: skip

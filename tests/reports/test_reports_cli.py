@@ -123,8 +123,8 @@ def test_trainers_alone_and_commits_joined(tmp_path, write_pair, capsys):
     assert main([*command, "--any-commit"]) == 0
     text = capsys.readouterr().out
     assert "KgCoOp" not in text and "| CoOp      |      16 | 70.00 \u00b1 0.00" in text
-    assert main([*command[:-1], "TCP"]) == 2
-    assert "no result of 'TCP'; there are some of ['CoOp', 'KgCoOp']" in capsys.readouterr().err
+    assert main([*command[:-1], "TCP"]) == 1
+    assert "there is no result of 'TCP'. There are: CoOp, KgCoOp." in capsys.readouterr().err
 
 
 def test_files_of_odd_data_sets_stay_in_the_folder(tmp_path, write_result, capsys):
@@ -141,3 +141,68 @@ def test_the_page_is_strict_about_duplicates(tmp_path, write_pair):
     assert main(command) == 0
     write_pair("b", 71, 50)
     assert main(command) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--baseline", "CoOpp"), "--baseline: there is no row 'CoOpp'. Did you mean 'CoOp' or "),
+        (("--baseline", "coop"), "--baseline: there is no row 'coop'. Did you mean 'CoOp' or "),
+        (("--paired", "CoOp", "KgCoOpp"), "--paired: there is no row 'KgCoOpp'. Did you mean 'KgC"),
+        (("--trainers", "CoOp, KGCOOP"), "--trainers: there is no result of 'KGCOOP'. Did you mea"),
+        (("--published", "PromptSCR"), "--published: there is no published base2new result of 'P"),
+    ],
+)
+def test_a_name_that_nothing_has_ends_with_1_and_the_nearest(
+    tmp_path, write_pair, capsys, options, message
+):
+    write_pair("a", 70, 50)
+    write_pair("b", 70, 50, trainer="KgCoOp")
+    assert main(["base2new", "--output", str(tmp_path / "runs"), *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith(f"error: {message}")
+    assert not list((tmp_path / "runs").glob("base2new*"))
+
+
+@pytest.mark.parametrize("report", ["cross-dataset", "few-shot", "zero-shot"])
+def test_other_reports_refuse_unknown_rows_too(tmp_path, write_result, capsys, report):
+    for dataset in ("ImageNet", "Food101"):
+        source = {"dataset": "ImageNet", "subset": "all"}
+        write_result(f"c/{dataset}", subset="all", dataset=dataset, trained_on=source)
+    write_result("z", subset="all", trainer="ZeroshotCLIP", trained_parameters=0, dataset="Food101")
+    command = [report, "--output", str(tmp_path / "runs")]
+    assert main(command) == 0
+    for options in (("--baseline", "TCP"), ("--paired", "TCP", "VPT")):
+        assert main([*command, *options]) == 1
+        assert f"{options[0]}: there is no row 'TCP'." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "report", ["base2new", "cross-dataset", "domain-generalization", "few-shot", "zero-shot"]
+)
+def test_what_there_is_instead_is_said(tmp_path, write_result, capsys, report):
+    assert main([report, "--output", str(tmp_path / "nowhere")]) == 2
+    assert f"No folder {tmp_path}/nowhere" in capsys.readouterr().err
+    write_result("bad").write_text("{")
+    assert main([report, "--output", str(tmp_path / "runs")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.endswith("No result.json could be read.\n")
+    assert "- `bad/result.json`: not a JSON file" in captured.out
+    write_result("half", subset="base")
+    assert main([report, "--output", str(tmp_path / "runs")]) == 2
+    there = "There are those of CoOp on PocketShapes, base classes (1).\n"
+    assert capsys.readouterr().err == f"No {report} results in {tmp_path}/runs. {there}"
+
+
+def test_training_and_the_page_say_what_they_leave_out(tmp_path, write_result, capsys):
+    write_result("a").with_name("curve.json").write_text("{")
+    (tmp_path / "runs/a/log.txt").write_text("epoch [1/1] mean loss 1.0\n")
+    write_result("b").write_bytes("schema: 1 \u4e2d".encode("gbk"))
+    for report in ("training", "html"):
+        assert main([report, "--output", str(tmp_path / "runs")]) == 0
+        assert main([report, "--output", str(tmp_path / "runs"), "--strict"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("left out: a/curve.json: not a JSON file (")
+    assert lines[1].startswith("left out: b/result.json: not a JSON file (")
+    assert "b/result.json is not text in UTF-8" in lines[1]
+    assert lines[-1] == "2 file(s) are left out; the page names them."

@@ -74,6 +74,15 @@ def test_a_wrong_field_is_named(tmp_path, write_result, fields, reason):
         (b"", "not a JSON file"),
         (b'{"schema": 1', "not a JSON file"),
         (b"\xff\xfe\x00", "not a JSON file"),
+        ('{"trainer": "\u4e2d"}'.encode("gbk"), "result.json is not text in UTF-8"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid 1\n",
+            "result.json is a Git LFS pointer",
+        ),
+        (
+            b"\n<html><body>404</body></html>",
+            "result.json is an HTML page saved under another name",
+        ),
         (b"[" * 100_000, "not a JSON file"),
         (b"[1, 2]", "must hold a JSON object; got list"),
     ],
@@ -119,3 +128,28 @@ def test_a_path_that_is_no_text_is_named(tmp_path, write_result):
     os.rename(os.fsencode(path.parent), os.fsencode(tmp_path / "runs") + b"/b\xff")
     _, (left,) = collect_runs(tmp_path / "runs")
     assert left == LeftOut("b\\udcff/result.json", "its path is not valid UTF-8; rename it")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_other_encodings_are_read_where_a_mark_tells_them(tmp_path, write_result, encoding):
+    path = write_result("a", trainer="M\u00e9thode")
+    mark = "" if encoding in ("utf-8-sig", "utf-16") else "\ufeff"
+    path.write_bytes((mark + path.read_text(encoding="utf-8")).encode(encoding))
+    ((run,), left_out) = collect_runs(tmp_path / "runs")
+    assert (run.trainer, left_out) == ("M\u00e9thode", [])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [
+        ("ViT-B/16", "ViT-B/16"),
+        ("ViT-L/14@336px", "ViT-L/14@336px"),
+        ("/home/me/ViT-B-16.pt", "ViT-B-16.pt"),
+        ("~/weights/clip", "clip"),
+        ("weights/model.safetensors", "model.safetensors"),
+        ("D:\\weights\\b16.PT", "b16.PT"),
+    ],
+)
+def test_weights_by_path_are_called_by_their_file(tmp_path, write_result, backbone, name):
+    write_result("a", backbone=backbone)
+    assert collect_runs(tmp_path / "runs")[0][0].backbone == name

@@ -2,8 +2,7 @@ import pytest
 
 from reports.collect import collect_runs
 from reports.costs import cost_blocks, document
-from reports.figures import cost, harmonic_bars
-from reports.statistics import base_to_new
+from reports.figures import cost
 
 
 @pytest.fixture
@@ -47,11 +46,15 @@ def test_the_figure_has_seconds_and_memory(runs):
     assert memory.containers[0].lines[0].get_xydata()[0].tolist() == [2000.0, 85.0]
 
 
-def test_bars_are_the_harmonic_means(tmp_path, write_pair):
-    write_pair("a", 80, 60)
-    write_pair("b", 70, 70, trainer="KgCoOp")
-    write_pair("c", 40, 60, dataset="Other")
-    report = base_to_new(*collect_runs(tmp_path / "runs"))
-    (axes,) = harmonic_bars(report, title="T").axes
-    heights = {round(bar.get_height(), 2) for bar in axes.patches}
-    assert heights == {48.0, 68.57, 70.0, 60.0}  # CoOp's average: 60 and 60
+def test_rows_of_several_shots_say_them_and_their_lines_do_not(tmp_path, write_result):
+    for shots in (4, 16):
+        write_result(f"s{shots}", subset="all", shots=shots)
+    for alpha in (1, 2):
+        config = {"TRAINER": {"A_LONG_SETTING": alpha}}
+        write_result(f"b{alpha}", shots=16, config=config)
+    blocks, left = cost_blocks(collect_runs(tmp_path / "runs")[0])
+    assert left == []
+    every, base = ([(row.label.text, row.line.text) for row in block.rows] for block in blocks)
+    assert every == [("CoOp (4 shots)", "CoOp a"), ("CoOp (16 shots)", "CoOp a")]
+    assert base == [("CoOp b", "CoOp b"), ("CoOp c", "CoOp c")]  # as in the figure
+    assert blocks[0].key == (("CoOp", "A_LONG_SETTING absent"),)

@@ -152,3 +152,14 @@ def test_a_result_that_is_there_and_differs_is_kept(logs, tmp_path, capsys):
 def test_no_log_is_an_error(tmp_path, capsys):
     assert main(["parse", str(tmp_path)]) == 2
     assert f"No log.txt in {tmp_path}" in capsys.readouterr().err
+
+
+def test_logs_in_the_encoding_of_powershell_are_read(tmp_path):
+    folder = tmp_path / "logs/a"
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text(make_log(92.1), encoding="utf-16")
+    (found,), left = parse_folder(tmp_path / "logs")
+    assert (found.result["metrics"]["accuracy"], left) == (92.1, [])
+    (folder / "log.txt").write_text("<!doctype html><p>Not found")
+    _, (left,) = parse_folder(tmp_path / "logs")
+    assert left.path == "a/log.txt" and "log.txt is an HTML page" in left.reason

@@ -100,7 +100,8 @@ def test_confusions_by_hand(page):
 
 def test_curves_are_those_of_logs_and_tests(folder):
     ((found,), left) = histories(folder, collect_runs(folder)[0])
-    assert (found.label, found.group) == ("CoOp", "PocketShapes, base classes (Pocket, aaaaaaaa)")
+    assert found.label.text == "CoOp"
+    assert found.group == "PocketShapes, base classes, 16 shots (Pocket)"
     assert left == []
     assert found.figures == {
         "loss": [(1, 1.5), (2, 0.9)],
@@ -110,21 +111,33 @@ def test_curves_are_those_of_logs_and_tests(folder):
     }
 
 
-@pytest.mark.parametrize("curve", ['{"points": [1]}', '{"points": [{"base": 5}]}', "[]", "{"])
-def test_a_curve_that_is_none_is_passed_over(folder, curve):
-    (folder / "c/base/curve.json").write_text(curve)
-    ((found,), _) = histories(folder, collect_runs(folder)[0])
+@pytest.mark.parametrize(
+    ("curve", "reason"),
+    [
+        (b'{"points": [1]}', "points must hold an epoch and accuracies each; got 1"),
+        (b'{"points": [{"base": 5}]}', "epoch is missing"),
+        (b"[]", "must hold a JSON object; got list"),
+        (b"{", "not a JSON file (Expecting property name"),
+        (b"\xff", "not text in UTF-8 (invalid start byte, byte 0)"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer, not the file"),
+        (b"<!DOCTYPE html><p>Sign in", "is an HTML page saved under another name"),
+    ],
+)
+def test_a_curve_that_is_none_is_named(folder, curve, reason):
+    (folder / "c/base/curve.json").write_bytes(curve)
+    ((found,), (left,)) = histories(folder, collect_runs(folder)[0])
     assert list(found.figures) == ["loss", "mi"]
+    assert left.path == "c/base/curve.json" and reason in left.reason
 
 
 def test_training_draws_every_figure(folder, capsys):
     assert main(["training", "--output", str(folder)]) == 0
     written = capsys.readouterr().out.split()
     assert [name.rsplit("/", 1)[1] for name in written] == [
-        "training-PocketShapes-base-Pocket-aaaaaaaa.png"
+        "training-PocketShapes-base-16-shots-Pocket.png"
     ]
     assert (
-        (folder / "training-PocketShapes-base-Pocket-aaaaaaaa.svg").read_text().startswith("<?xml")
+        (folder / "training-PocketShapes-base-16-shots-Pocket.svg").read_text().startswith("<?xml")
     )
 
 

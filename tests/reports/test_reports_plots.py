@@ -3,10 +3,12 @@ import itertools
 
 import pytest
 
+from reports.canvas import MIN_SPAN_PERCENT, save
 from reports.collect import collect_runs
-from reports.plots import COLOURS, MIN_SPAN_PERCENT, base_to_new, save
+from reports.plots import base_to_new
 from reports.statistics import base_to_new as make_report
 from reports.statistics import harmonic_mean
+from reports.styles import SHIPPED
 
 
 @pytest.fixture
@@ -25,9 +27,8 @@ def test_one_marker_and_its_bars_for_each_trainer(report):
     assert (*marker.get_xdata(), *marker.get_ydata()) == (70, 50)
     assert horizontal.get_segments()[0].tolist() == [[60, 50], [80, 50]]
     assert vertical.get_segments()[0].tolist() == [[70, 40], [70, 60]]
-    assert marker.get_color() in COLOURS
-    assert marker.get_color() != drawn["ZeroshotCLIP"].lines[0].get_color()
-    assert marker.get_marker() != drawn["ZeroshotCLIP"].lines[0].get_marker()
+    assert (marker.get_color(), marker.get_marker()) == SHIPPED["CoOp"]
+    assert drawn["ZeroshotCLIP"].lines[0].get_marker() == SHIPPED["ZeroshotCLIP"][1]
 
 
 def test_everything_is_inside_the_panel(report):

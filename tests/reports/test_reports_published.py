@@ -48,7 +48,7 @@ def test_there_is_no_row_of_e2mim(protocol):
 def test_a_name_nearly_right_is_offered():
     with pytest.raises(ValueError, match="Did you mean 'PromptSRC'"):
         choose("base2new", "PromptSCR")
-    with pytest.raises(ValueError, match="There are those of: none"):
+    with pytest.raises(ValueError, match="There are: none"):
         choose("zero-shot", "all")
 
 
@@ -68,3 +68,26 @@ def test_a_published_spread_is_the_tolerance(tmp_path):
     words = [verdict(Cell(value), row.entry("base")) for value in (79.4, 79.5, 80.5, 80.6)]
     assert words == ["below", "within", "within", "above"]
     assert verdict(Cell(60.0), row.entry("new")) == "spread not published"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"method,dataset,base,source\nA,dtd,8O.0,nowhere\n", "base_to_new.csv, line 2: "),
+        (b"method,base,source\nA,80.0,nowhere\n", "base_to_new.csv, line 2: .*KeyError: 'target'"),
+        (
+            b"name,dataset,base\nA,dtd,80.0\n",
+            r"base_to_new.csv lacks the column\(s\) method, source",
+        ),
+        (
+            "method,dataset,base,source\n\u4e2d,dtd,80,x\n".encode("gbk"),
+            "new.csv is not text in UTF",
+        ),
+        (b"version https://git-lfs.github.com/spec/v1\n", "base_to_new.csv is a Git LFS pointer"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_its_name(tmp_path, content, reason):
+    shutil.copytree(FOLDER, tmp_path / "published")
+    (tmp_path / "published/base_to_new.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        choose("base2new", "all", tmp_path / "published")

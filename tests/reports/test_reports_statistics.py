@@ -167,8 +167,8 @@ def test_rows_of_several_commits_and_other_images_are_noted():
     assert report.notes == (
         "CoOp: results of 2 commits (aaa, bbb) stand in rows of their own; --any-commit joins "
         "them.",
-        "Shapes, base classes, 16 shots, seed 1: trained on different images: CoOp against TCP.",
-        "Shapes, new classes, 16 shots, seed 1: trained on different images: CoOp against TCP.",
+        "Trained on different images: CoOp against TCP: Shapes, base classes, 16 shots, seed 1; "
+        "Shapes, new classes, 16 shots, seed 1.",
     )
 
 
@@ -183,8 +183,8 @@ def test_average_holds_only_what_every_data_set_has():
     (row,) = report.blocks[-1].rows
     assert (row.method.trainer, row.seeds, row.base.value) == ("CoOp", (1,), 60)
     assert report.notes == (
-        "CoOp (r, 16 shots) is averaged over seed(s) 1 only: seed 2 has no result on B.",
-        "KgCoOp (r, 16 shots) is not in the average: seed 1 has no result on A.",
+        "Average over 2 data sets: CoOp over seed 1 only (seed 2: no result on B); without KgCoOp "
+        "(no result on A).",
     )
 
 
@@ -200,3 +200,40 @@ def test_data_sets_of_different_weights_are_not_averaged():
 )
 def test_order_of_the_runs_does_not_matter(runs):
     assert base_to_new(runs) == base_to_new(sorted(runs, key=lambda run: run.path))
+
+
+def test_published_recipes_that_follow_the_data_set_are_averaged():
+    runs = [
+        *make_pair(80, 60, dataset="ImageNet", recipe="ep50"),
+        *make_pair(60, 40, dataset="A", recipe="ep200"),
+        *make_pair(70, 20, dataset="B", recipe="ep200"),
+    ]
+    report = base_to_new(runs)
+    (row,) = report.blocks[-1].rows
+    assert (row.base.value, row.new.value, row.recipe) == (70, 40, "")
+    assert [block.rows[0].recipe for block in report.blocks[:3]] == ["ep200", "ep200", "ep50"]
+    assert report.notes == ("CoOp: ImageNet: recipe ep50; A, B: recipe ep200.",)
+    # Where the two meet, they are two methods, and neither has all data sets.
+    report = base_to_new([*runs, *make_pair(61, 41, dataset="A", recipe="ep50")])
+    assert [len(block.rows) for block in report.blocks] == [2, 1, 1]
+    assert report.notes == (
+        "No average over 3 data sets: no row has a seed with results on all of them.",
+    )
+
+
+def test_where_there_is_no_average_one_note_says_so():
+    names = [f"Method{number}" for number in range(10)]
+    runs = [
+        run
+        for number, name in enumerate(names)
+        for run in make_pair(60, 50, trainer=name, dataset="AB"[number % 2])
+    ]
+    assert base_to_new(runs).notes == (
+        "No average over 2 data sets: no row has a seed with results on all of them.",
+    )
+    runs += make_pair(60, 50, trainer=names[0], dataset="B")
+    (note,) = base_to_new(runs).notes
+    assert note == (
+        "Average over 2 data sets: without Method1, Method3, Method5, Method7, Method9 (no result "
+        "on A); without Method2, Method4, Method6, Method8 (no result on B)."
+    )
