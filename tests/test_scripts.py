@@ -264,7 +264,7 @@ def test_every_protocol_runs_on_pocket(protocol):
         if "base2new" not in str(path)
     }
     found = {name: (r["dataset"], r["trained_on"], r["subset"]) for name, r in results.items()}
-    sizes = {"dataset": "PocketSizes", "subset": "all"}
+    sizes = {"dataset": "PocketSizes", "subset": "all", "own_data": None}
     assert found == {
         "pocket_sizes/CoOp/pocket_1shots/seed2": ("PocketSizes", sizes, "all"),
         "evaluation/CoOp/pocket_1shots/pocket_textures/seed2": ("PocketTextures", sizes, "all"),

@@ -87,10 +87,11 @@ def resolve_epoch(args: argparse.Namespace) -> None:
     print(f"Taking the last epoch in {args.model_dir}, {saved[-1]}, of {saved}")
 
 
-def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dict[str, str] | None:
+def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dict[str, Any] | None:
     """Data set and classes that the evaluated model was trained on; None for zero-shot.
 
-    Also None for checkpoints of other code, which do not say.
+    With which images these were, for a user's own. Also None for checkpoints of other code, which
+    do not say.
     """
     if not trainer.get_model_names():
         return None
@@ -98,4 +99,4 @@ def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dic
         result = manifest.read_json(os.path.join(args.model_dir, manifest.RESULT)) or {}
     if not {"dataset", "subset"} <= set(result):
         return None
-    return {"dataset": result["dataset"], "subset": result["subset"]}
+    return {name: result.get(name) for name in ("dataset", "subset", "own_data")}
