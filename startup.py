@@ -2,8 +2,8 @@
 
 - `dassl` is this clone's engine, whichever clone the environment was set up from. An installed
   `dassl` that is none of ours, upstream's, stays.
-- Threads that wait for each other sleep. torch's spin by default, which on a busy machine takes the
-  very core that the thread they wait for needs: docs/performance.md has figures.
+- Threads that wait for each other soon sleep. torch's spin long by default, which on a busy machine
+  takes the very core that the thread they wait for needs: docs/performance.md has figures.
 """
 
 import os
@@ -14,6 +14,8 @@ from pathlib import Path
 ENGINE = Path(__file__).resolve().parent / "engine"
 OURS = "+promptkit"  # in the version of every engine of ours
 WAIT = "OMP_WAIT_POLICY"  # of OpenMP, which torch computes with on a CPU: PASSIVE or ACTIVE
+SPINS = "GOMP_SPINCOUNT"  # of GNU's OpenMP, before a thread sleeps: goes before the policy there
+FEW_SPINS = "1000"  # some microseconds: on an idle machine as fast as spinning on
 
 
 def use_own_engine() -> None:
@@ -33,8 +35,9 @@ def use_own_engine() -> None:
 
 
 def wait_passively() -> None:
-    """Sets what OpenMP reads when torch loads it, unless the user set it."""
-    os.environ.setdefault(WAIT, "PASSIVE")
+    """Sets what OpenMP reads when torch loads it, unless the user set something of it."""
+    if WAIT not in os.environ and SPINS not in os.environ:
+        os.environ[WAIT], os.environ[SPINS] = "PASSIVE", FEW_SPINS
 
 
 use_own_engine()

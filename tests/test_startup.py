@@ -49,10 +49,10 @@ def test_an_engine_that_was_imported_before_is_named(tmp_path):
     assert f"Note: dassl was imported from {tmp_path}" in done.stderr
 
 
-@pytest.mark.parametrize(("given", "counts"), [("", "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_passively_unless_the_user_says_otherwise(monkeypatch, given, counts):
-    monkeypatch.delenv(startup.WAIT, raising=False)
-    if given:
-        monkeypatch.setenv(startup.WAIT, given)
+@pytest.mark.parametrize("given", [{}, {"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}])
+def test_threads_soon_sleep_unless_the_user_says_otherwise(monkeypatch, given):
+    monkeypatch.setattr(os, "environ", given)
+    default = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+    expected = dict(given) or default
     startup.wait_passively()
-    assert os.environ[startup.WAIT] == counts
+    assert given == expected

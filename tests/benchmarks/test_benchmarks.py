@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 import torch
 
-from benchmarks import protocol
+from benchmarks import protocol, waiting
 from benchmarks.__main__ import main
 from benchmarks.cases import HALF_TOLERANCE
 from benchmarks.collect import collect
@@ -171,3 +171,20 @@ def test_a_protocols_row_is_of_sums():
     both = row("all", [one, two])
     assert (both["fast_ms"], both["reference_ms"], both["ratio"]) == (9000, 45000, 5)
     assert both["fast_spread"] == pytest.approx((4 - 2) / 3) and both["difference"] == 0.1
+
+
+def test_ways_of_waiting_alone_and_beside_a_busy_process(monkeypatch, capsys):
+    """Each way runs as often alone as beside; the median counts."""
+    asked = []
+
+    def seconds(settings, data):
+        asked.append(settings)
+        return float(len(asked))
+
+    monkeypatch.setattr(waiting, "seconds", seconds)
+    assert waiting.main(["--repeats", "3"]) == 0
+    ways = list(waiting.WAYS.values())
+    assert asked == [{}, *ways * 3, *ways * 3]  # the first draws the images
+    first = capsys.readouterr().out.splitlines()[3]
+    # Of calls 2, 6, 10 and 14, 18, 22.
+    assert first.split("|")[2:4] == ["   6.0 (2.0 to 10.0) ", "         18.0 (14.0 to 22.0) "]
