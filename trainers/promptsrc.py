@@ -107,5 +107,4 @@ class PromptSRC(VisionPromptTrainer):
         if self.epoch + 1 == self.max_epoch:
             print("Using GPA model for final inference...")
             self.average.copy_to(self.learner)
-            self._class_features = None
         super().after_epoch()
