@@ -3,7 +3,7 @@
 import clip
 from torch import Tensor
 
-from promptkit.encoders.image_encoder import VisionPrompts, encode_image, is_transformer
+from promptkit.encoders.image_encoder import VisionPrompts, encode_image
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -36,7 +36,7 @@ class VisionPromptTrainer(PromptTrainer):
             ValueError: its image encoder is a ResNet.
         """
         super().load_frozen_clip()
-        if not is_transformer(self.clip_model):
+        if self.clip_model.image_tokens is None:
             raise ValueError(self._no_tokens(self.cfg.MODEL.BACKBONE.NAME))
 
     def _no_tokens(self, backbone: str) -> str:

@@ -18,6 +18,8 @@ from datasets.coop import CoOpDataset
 from pocket.scenes import draw_scenes
 from pocket.vocabulary import SHAPES
 from pocket.world import render
+from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.openai_clip import OpenAIBackbone
 
 TINY_SIZE = 32
 # What keeps trainers within the tiny CLIP's 3 text and 2 image layers, or within one epoch.
@@ -72,9 +74,9 @@ def make_tiny_clip() -> CLIP:
 
 
 @pytest.fixture
-def tiny_clip() -> CLIP:
+def tiny_clip() -> Backbone:
     """See `make_tiny_clip`."""
-    return make_tiny_clip()
+    return OpenAIBackbone(make_tiny_clip())
 
 
 @pytest.fixture(scope="session")

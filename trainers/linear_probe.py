@@ -76,7 +76,7 @@ class LinearProbe(PromptTrainer):
     def build_model(self) -> None:
         """Frozen CLIP and a linear layer that starts at zero."""
         self.load_frozen_clip()
-        width = self.clip_model.text_projection.shape[1]
+        width = self.clip_model.embed_dim
         self.learner = self.model = nn.Linear(width, self.num_classes, device=self.device)
         for parameter in self.learner.parameters():
             nn.init.zeros_(parameter)

@@ -1,14 +1,14 @@
 """Opens a CLIP by OpenAI name, by path, or `Pocket`: always fp32, frozen, on the CPU."""
 
 import difflib
-import hashlib
 import os
 
 import clip
 from clip.model import CLIP, ResidualAttentionBlock
 from torch import nn
 
-from promptkit.backbones.weights_file import GELU, QUICK_GELU, build_clip, read_weights
+from promptkit.backbones.backbone import GELU, QUICK_GELU
+from promptkit.backbones.weights_file import build_clip, read_weights
 from promptkit.files import checksum
 
 POCKET = "Pocket"
@@ -77,12 +77,6 @@ def _quick_checksums() -> set[str]:
     return {SHA256, *(url.split("/")[-2] for url in clip.clip._MODELS.values())}
 
 
-def activation_of(model: CLIP) -> str:
-    """That of its text encoder; a vision transformer has the same."""
-    own = model.transformer.resblocks[0].mlp.gelu
-    return GELU if isinstance(own, nn.GELU) else QUICK_GELU
-
-
 def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
     return [module for module in model.modules() if isinstance(module, ResidualAttentionBlock)]
 
@@ -124,27 +118,3 @@ def _local_path(name: str) -> str:
         f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, or the path of a weights file; "
         f"got '{name}'.{hint}"
     )
-
-
-def weights_hash(model: CLIP) -> str:
-    """sha256 over names and values of all tensors: the same for every file format of a model.
-
-    An activation that is not OpenAI's makes another model of the same tensors.
-    """
-    digest = hashlib.sha256()
-    if activation_of(model) == GELU:
-        digest.update(GELU.encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def check_input_size(model: CLIP, size: tuple[int, int]) -> None:
-    """Raises ValueError unless `INPUT.SIZE` is the resolution that the backbone was trained at."""
-    expected = model.visual.input_resolution
-    if tuple(size) != (expected, expected):
-        raise ValueError(
-            f"INPUT.SIZE must be the backbone's resolution, ({expected}, {expected}); got "
-            f"{tuple(size)}. Set INPUT.SIZE in the trainer's config file."
-        )

@@ -14,9 +14,9 @@ from clip.model import CLIP, build_model
 from safetensors.torch import load_file
 from torch import Tensor
 
+from promptkit.backbones.backbone import GELU, QUICK_GELU
 from promptkit.backbones.state_dicts import state_dict_of
 
-QUICK_GELU, GELU = "quick_gelu", "gelu"
 # The class of the activation in the code of an archive.
 CLASSES = {"QuickGELU": QUICK_GELU, "GELU": GELU}
 WANTED = {"token_embedding.weight", "text_projection", "logit_scale"}

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from promptkit.backbones.loading import activation_of
 from promptkit.files import replacing
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
@@ -42,7 +41,7 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         "logit_scale": repr(trainer.logit_scale.item()),
         "trainer": type(trainer).__name__,
         "backbone": trainer.cfg.MODEL.BACKBONE.NAME,
-        "activation": activation_of(trainer.clip_model),
+        "activation": trainer.clip_model.activation,
         "weights_sha256": trainer.weights_sha256,
     }
     with replacing(path) as partial:

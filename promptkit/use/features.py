@@ -22,7 +22,6 @@ from tqdm import tqdm
 from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
-from promptkit.backbones.loading import activation_of
 from promptkit.files import replacing
 from promptkit.runs.results import shot_list_hash
 from promptkit.trainer import PromptTrainer
@@ -106,7 +105,7 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
         "dataset": cfg.DATASET.NAME,
         "split": split,
         "backbone": cfg.MODEL.BACKBONE.NAME,
-        "activation": activation_of(trainer.clip_model),
+        "activation": trainer.clip_model.activation,
         "weights_sha256": trainer.weights_sha256,
         "logit_scale": repr(trainer.logit_scale.item()),
     }
