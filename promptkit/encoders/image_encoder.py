@@ -17,7 +17,7 @@ from promptkit.encoders.own_code import encode_image_with
 
 
 @dataclass(frozen=True)
-class VisionPrompts:
+class VisionTokens:
     """Learned tokens of the image encoder, of width D.
 
     Attributes:
@@ -29,7 +29,7 @@ class VisionPrompts:
     deep: tuple[Tensor, ...] = ()
 
 
-def encode_image(model: Backbone, images: Tensor, prompts: VisionPrompts | None = None) -> Tensor:
+def encode_image(model: Backbone, images: Tensor, prompts: VisionTokens | None = None) -> Tensor:
     """Image features [B, E] of images [B, 3, H, W], not normalised.
 
     Without prompts they equal `model.encode_image`'s, which also finishes the tokens of the last
@@ -40,7 +40,7 @@ def encode_image(model: Backbone, images: Tensor, prompts: VisionPrompts | None 
         if prompts is None:
             return model.encode_image(images)
         return encode_image_with(model, images, prompts.tokens, prompts.deep)
-    prompts = prompts or VisionPrompts(visual.class_embedding[None][:0])
+    prompts = prompts or VisionTokens(visual.class_embedding[None][:0])
     patches = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
     start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([start, patches], dim=1) + visual.positional_embedding.to(patches.dtype)

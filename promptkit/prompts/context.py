@@ -7,7 +7,8 @@ from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.tokens import readable
 from promptkit.encoders.suffix_tree import SuffixTree, suffix_tree
 from promptkit.encoders.text_encoder import Prompts
-from promptkit.prompts.sentences import INIT_STD, embed, word_vectors
+from promptkit.prompts.initial_context import all_words
+from promptkit.prompts.sentences import embed
 
 POSITIONS = ("end", "middle", "front")
 
@@ -40,34 +41,23 @@ class ContextPrompts(nn.Module):
     ) -> None:
         super().__init__()
         init = readable(init)
-        count = model.tokenizer.count
-        if init and count(init) != num_context:
+        if init and model.tokenizer.count(init) != num_context:
             print(f"N_CTX {num_context} has no effect: the words of CTX_INIT give the number")
-        width = model.text_width
-        if init:
-            num_context = count(init)
-            vectors = word_vectors(model, init)
-        else:
-            vectors = None
-        placeholder = model.tokenizer.placeholder(num_context)
-        self.initial_words = init or placeholder
+        copies = (len(classnames),) if class_specific else ()
+        start = all_words(model, num_context, init, copies=copies)
+        self.initial_words = start.words
         self.position, self.class_specific = position, class_specific
-        shape = (len(classnames), num_context, width) if class_specific else (num_context, width)
-        context = torch.empty(shape, dtype=torch.float32)
-        if vectors is None:
-            nn.init.normal_(context, std=INIT_STD)
-        else:
-            context.copy_(vectors.expand(shape))
-        self.ctx = nn.Parameter(context)
+        self.ctx = nn.Parameter(start.vectors)
         print(
             f"Initializing {'class-specific contexts' if class_specific else 'a generic context'}"
         )
-        print(f'Initial context: "{self.initial_words}"')
-        print(f"Number of context words (tokens): {num_context}")
-        self._embed_classes(model, placeholder, [readable(name) for name in classnames])
+        print(f'Initial context: "{start.words}"')
+        print(f"Number of context words (tokens): {self.num_context}")
+        self._embed_classes(model, [readable(name) for name in classnames])
 
-    def _embed_classes(self, model: Backbone, placeholder: str, names: list[str]) -> None:
+    def _embed_classes(self, model: Backbone, names: list[str]) -> None:
         tokenizer = model.tokenizer
+        placeholder = tokenizer.placeholder(self.num_context)
         words = [f"{placeholder} {name}" for name in names]
         tokens = tokenizer([f"{sentence}." for sentence in words], classnames=names)
         ends, start = tokenizer.ends(tokens), len(tokenizer.start)
