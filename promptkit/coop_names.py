@@ -6,13 +6,13 @@ run it), and that CTX_INIT counts in tokens, see `promptkit.prompts.initial_cont
 """
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 from yacs.config import CfgNode
 
-from promptkit.backbones.loading import AUTO, load_clip
-from promptkit.backbones.openai_clip import OpenAIBackbone
+from promptkit.backbones.backbone import AUTO
+from promptkit.backbones.loading import load_clip
+from promptkit.backbones.openai_clip import CLIP, OpenAIBackbone
 from promptkit.backbones.tokens import CLIP_TOKENIZER, readable
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.sentences import embed

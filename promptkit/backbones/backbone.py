@@ -10,7 +10,7 @@ from promptkit.backbones.image_tokens import ImageTokens, image_tokens
 from promptkit.backbones.text_tower import why_not_shared
 from promptkit.backbones.tokens import Tokenizer
 
-QUICK_GELU, GELU = "quick_gelu", "gelu"
+AUTO, QUICK_GELU, GELU = "auto", "quick_gelu", "gelu"  # of MODEL.BACKBONE.ACTIVATION
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ import clip
 from clip.model import CLIP, ResidualAttentionBlock
 from torch import nn
 
-from promptkit.backbones.backbone import GELU, QUICK_GELU
+from promptkit.backbones.backbone import AUTO, GELU, QUICK_GELU
+from promptkit.backbones.open_clip_names import PREFIX, OpenClipName
 from promptkit.backbones.weights_file import build_clip, read_weights
 from promptkit.files import checksum
 
 POCKET = "Pocket"
-KEY, AUTO = "MODEL.BACKBONE.ACTIVATION", "auto"
+KEY = "MODEL.BACKBONE.ACTIVATION"
 ACTIVATIONS = (AUTO, QUICK_GELU, GELU)
 
 
@@ -31,8 +32,7 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
             activation is not known, or another than the one given.
         FileNotFoundError: the pocket weights are missing.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"{KEY} must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
+    check_activation(activation)
     if name in clip.available_models():
         chosen = _choose(activation, QUICK_GELU, name)
         model = _download(name)
@@ -47,6 +47,12 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
         for block in _blocks(model):
             block.mlp.gelu = nn.GELU()
     return model.float().eval().requires_grad_(False)
+
+
+def check_activation(activation: str) -> None:
+    """Raises ValueError unless `MODEL.BACKBONE.ACTIVATION` is one of those that there are."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{KEY} must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
 
 
 def _choose(given: str, found: str | None, name: str) -> str:
@@ -82,12 +88,14 @@ def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
 
 
 def backbone_checksum(name: str) -> str | None:
-    """sha256 of a local weights file; None for OpenAI's, which the `clip` package checks."""
+    """sha256 of a local weights file; None for a download, which is checked there."""
     return next(map(checksum, local_weights(name)), None)
 
 
 def local_weights(name: str) -> list[str]:
     """The path of a local weights file; empty for OpenAI's names and those of users' trainers."""
+    if name.startswith(PREFIX):
+        return [path] if (path := OpenClipName.parse(name).path) else []
     is_local = name == POCKET or os.path.isfile(os.path.expanduser(name))
     return [_local_path(name)] if is_local and name not in clip.available_models() else []
 
@@ -115,6 +123,6 @@ def _local_path(name: str) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise ValueError(
-        f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, or the path of a weights file; "
-        f"got '{name}'.{hint}"
+        f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, one of open_clip's "
+        f"(open_clip:<model>@<weights>), or the path of a weights file; got '{name}'.{hint}"
     )
