@@ -126,6 +126,8 @@ class PromptTrainer(TrainerX):
         self.clip_model = self.precision.cast(clip_model).to(self.device)
         self.clip_model.visual.to(memory_format=torch.channels_last)  # convolutions run faster
         self.logit_scale = clip_model.logit_scale.detach().float().exp()
+        bias = clip_model.logit_bias  # of models that were trained with a sigmoid
+        self.logit_bias = None if bias is None else bias.detach().float()
         self.scaler = self.precision.scaler()
         self._classifier: tuple[tuple, Tensor] | None = None
         self.step_sec: list[float] = []  # of each optimisation step so far
@@ -160,7 +162,7 @@ class PromptTrainer(TrainerX):
         return unit(encode_in_chunks(encode, self.clip_model, prompts, chunk))
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
-        """CLIP's classifier: cosine over temperature, [B, C].
+        """CLIP's classifier: cosine over temperature, [B, C]; and a bias, where it has one.
 
         Text features are [C, E], or [B, C, E] where each image has its own. In fp32 always, but
         for mode fp16, which mirrors the published code: half precision is too coarse for values
@@ -171,8 +173,17 @@ class PromptTrainer(TrainerX):
         with torch.autocast(self.device.type, enabled=False):
             scaled = self.logit_scale * image_features
             if text_features.dim() == 3:
-                return (text_features @ scaled[..., None]).squeeze(-1).float()
-            return (scaled @ text_features.t()).float()
+                logits = (text_features @ scaled[..., None]).squeeze(-1).float()
+            else:
+                logits = (scaled @ text_features.t()).float()
+            return logits if self.logit_bias is None else logits + self.logit_bias
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits [B, C] of `model_inference` to probabilities [B, C].
+
+        Of a CLIP that was trained with a sigmoid each class has its own, which do not sum to 1.
+        """
+        return logits.softmax(dim=1) if self.logit_bias is None else logits.sigmoid()
 
     def forward_backward(self, batch) -> dict[str, float]:
         """One optimisation step; returns the figures of the log line."""

@@ -121,6 +121,10 @@ class LinearProbe(PromptTrainer):
         self._epoch_figures = {}
         super().after_epoch()
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits [B, C] to probabilities [B, C]: its own, not CLIP's."""
+        return logits.softmax(dim=1)
+
     def model_inference(self, images: Tensor) -> Tensor:
         """Images [B, 3, H, W] to logits [B, C]."""
         with torch.no_grad():
