@@ -30,7 +30,7 @@ class OpenClipBackbone(Backbone):
         self, model: nn.Module, *, tokenizer: Any, images: ImageInput, activation: str
     ) -> None:
         super().__init__(
-            model, tokenizer=_tokenizer(tokenizer), images=images, activation=activation
+            model, tokenizer=tokenizer_of(tokenizer), images=images, activation=activation
         )
         pooling = getattr(self.text, "pool_type", getattr(self.text, "text_pool_type", ""))
         end = getattr(self.text, "eos_id", getattr(self.text, "text_eos_id", None))
@@ -76,7 +76,10 @@ def open_clip_backbone(name: str, activation: str) -> OpenClipBackbone:
     """
     chosen = OpenClipName.parse(name)
     if chosen.why_not:
-        raise ValueError(f"{name} cannot be tuned here: {chosen.why_not}.")
+        raise ValueError(
+            f"{name} cannot be tuned here: {chosen.why_not}. python -m promptkit.backbones lists "
+            "what can."
+        )
     own = _activation(chosen, name, activation)
     weights = chosen.path or chosen.tag
     try:
@@ -123,7 +126,7 @@ def _activation(chosen: OpenClipName, name: str, given: str) -> str:
     return own
 
 
-def _tokenizer(theirs: Any) -> Tokenizer:
+def tokenizer_of(theirs: Any) -> Tokenizer:
     """open_clip's tokenizer as ours: its own byte pairs, or one of transformers."""
     if hasattr(theirs, "sot_token_id"):
         return Tokenizer(

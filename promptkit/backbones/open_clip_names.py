@@ -60,7 +60,7 @@ class OpenClipName:
         """The model's, as open_clip has it.
 
         Raises:
-            ValueError: there is no such model, or its text encoder is not open_clip's own.
+            ValueError: there is no such model.
         """
         found = library().get_model_config(self.model)
         if found is None:

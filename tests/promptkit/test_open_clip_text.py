@@ -10,7 +10,6 @@ import re
 import pytest
 import torch
 
-from promptkit.backbones.openai_clip import ARCHITECTURES, OpenAIBackbone, random_clip
 from promptkit.backbones.text_tower import why_not_shared
 from promptkit.encoders.text_encoder import (
     Injection,
@@ -27,21 +26,8 @@ ENCODERS = [encode_prompts, encode_prompts_reference]
 
 
 def test_enough_families_are_found():
-    assert len(SHARED) >= 10 and len(WHOLE) >= 5 and len(ARCHITECTURES) == 9
+    assert len(SHARED) >= 10 and len(WHOLE) >= 5
     assert len(set(SHARED + WHOLE)) == len(SHARED) + len(WHOLE)
-
-
-@pytest.mark.parametrize("encode", ENCODERS)
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_openais_nine(name, encode):
-    torch.manual_seed(0)
-    model = OpenAIBackbone(random_clip(name, image_layers=1, text_layers=2).eval())
-    sentences = [f"a photo of a {name}." for name in NAMES]
-    prompts = fixed_prompts(model, sentences, classnames=NAMES)
-    with torch.no_grad():
-        expected = model.model.encode_text(model.tokenizer(sentences))
-        torch.testing.assert_close(encode(model, prompts), expected, rtol=1e-5, atol=1e-5)
-    assert model.not_shared == ""
 
 
 @pytest.mark.parametrize("name", SHARED + WHOLE)

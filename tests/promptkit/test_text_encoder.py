@@ -6,6 +6,7 @@ import clip
 import pytest
 import torch
 
+from promptkit.backbones.openai_clip import ARCHITECTURES, OpenAIBackbone, random_clip
 from promptkit.backbones.tokens import CLIP_TOKENIZER
 from promptkit.encoders import text_encoder
 from promptkit.encoders.text_encoder import (
@@ -61,6 +62,19 @@ def test_fixed_prompts_equal_clips_own_encode_text(tiny_clip, encode):
     expected = tiny_clip.encode_text(clip.tokenize(sentences))
     actual = encode(tiny_clip, fixed_prompts(tiny_clip, sentences, classnames=MIXED))
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_of_openai(name):
+    torch.manual_seed(0)
+    model = OpenAIBackbone(random_clip(name, image_layers=1, text_layers=2).eval())
+    sentences = [f"a photo of a {name}." for name in MIXED]
+    prompts = fixed_prompts(model, sentences, classnames=MIXED)
+    with torch.no_grad():
+        expected = model.model.encode_text(clip.tokenize(sentences))
+        for encode in (encode_prompts, encode_prompts_reference):
+            torch.testing.assert_close(encode(model, prompts), expected, rtol=1e-5, atol=1e-5)
+    assert model.not_shared == "" and len(ARCHITECTURES) == len(clip.available_models()) == 9
 
 
 def test_sentences_with_nothing_in_common_or_all_alike(tiny_clip):
