@@ -15,8 +15,9 @@ from dassl.engine import TrainerX, build_trainer
 from promptkit.runs import manifest
 from promptkit.stores.feature_bank import seeded
 from promptkit.trainer import PromptTrainer
-
-CURVE = "curve.json"
+from run_files import CURVE
+from run_files.checks import checked
+from run_files.curve import Curve
 
 
 def record_curve(trainer: TrainerX, every: int) -> None:
@@ -67,7 +68,7 @@ def record_curve(trainer: TrainerX, every: int) -> None:
         print(f"epoch [{epoch}/{trainer.max_epoch}] test accuracy {_words(figures)}")
         kept = manifest.read_json(path) or {"points": []}  # a resumed run goes on with its curve
         points = [point for point in kept["points"] if point["epoch"] < epoch]
-        manifest.write_json(path, {"points": [*points, figures]})
+        manifest.write_json(path, checked({"points": [*points, figures]}, Curve))
 
     trainer.after_epoch = after_epoch_with_test
 

@@ -14,12 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from reports.collect import RESULT_NAME, SCHEMA
-from reports.fields import flatten
 from reports.files import read_text, write_atomically
 from reports.published import place_of
 from reports.run import LeftOut
 from reports.training import logs_of
+from run_files import RESULT, SCHEMA
+from run_files.checks import checked
+from run_files.dotted import flatten
+from run_files.result import Result
 
 # Dassl and CoOp print the first, MaPLe, PromptSRC, KgCoOp, ProGrad and TCP expect the second; an
 # evaluation prints neither.
@@ -132,7 +134,7 @@ def result_of(text: str) -> dict:
     source = _source(model_dir) if evaluated else (dataset, subset)
     if source and not untrained:
         result["trained_on"] = {"dataset": source[0], "subset": source[1]}
-    return {key: value for key, value in result.items() if value is not None}
+    return checked({key: value for key, value in result.items() if value is not None}, Result)
 
 
 def _need(settings: dict[str, str], key: str) -> str:
@@ -190,14 +192,14 @@ def _config(text: str) -> dict[str, str]:
         else:
             parents[depth][key] = {}
             parents.append(parents[depth][key])
-    return {key: value for key, value in flatten(tree).items() if value != {}}
+    return flatten(tree)
 
 
 def write(parsed: Iterable[Parsed], target: Path) -> tuple[int, list[LeftOut]]:
     """Writes result files below `target`; one that is there and differs is left as it is."""
     written, left_out = 0, []
     for item in parsed:
-        path = target / item.folder / RESULT_NAME
+        path = target / item.folder / RESULT
         content = json.dumps(item.result, indent=1) + "\n"
         if path.exists():
             if path.read_bytes() != content.encode():

@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from reports import canvas
-from reports.fields import flatten
 from reports.files import read_json, read_text
 from reports.grid import Document
 from reports.render import to_html
 from reports.run import LeftOut, Run
 from reports.training import logs_of
+from run_files.dotted import flatten
+from run_files.result import Result
 
 HERE = Path(__file__).parent
 LOG_LINES = 12
@@ -117,9 +118,9 @@ def _image(figure: Figure, title: str) -> str:
 def _all_runs(folder: Path, runs: Sequence[Run]) -> str:
     rows, details = [], []
     for index, run in enumerate(runs):
-        content = read_json(folder / run.path)
-        rows.append(_row(index, run, content))
-        details.append(_details(index, folder, run, content))
+        result = read_json(folder / run.path, Result)
+        rows.append(_row(index, run, result))
+        details.append(_details(index, folder, run, result))
     alignment = ["right" if name in RIGHT else "left" for name in RUN_COLUMNS]
     table = tabulate(
         rows, headers=RUN_COLUMNS, tablefmt="unsafehtml", colalign=alignment, disable_numparse=True
@@ -127,8 +128,8 @@ def _all_runs(folder: Path, runs: Sequence[Run]) -> str:
     return "\n".join([f'<div class="wide">\n{table}\n</div>', *details])
 
 
-def _row(index: int, run: Run, content: dict) -> list[str]:
-    f1 = content["metrics"].get("macro_f1")
+def _row(index: int, run: Run, result: Result) -> list[str]:
+    f1 = result.metrics.macro_f1
     values = (
         f"{run.accuracy:.2f}", run.dataset, run.subset, run.shots if run.shots > 0 else "",
         run.seed, "" if f1 is None else f"{f1:.2f}",
@@ -140,7 +141,7 @@ def _row(index: int, run: Run, content: dict) -> list[str]:
     return [link, *(html.escape(str(value)) for value in values)]
 
 
-def _details(index: int, folder: Path, run: Run, content: dict) -> str:
+def _details(index: int, folder: Path, run: Run, result: Result) -> str:
     name = f"{run.trainer} on {run.dataset}, {run.subset} classes, seed {run.seed}"
     facts = {
         "folder": str(Path(run.path).parent),
@@ -151,15 +152,15 @@ def _details(index: int, folder: Path, run: Run, content: dict) -> str:
         "training images": run.shot_list or "not recorded",
         **_own_data(run),
         "trained on": ", ".join(run.trained_on) if run.trained_on else "nothing",
-        "command": " ".join(map(str, content.get("command") or [])) or "not recorded",
+        "command": " ".join(result.command) or "not recorded",
     }
     listed = "".join(f"<dt>{key}</dt><dd>{html.escape(str(x))}</dd>" for key, x in facts.items())
-    config = flatten(content.get("config") or {})
+    config = flatten(result.config)
     settings = "\n".join(f"{key}: {value}" for key, value in sorted(config.items()))
     parts = [
         f'<details id="run{index}"><summary>{html.escape(name)}: {run.accuracy:.2f} %</summary>',
         f"<dl>{listed}</dl>",
-        _confusions(content),
+        _confusions(result),
         _log_tail((folder / run.path).parent),
     ]
     if settings:
@@ -180,23 +181,22 @@ def _own_data(run: Run) -> dict[str, str]:
     }
 
 
-def _confusions(content: dict) -> str:
+def _confusions(result: Result) -> str:
     """The confusion matrix, drawn by the script when it is looked at, and its largest errors."""
-    classes = {x["label"]: x for x in content.get("per_class") or []}
-    confused = content.get("confused")
-    if not classes or confused is None:
+    classes = {counts.label: counts for counts in result.per_class}
+    if not classes or result.confused is None:
         return ""
     labels = sorted(classes)
     matrix = {
-        "names": [classes[label]["name"] for label in labels],
-        "totals": [classes[label]["total"] for label in labels],
-        "cells": [[labels.index(x), labels.index(y), count] for x, y, count in confused]
-        + [[i, i, classes[label]["correct"]] for i, label in enumerate(labels)],
+        "names": [classes[label].name for label in labels],
+        "totals": [classes[label].total for label in labels],
+        "cells": [[labels.index(x), labels.index(y), count] for x, y, count in result.confused]
+        + [[i, i, classes[label].correct] for i, label in enumerate(labels)],
     }
-    worst = sorted(confused, key=lambda entry: -entry[2])[:MOST_CONFUSED]
+    worst = sorted(result.confused, key=lambda entry: -entry[2])[:MOST_CONFUSED]
     rows = [
-        [html.escape(classes[x]["name"]), html.escape(classes[y]["name"]), count,
-         f"{100 * count / max(classes[x]['total'], 1):.1f}"]
+        [html.escape(classes[x].name), html.escape(classes[y].name), count,
+         f"{100 * count / max(classes[x].total, 1):.1f}"]
         for x, y, count in worst
     ]  # fmt: skip
     headers = ("Class", "Taken for", "Images", "% of the class")

@@ -7,19 +7,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from reports.consistency import duplicates, the_same
-from reports.fields import field, is_finite, items
 from reports.files import read_json, read_text
 from reports.headings import headings
 from reports.labels import Label, labels, plural_shots, within
 from reports.rows import rows_of
 from reports.run import LeftOut, Method, Run
+from run_files import CURVE, LOG
+from run_files.curve import Curve
+from run_files.kinds import Subset
 
 EPOCH_LINE = re.compile(r"^epoch \[(\d+)/\d+\] mean (.+)$")
 FIGURE = re.compile(r"(\S+) (-?(?:\d+\.?\d*(?:e[+-]?\d+)?|nan|inf))(?= |$)")
-CURVE = "curve.json"
-LOG = "log.txt"
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,8 @@ def read_curve(path: Path) -> dict[str, dict[int, float]]:
         ValueError: it is no curve.
     """
     points: dict[str, dict[int, float]] = defaultdict(dict)
-    for point in items(read_json(path), "points"):
-        if not isinstance(point, dict) or not all(map(is_finite, point.values())):
-            raise ValueError(f"points must hold an epoch and accuracies each; got {point!r}")
-        epoch = field(point, "epoch", int)
-        for name in (name for name in point if name != "epoch"):
-            points[f"test accuracy, {name} classes (%)"][epoch] = float(point[name])
+    for point in read_json(path, Curve).points:
+        for name in get_args(Subset):
+            if (accuracy := getattr(point, name)) is not None:
+                points[f"test accuracy, {name} classes (%)"][point.epoch] = accuracy
     return points

@@ -2,7 +2,8 @@
 
 Standard library only, so that `train.py` can recognise a finished run without importing torch.
 `run.json` holds the plan (merged config, what is evaluated); `result.json` holds the plan, the
-metrics and where they come from. Both are written atomically: a file that is there is whole.
+metrics and where they come from: `run_files` has their schemas. Both are written atomically: a file
+that is there is whole.
 """
 
 import json
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from promptkit.files import checksum, replacing
+from run_files import RESULT, RUN, SCHEMA
+from run_files.dotted import flatten
 
-SCHEMA = 1
-RUN, RESULT = "run.json", "result.json"
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "numpy", "pillow", "yacs")
 # Settings that say where and how fast, not what: they may differ between two calls of one run.
@@ -98,8 +99,8 @@ def check_plan(
     previous = read_json(Path(directory, RUN))
     if previous is None:
         return False
-    old, new = (_flatten(value) for value in (previous, plan))
-    old = {key: value for key, value in _flatten(defaults).items() if key in new} | old
+    old, new = (flatten(value) for value in (previous, plan))
+    old = {key: value for key, value in flatten(defaults).items() if key in new} | old
     keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in INCIDENTAL]
     differences = [
         f"{key.removeprefix('config.')}: {old.get(key, 'absent')!r} there, "
@@ -116,16 +117,6 @@ def check_plan(
         )
     result = read_json(Path(directory, RESULT))
     return result is not None and result.get("schema") == SCHEMA
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def trainer_of(directory: str) -> str | None:

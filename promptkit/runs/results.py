@@ -94,7 +94,10 @@ def step_sec(trainer: TrainerX) -> float | None:
 def build_result(
     trainer: TrainerX, plan: dict[str, Any], *, recipe: str, seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """The content of result.json after an evaluation, in the schema that `reports` reads."""
+    """The content of result.json after an evaluation, but for what the command line knows.
+
+    Its schema is `run_files.result.Result`.
+    """
     cfg, evaluator = trainer.cfg, trainer.evaluator
     labels, predictions = evaluator._y_true, evaluator._y_pred
     trained = [p for m in trainer._models.values() for p in m.parameters() if p.requires_grad]

@@ -164,7 +164,8 @@ def test_what_fits_no_cell_is_named(write, write_result, tmp_path, capsys):
     assert "weights bbbbbbbb" in table.title  # the duplicates leave the other table empty
     reasons = {item.path.split("/")[0]: item.reason for item in left}
     assert "duplicate: the same cell as" in reasons["again"]
-    assert "trained on base classes" in reasons["halves"] and "trained_on must" in reasons["bad"]
+    assert "trained on base classes" in reasons["halves"]
+    assert reasons["bad"] == "trained_on.dataset must be text in UTF-8; got 3"
     assert main(["cross-dataset", "--output", str(tmp_path / "runs"), "--strict"]) == 1
     assert "## Left out" in capsys.readouterr().out
     assert main(["few-shot", "--output", str(tmp_path / "runs")]) == 2

@@ -114,8 +114,9 @@ def test_curves_are_those_of_logs_and_tests(folder):
 @pytest.mark.parametrize(
     ("curve", "reason"),
     [
-        (b'{"points": [1]}', "points must hold an epoch and accuracies each; got 1"),
-        (b'{"points": [{"base": 5}]}', "epoch is missing"),
+        (b'{"points": [1]}', "points[0] must be an object with epoch; got 1"),
+        (b'{"points": [{"base": 5}]}', "points[0].epoch is missing"),
+        (b'{"points": [{"epoch": 1, "new": NaN}]}', "points[0].new must be a number from 0 to 100"),
         (b"[]", "must hold a JSON object; got list"),
         (b"{", "not a JSON file (Expecting property name"),
         (b"\xff", "not text in UTF-8 (invalid start byte, byte 0)"),
@@ -144,11 +145,11 @@ def test_training_draws_every_figure(folder, capsys):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"per_class": 3}, "per_class must be of type list; got 3"),
-        ({"per_class": [{"name": "x"}]}, "label is missing"),
+        ({"per_class": 3}, "per_class must be a list; got 3"),
+        ({"per_class": [{"name": "x"}]}, "per_class[0].label is missing"),
         ({"confused": [[0, 9, 1]]}, "confused must hold"),
-        ({"seconds": {"train": "x"}}, "train must be a number of seconds; got 'x'"),
-        ({"git": 3}, "git must be of type dict; got 3"),
+        ({"seconds": {"train": "x"}}, "seconds.train must be a number of seconds; got 'x'"),
+        ({"git": 3}, "git must be an object; got 3"),
     ],
 )
 def test_details_that_are_wrong_are_named(tmp_path, write_result, fields, reason):
