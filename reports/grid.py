@@ -38,6 +38,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A cell as readers see it.
+
+    Attributes:
+        value: the number, rounded.
+        rest: its mark, spread, difference and number of seeds.
+        rank: 1 for the best value of its column, 2 for the second, else 0.
+    """
+
+    value: str
+    rest: str = ""
+    rank: int = 0
+
+
+@dataclass(frozen=True)
 class Row:
     """A label and one entry a column: a number, or text that is not compared ("" for nothing).
 
@@ -94,6 +109,19 @@ class Grid:
             ranks.append({value: i for i, value in enumerate(sorted(values)[:-3:-1], 1)})
         return ranks
 
+    def lines(self) -> list[tuple[str, list[Written | str]]]:
+        """The label and the entries of each row as readers see them."""
+        ranks = self.ranks()
+        lines = []
+        for row in self.rows:
+            counts = {len(entry.seeds) for entry in row.entries if isinstance(entry, Cell)}
+            entries = [
+                _written(entry, rank, counted=len(counts) > 1) if isinstance(entry, Cell) else entry
+                for entry, rank in zip(row.entries, ranks, strict=True)
+            ]
+            lines.append((row.label, entries))
+        return lines
+
     def with_deltas(self, baseline: str) -> Grid:
         """With each cell's difference to the row `baseline`; unchanged if there is no such row."""
         found = [row for row in self.rows if row.label == baseline]
@@ -131,6 +159,18 @@ class Document:
         shared = {name for name, texts in words.items() if len(texts) > 1 == len(set(texts))}
         own = [[f"{n}: {w}" for n, w in grid.key if n not in shared] for grid in self.grids]
         return own, [f"{name}: {words[name][0]}" for name in words if name in shared]
+
+
+def _written(cell: Cell, ranks: dict[float, int], *, counted: bool) -> Written:
+    rest = cell.mark
+    if cell.std is not None and len(cell.seeds) != 1:  # one seed has no spread, not one of zero
+        rest += f" {PLUS_MINUS} {cell.std:.{DECIMALS}f}"
+    if cell.delta is not None:
+        sign = MINUS if round(cell.delta, DECIMALS) < 0 else "+"
+        rest += f" ({sign}{abs(cell.delta):.{DECIMALS}f})"
+    if counted and cell.seeds:
+        rest += f" (n={len(cell.seeds)})"
+    return Written(f"{cell.value:.{DECIMALS}f}", rest, ranks.get(cell.written, 0))
 
 
 def seeds_column(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from tabulate import tabulate
 
-from reports.grid import DAGGER, DECIMALS, DOUBLE_DAGGER, MINUS, PLUS_MINUS, Cell, Document, Grid
+from reports.grid import DAGGER, DOUBLE_DAGGER, MINUS, PLUS_MINUS, Cell, Document, Grid, Written
+from reports.markup import filled
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class Style:
             text = text.replace(ours, theirs)
         return text
 
+    def entry(self, entry: Written | str) -> str:
+        """An entry of a table."""
+        if isinstance(entry, str):
+            return self.write(entry)
+        value = {1: self.best, 2: self.second}.get(entry.rank, "{}").format(entry.value)
+        return value + self.sign(entry.rest)
+
 
 def _latex(text: str) -> str:
     return re.sub(
@@ -51,43 +59,18 @@ LATEX_ESCAPES = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\t
 
 
 MARKDOWN = Style("pipe", "**{}**", "<ins>{}</ins>", lambda text: text.replace("|", "\\|"), {})
-HTML = Style("unsafehtml", "<b>{}</b>", "<u>{}</u>", html.escape, {})
 LATEX_SIGNS = {PLUS_MINUS: "$\\pm$", MINUS: "$-$", DAGGER: "\\dag", DOUBLE_DAGGER: "\\ddag"}
 LATEX = Style("latex_raw", "\\textbf{{{}}}", "\\underline{{{}}}", _latex, LATEX_SIGNS)
 
 
 def table(grid: Grid, style: Style) -> str:
     """One table in one format."""
-    ranks = grid.ranks()
-    lines = []
-    for row in grid.rows:
-        counts = {len(entry.seeds) for entry in row.entries if isinstance(entry, Cell)}
-        entries = [
-            _cell(entry, rank.get(entry.written), style, counted=len(counts) > 1)
-            if isinstance(entry, Cell)
-            else style.write(entry)
-            for entry, rank in zip(row.entries, ranks, strict=True)
-        ]
-        lines.append([style.write(row.label), *entries])
+    lines = [[style.write(label), *map(style.entry, entries)] for label, entries in grid.lines()]
     headers = [style.write(name) for name in (grid.corner, *grid.columns)]
     alignment = ("left", *["right"] * len(grid.columns))
     return tabulate(
         lines, headers=headers, tablefmt=style.tablefmt, colalign=alignment, disable_numparse=True
     )
-
-
-def _cell(cell: Cell, rank: int | None, style: Style, *, counted: bool) -> str:
-    text = f"{cell.value:.{DECIMALS}f}"
-    text = {1: style.best, 2: style.second}.get(rank, "{}").format(text)
-    text += style.sign(cell.mark)
-    if cell.std is not None and len(cell.seeds) != 1:  # one seed has no spread, not one of zero
-        text += style.sign(f" {PLUS_MINUS} {cell.std:.{DECIMALS}f}")
-    if cell.delta is not None:
-        sign = MINUS if round(cell.delta, DECIMALS) < 0 else "+"
-        text += style.sign(f" ({sign}{abs(cell.delta):.{DECIMALS}f})")
-    if counted and cell.seeds:
-        text += f" (n={len(cell.seeds)})"
-    return text
 
 
 def to_markdown(document: Document) -> str:
@@ -122,28 +105,11 @@ def to_latex(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(document: Document) -> str:
+def to_html(document: Document) -> Markup:
     """A fragment: a section that a page can take in."""
-    parts = [f"<h2>{html.escape(document.title)}</h2>"]
     own, shared = document.keys()
-    for grid, lines in zip(document.grids, own, strict=True):
-        title = html.escape(grid.title)
-        parts.append(f'<h3>{title}</h3>\n<div class="wide">\n{table(grid, HTML)}\n</div>')
-        parts += _html_list(map(html.escape, lines), "key")
-    parts += _html_list(map(html.escape, shared), "key")
-    parts += [f"<p>{html.escape(note)}</p>" for note in document.notes]
-    if document.left_out:
-        parts.append("<h3>Left out</h3>")
-        parts += _html_list(
-            f"<code>{html.escape(item.path)}</code>: {html.escape(item.reason)}"
-            for item in document.left_out
-        )
-    return "\n".join(parts) + "\n"
-
-
-def _html_list(lines: Iterable[str], kind: str = "") -> list[str]:
-    items = [f"<li>{line}</li>" for line in lines]
-    return [f'<ul class="{kind}">' if kind else "<ul>", *items, "</ul>"] if items else []
+    tables = list(zip(document.grids, own, strict=True))
+    return filled("document.html.j2", document=document, tables=tables, shared=shared)
 
 
 def to_csv(document: Document) -> str:

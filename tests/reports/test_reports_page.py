@@ -77,6 +77,46 @@ def test_what_comes_from_files_is_escaped(page):
     assert "<title>Ours &amp; theirs</title>" in page and "&lt;b&gt; (Pocket)" in page
 
 
+MARKUP = "<i id='x'>{}</i></script>&{{{{ 7 }}}}{{% raw %}}\""
+
+
+def text_of(page):
+    """Checks that no markup got through; all the text of a page, as a reader sees it."""
+    outline = Outline()
+    outline.feed(page)
+    assert not outline.open and "i" not in {tag for tag, _ in outline.tags}
+    return html.unescape(re.sub(r"<[^>]*>", "", page))
+
+
+def test_whatever_a_user_writes_is_escaped(tmp_path, write_pair, write_result):
+    names = ("trainer", "dataset", "recipe", "backbone", "device", "shot_list_sha256",
+             "weights_sha256")  # fmt: skip
+    fields = {name: MARKUP.format(name) for name in names}
+    fields["git"] = {"commit": '<i>&"', "dirty": False}
+    fields["own_data"] = {
+        name: MARKUP.format(f"own_{name}") for name in ("path", "list", "images_sha256")
+    }
+    config = {MARKUP.format("key"): MARKUP.format("value")}
+    config["DATASET"] = {"FOLDER": {"CLASSNAMES": MARKUP.format("classnames")}}
+    counts = [{**entry, "name": MARKUP.format("class")} for entry in PER_CLASS]
+    for kind in ("one", "two"):  # rows of one trainer have a key
+        config = {**config, "KIND": MARKUP.format(kind)}
+        write_pair(kind, 80, 60, **fields, config=config, command=[MARKUP.format("command")],
+                   per_class=counts, confused=[[0, 1, 5]])  # fmt: skip
+    place = tmp_path / "runs/one/base"
+    (place / f"log.txt-{MARKUP.format('file').replace('/', '')}").write_text(MARKUP.format("log"))
+    write_result("<i>", trainer=MARKUP.format("alone"), subset="base")
+    write_result("bad<i>", trainer="x", subset=MARKUP.format("wrong"))
+    title = MARKUP.format("title")
+    assert main(["html", "--output", str(tmp_path / "runs"), "--title", title]) == 0
+    text = text_of((tmp_path / "runs/report.html").read_text(encoding="utf-8"))
+    own = ("own_path", "own_list", "own_images_sha256", "classnames", "key", "value", "class")
+    for name in (*names, *own, "one", "two", "command", "log", "alone", "title"):
+        assert MARKUP.format(name) in text, name
+    assert text.count(MARKUP.format("file").replace("/", "")) == 1
+    assert repr(MARKUP.format("wrong")) in text and "bad<i>/result.json" in text
+
+
 def test_each_run_has_its_details(page):
     assert page.count('<details id="run') == 4
     assert "CoOp on PocketShapes, base classes, seed 1: 80.00 %" in page
