@@ -43,6 +43,15 @@ ROOMS = {
     "use": {"backbones", "encoders", "prompts", "objectives", "stores", "runs", "checkpoints",
             "config", "trainer"},
 }  # fmt: skip
+# The same of reports, besides reports/files.py and reports/unknown_names.py.
+ROOMS_OF_REPORTS = {
+    "runs": set(),
+    "layout": {"runs"},
+    "published": {"runs", "layout"},
+    "tables": {"runs", "layout", "published"},
+    "figures": {"runs", "layout", "tables"},
+    "output": {"runs", "layout", "figures"},
+}
 POCKET_USERS = {"promptkit/backbones/loading.py", "datasets/pocket.py"}
 OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/runs/merging.py
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
@@ -109,22 +118,27 @@ def test_arrows_go_one_way(name):
     assert not wrong
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS))
-def test_arrows_between_the_rooms_of_promptkit(room):
-    files = [path for path in FILES if path.relative_to(PROJECT).parts[:2] == ("promptkit", room)]
+@pytest.mark.parametrize(
+    ("name", "room", "others"),
+    [("promptkit", room, {"files", *others}) for room, others in ROOMS.items()]
+    + [("reports", room, {"files", "unknown_names", *others})
+       for room, others in ROOMS_OF_REPORTS.items()],
+)  # fmt: skip
+def test_arrows_between_rooms(name, room, others):
+    files = [path for path in FILES if path.relative_to(PROJECT).parts[:2] == (name, room)]
     wrong = [
-        f"{path.relative_to(PROJECT)} imports {module}.{name}"
+        f"{path.relative_to(PROJECT)} imports {module}.{imported}"
         for path in files
-        for module, name in imports(FILES[path])
-        if module.split(".")[0] == "promptkit"
-        and [*module.split("."), name][1] not in {room, "files", *ROOMS[room]}
+        for module, imported in imports(FILES[path])
+        if module.split(".")[0] == name and [*module.split("."), imported][1] not in {room, *others}
     ]
     assert len(files) > 1 and not wrong
 
 
-def test_every_room_has_its_arrows():
-    folders = {path.parent.name for path in (PROJECT / "promptkit").glob("*/__init__.py")}
-    assert folders == set(ROOMS)
+@pytest.mark.parametrize(("name", "rooms"), [("promptkit", ROOMS), ("reports", ROOMS_OF_REPORTS)])
+def test_every_room_has_its_arrows(name, rooms):
+    folders = {path.parent.name for path in (PROJECT / name).glob("*/__init__.py")}
+    assert folders == set(rooms)
 
 
 def test_no_trainer_imports_a_trainer():

@@ -5,12 +5,12 @@ import io
 
 import pytest
 
-from reports import published
 from reports.__main__ import main
-from reports.all_classes import document
-from reports.collect import collect_runs
-from reports.grid import Cell
-from reports.render import to_csv
+from reports.layout.grid import Cell
+from reports.output.formats import to_csv
+from reports.published import numbers as published
+from reports.runs.collect import collect_runs
+from reports.tables.all_classes import document
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@ import io
 
 import pytest
 
-from reports import base_to_new as tables
-from reports import published
-from reports.base_to_new import FOOTNOTE, HM_KINDS, Options, headings_of
-from reports.collect import collect_runs
-from reports.names import UnknownNameError
-from reports.render import to_csv, to_html, to_latex
-from reports.render import to_markdown as render_markdown
-from reports.statistics import base_to_new
+from reports.output.formats import to_csv, to_html, to_latex
+from reports.output.formats import to_markdown as render_markdown
+from reports.published import numbers as published
+from reports.runs.collect import collect_runs
+from reports.tables import base_to_new as tables
+from reports.tables.base_to_new import FOOTNOTE, HM_KINDS, Options, headings_of
+from reports.tables.base_to_new_numbers import base_to_new
+from reports.unknown_names import UnknownNameError
 
 PM = "\u00b1"
 EXPECTED = [

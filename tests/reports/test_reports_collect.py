@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from reports.collect import LeftOut, collect_runs, read_run
+from reports.runs.collect import LeftOut, collect_runs, read_run
 
 
 def test_reads_the_fields_of_a_run(tmp_path, write_result):

@@ -3,8 +3,8 @@
 import pytest
 
 from reports.__main__ import main
-from reports.collect import collect_runs
-from reports.statistics import base_to_new
+from reports.runs.collect import collect_runs
+from reports.tables.base_to_new_numbers import base_to_new
 
 FIRST = {"path": "/data/scans/images", "list": "", "images_sha256": "1" * 64}
 SECOND = {"path": "/data/photos/images", "list": "", "images_sha256": "2" * 64}

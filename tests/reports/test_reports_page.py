@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from reports.__main__ import main
-from reports.collect import collect_runs
-from reports.training import histories
+from reports.runs.collect import collect_runs
+from reports.tables.histories import histories
 
 PER_CLASS = [
     {"label": 0, "name": "red <circle>", "total": 20, "correct": 13},
