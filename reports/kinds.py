@@ -17,7 +17,7 @@ from reports.figures import base_against_new, canvas, cost, few_shot, harmonic_m
 from reports.figures import training as training_figure
 from reports.layout.grid import Document
 from reports.output import page as html_page
-from reports.published import numbers as published
+from reports.published import papers
 from reports.runs.run import LeftOut, Run
 from reports.tables import all_classes, base_to_new, base_to_new_numbers, costs
 from reports.tables.histories import histories
@@ -61,7 +61,7 @@ def _base_to_new(
     runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace
 ) -> Made:
     report = base_to_new_numbers.base_to_new(runs, left_out)
-    beside = published.choose("base2new", options.published) if options.published else ()
+    beside = papers.choose("base2new", options.published) if options.published else ()
     shown = base_to_new.Options(
         options.cost, options.hm, beside, options.baseline, tuple(options.paired)
     )
@@ -84,7 +84,7 @@ def _all_classes(
     words = getattr(options, "published", "")
     document = all_classes.document(
         protocol, runs, left_out, title=options.title,
-        beside=published.choose(protocol, words) if words else (),
+        beside=papers.choose(protocol, words) if words else (),
         baseline=options.baseline, pair=tuple(options.paired),
     )  # fmt: skip
     curves = [grid for grid in document.grids if "weights_sha256" in grid.facts]

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,13 @@ def test_code_is_ascii_and_names_no_machine():
             text = path.read_text()
             assert text.isascii(), path
             assert not re.search(r"(?<![\w.])/(home|root|work|mnt|Users)/", text), path
+
+
+def test_no_file_has_the_name_of_a_standard_module():
+    """A reader of `import statistics` should not have to ask which."""
+    names = {path: {path.stem, *path.relative_to(PROJECT).parts[:-1]} for path in FILES}
+    own = sys.stdlib_module_names - {"__main__"}
+    assert not [path for path, parts in names.items() if parts & own]
 
 
 def test_readme_is_short_and_its_paths_exist():

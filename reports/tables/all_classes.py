@@ -15,8 +15,8 @@ import numpy as np
 from reports.layout.grid import Cell, Document, Grid, Row, seeds_column
 from reports.layout.headings import headings
 from reports.layout.labels import Label, keys, labels, plural_shots, row_facts, within
-from reports.published import numbers as published
-from reports.published.numbers import Published
+from reports.published import papers
+from reports.published.papers import Published
 from reports.runs.benchmark_names import ELEVEN, VARIANTS, place_of
 from reports.runs.consistency import duplicates, notes_on_commits, notes_on_shots, the_same
 from reports.runs.data_sets import namesakes
@@ -104,7 +104,7 @@ def document(
     notes = []
     if grids:
         check_pair(pair, rows_in_tables(grids))
-        notes = [FOOTNOTE, *([published.NOTE] if shown else [])]
+        notes = [FOOTNOTE, *([papers.NOTE] if shown else [])]
         notes += [nothing_to_show()] if beside and not shown else []
         notes += delta_notes(baseline, grids) + pair_notes(pair, grids)
         tested = [run for block in blocks if not block.datasets for run in block.runs]
@@ -227,7 +227,7 @@ def _published_rows(
     protocol: str, block: Block, grid: Grid, rows: Sequence[Published]
 ) -> list[Row]:
     """One row for each method with a number in one of the grid's columns."""
-    if block.backbone != published.BACKBONE:
+    if block.backbone != papers.BACKBONE:
         return []
     if protocol in TRANSFERS and block.name not in ("from ImageNet", ZERO_SHOT):
         return []
@@ -247,10 +247,10 @@ def _is_of(row: Published, column: str, protocol: str, block: Block, grid: Grid)
     if protocol == FEW_SHOT:
         parts = {place_of(name) for name in block.datasets}
         average = block.datasets and parts == AVERAGED_TARGETS[protocol]
-        place = published.AVERAGE if average else place_of(block.name)
+        place = papers.AVERAGE if average else place_of(block.name)
         return row.place == place and column == plural_shots(row.shots)
     if not column.startswith(AVERAGE):
         return row.place == place_of(column)
     names = (name for name in grid.columns if name not in (block.source, column))
     targets = {place_of(name) for name in names}
-    return row.place == published.AVERAGE and targets == AVERAGED_TARGETS[protocol]
+    return row.place == papers.AVERAGE and targets == AVERAGED_TARGETS[protocol]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from reports.layout.grid import Cell, Document, Grid, Row
 from reports.layout.headings import headings
 from reports.layout.labels import Label, keys, labels, row_facts, within
-from reports.published import numbers as published
-from reports.published.numbers import Published
+from reports.published import papers
+from reports.published.papers import Published
 from reports.runs.run import Method
 from reports.tables import paired_differences
 from reports.tables.averages import AVERAGE
@@ -162,7 +162,7 @@ def _paired_grids(report: Report, names: Mapping[Method, Label], pair: Sequence[
 
 
 def _published_beside(block: Block, report: Report, rows: Sequence[Published]) -> list[Published]:
-    if block.backbone != published.BACKBONE:
+    if block.backbone != papers.BACKBONE:
         return []
     others = [
         other.dataset
@@ -170,7 +170,7 @@ def _published_beside(block: Block, report: Report, rows: Sequence[Published]) -
         if (other.backbone, other.weights) == (block.backbone, block.weights)
         and not other.dataset.startswith(AVERAGE)
     ]
-    return published.of_data_set(rows, block.dataset, others)
+    return papers.of_data_set(rows, block.dataset, others)
 
 
 def _device_notes(report: Report) -> list[str]:
@@ -196,6 +196,6 @@ def _published_notes(shown: Sequence[Published], options: Options) -> list[str]:
     if not shown:
         return [nothing_to_show()]
     kind = {"averages": "hm-of-averages", "mean": "mean-of-hms"}[options.harmonic]
-    other = published.harmonic_means_of_other_kind(shown, kind)
+    other = papers.harmonic_means_of_other_kind(shown, kind)
     more = f" The published average HM of {', '.join(other)} is formed in the other way."
-    return [published.NOTE + (more if other else "")]
+    return [papers.NOTE + (more if other else "")]

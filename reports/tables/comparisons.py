@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reports.layout.grid import Cell, Grid, Row
-from reports.published import numbers as published
+from reports.published import papers
 from reports.tables import paired_differences
 from reports.unknown_names import check_name
 
@@ -15,7 +15,7 @@ ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
 def nothing_to_show() -> str:
     """Why --published had no effect."""
     return (
-        f"No published number stands beside these: there are some for {published.BACKBONE} on the "
+        f"No published number stands beside these: there are some for {papers.BACKBONE} on the "
         "eleven data sets and ImageNet's variants only."
     )
 
@@ -71,7 +71,7 @@ def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
     for row in grid.rows:
         trainer, shots = row.facts.get("trainer"), row.facts.get("shots")
         if shots == 0:  # nothing was tuned
-            shots = published.SHOTS
+            shots = papers.SHOTS
         other = theirs.get((ZERO_SHOT_NAMES.get(trainer, trainer), shots))
         if row.published or other is None:
             continue
@@ -89,7 +89,7 @@ def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:
     difference = f"{ours.value - theirs.value:+.2f}"
     texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
     texts[0] += f" (n={len(ours.seeds)})"
-    return Row(label, (*texts, difference, published.verdict(ours, theirs)))
+    return Row(label, (*texts, difference, papers.verdict(ours, theirs)))
 
 
 def _spread(cell: Cell) -> str:

@@ -10,8 +10,8 @@ from reports.layout.grid import PUBLISHED, Cell, Document, Grid, Row
 from reports.layout.headings import headings
 from reports.layout.labels import Label, keys, labels, row_facts, within
 from reports.layout.rows import rows_of
-from reports.published.numbers import COST_COLUMNS as PUBLISHED_COLUMNS
-from reports.published.numbers import check_names, read_costs
+from reports.published.papers import COST_COLUMNS as PUBLISHED_COLUMNS
+from reports.published.papers import check_names, read_costs
 from reports.runs.consistency import duplicates, notes_on_commits, the_same
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables.estimates import Cost, Estimate

@@ -8,7 +8,7 @@ import pytest
 from reports.__main__ import main
 from reports.layout.grid import Cell
 from reports.output.formats import to_csv
-from reports.published import numbers as published
+from reports.published import papers
 from reports.runs.collect import collect_runs
 from reports.tables.all_classes import document
 
@@ -208,7 +208,7 @@ def test_rows_of_two_commits_are_not_joined(write, tmp_path, capsys):
 def test_published_targets_stand_beside_ours(write, tmp_path):
     write("MaPLe", "Food101", 86.0, backbone="ViT-B/16")
     write("MaPLe", "ImageNet", 70.0, backbone="ViT-B/16")
-    beside = published.choose("cross-dataset", "MaPLe,CoOp")
+    beside = papers.choose("cross-dataset", "MaPLe,CoOp")
     (table, against), _ = tables(tmp_path, "cross-dataset", beside=beside)
     assert rows(table) == ("MaPLe", "CoOp \u2020", "MaPLe \u2020")
     found = {key: value for key, (value, _) in values(table).items()}
@@ -247,7 +247,7 @@ def test_a_published_average_is_of_just_its_targets(write, tmp_path):
              "FGVCAircraft", "SUN397", "DescribableTextures", "EuroSAT", "UCF101")  # fmt: skip
     for dataset in names:
         write("CoOp", dataset, 60.0, backbone="ViT-B/16")
-    beside = published.choose("cross-dataset", "CoOp")
+    beside = papers.choose("cross-dataset", "CoOp")
     (table, _), _ = tables(tmp_path, "cross-dataset", beside=beside)
     assert table.cell("CoOp \u2020", "Average of 10").value == 63.88
     write("CoOp", "Birds", 60.0, backbone="ViT-B/16")
@@ -258,7 +258,7 @@ def test_a_published_average_is_of_just_its_targets(write, tmp_path):
 def test_published_few_shot_numbers_by_shots_and_their_average(write, tmp_path):
     for shots in (1, 16):
         write("CoOp", "Caltech101", 90.0, source="Caltech101", shots=shots, backbone="ViT-B/16")
-    beside = published.choose("few-shot", "CoOp,PLOT++")
+    beside = papers.choose("few-shot", "CoOp,PLOT++")
     (table, against), _ = tables(tmp_path, "few-shot", beside=beside)
     theirs = [x for x in beside if (x.method, x.place) == ("PLOT++", "caltech101")]
     found = {x.shots: x.values["accuracy"] for x in theirs}

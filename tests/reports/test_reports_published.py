@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from reports.layout.grid import Cell
-from reports.published.numbers import (
+from reports.published.papers import (
     FILES,
     FOLDER,
     choose,
