@@ -183,7 +183,8 @@ def run_page(options: argparse.Namespace) -> int:
     runs, left_out, notes = load(options)
     path = (options.to or options.output) / "report.html"
     text, left_out = page(options.output, runs, left_out, notes, options.title)
-    write_atomically(path, text.encode())
+    # A command line may hold a path that is no text.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
     print(path)
     if left_out:
         print(f"{len(left_out)} file(s) are left out; the page names them.", file=sys.stderr)

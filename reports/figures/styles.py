@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from matplotlib.colors import to_hex, to_rgb
 
 from reports.layout.grid import PUBLISHED
+from reports.runs.logs_of_others import SUFFIX
 
 # Colours in an order in which each and those 1 and 3 places on are told apart by colour-blind
 # readers too: these three share a marker. Most are Okabe and Ito's.
@@ -32,7 +33,7 @@ SHIPPED = {
     "E2MIM": ("#D55E00", "*"),
 }
 ALIASES = {"CLIP": "ZeroshotCLIP", "Linear probe CLIP": "LinearProbe"}  # the papers' names
-LOG = " (log)"  # behind the trainers of parsed logs
+LOG = f" {SUFFIX}"  # behind the trainers of parsed logs
 STEPS = (1, 3)
 # Shapes look as large as they are.
 SIZES = {"*": 1.5, "d": 1.15, "P": 1.15, "X": 1.1, "s": 0.95, "D": 0.85}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from reports.runs.run import LeftOut, Method, Run
 
 MANY_CELLS = 4  # more are counted
+Place = TypeVar("Place", bound=Hashable)
 
 
 def the_same(runs: Sequence[Run]) -> Run | None:
@@ -27,6 +29,22 @@ def duplicates(runs: Sequence[Run]) -> list[LeftOut]:
         LeftOut(path, f"duplicate: the same cell as {', '.join(paths)}; keep one")
         for path, paths in others.items()
     ]
+
+
+def one_each(groups: Mapping[Place, Sequence[Run]]) -> tuple[dict[Place, Run], list[LeftOut]]:
+    """The run of each place that has one, see `the_same`, and the runs of those that have several.
+
+    Args:
+        groups: the runs for each place: a cell and a seed, say.
+    """
+    chosen, left = {}, []
+    for place, runs in groups.items():
+        run = the_same(runs)
+        if run:
+            chosen[place] = run
+        else:
+            left += duplicates(runs)
+    return chosen, left
 
 
 def notes_on_commits(methods: Iterable[Method]) -> list[str]:

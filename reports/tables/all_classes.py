@@ -18,7 +18,7 @@ from reports.layout.labels import Label, keys, labels, plural_shots, row_facts, 
 from reports.published import papers
 from reports.published.papers import Published
 from reports.runs.benchmark_names import ELEVEN, VARIANTS, place_of
-from reports.runs.consistency import duplicates, notes_on_commits, notes_on_shots, the_same
+from reports.runs.consistency import notes_on_commits, notes_on_shots, one_each
 from reports.runs.data_sets import namesakes
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables import paired_differences
@@ -28,10 +28,10 @@ from reports.tables.comparisons import (
     against_published,
     check_pair,
     delta_notes,
+    labels_in,
     nothing_to_show,
     pair_notes,
 )
-from reports.tables.comparisons import rows_in as rows_in_tables
 from reports.tables.estimates import Estimate
 from reports.tables.protocols import (
     FEW_SHOT,
@@ -103,7 +103,7 @@ def document(
         grids += [grid, *(extra for extra in (comparison, differences) if extra)]
     notes = []
     if grids:
-        check_pair(pair, rows_in_tables(grids))
+        check_pair(pair, labels_in(grids))
         notes = [FOOTNOTE, *([papers.NOTE] if shown else [])]
         notes += [nothing_to_show()] if beside and not shown else []
         notes += delta_notes(baseline, grids) + pair_notes(pair, grids)
@@ -144,14 +144,10 @@ def _accuracies(
     by_seed: dict[tuple, list[Run]] = defaultdict(list)
     for run in runs:
         by_seed[names[run.method].text, PROTOCOLS[protocol].column(run), run.seed].append(run)
+    single, left = one_each(by_seed)
     found: Accuracies = defaultdict(dict)
-    left = []
-    for (row, column, seed), group in by_seed.items():
-        single = the_same(group)
-        if single:
-            found[row, column][seed] = single.accuracy
-        else:
-            left += duplicates(group)
+    for (row, column, seed), run in single.items():
+        found[row, column][seed] = run.accuracy
     return dict(found), left
 
 

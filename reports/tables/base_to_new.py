@@ -116,29 +116,15 @@ def _row(row: Numbers, label: Label, options: Options) -> Row:
     estimates = row.base, row.new, harmonic_of(row, options.harmonic)
     cells = [Cell(estimate.value, estimate.std, row.seeds) for estimate in estimates]
     shots = str(row.method.shots) if row.method.shots > 0 else ""
-    entries = [shots, *cells, str(len(row.seeds)), _count(row)]
+    entries = [shots, *cells, str(len(row.seeds)), row.cost.parameters_text]
     if options.cost:
-        entries += _cost(row)
+        step = row.cost.step_sec
+        entries += ["" if step is None else f"{step:.3f}", row.cost.memory_text]
     facts = row_facts(label, row.recipe) | {
         "shots": row.method.shots,
         "commit": row.method.commit,
     }
     return Row(label.text, tuple(entries), facts)
-
-
-def _count(row: Numbers) -> str:
-    if row.cost.parameters is None:
-        return ""
-    smallest, largest = row.cost.parameters
-    return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
-
-
-def _cost(row: Numbers) -> tuple[str, str]:
-    step, memory = row.cost.step_sec, row.cost.memory_bytes
-    return (
-        "" if step is None else f"{step:.3f}",
-        "" if memory is None else f"{memory / 1e6:,.0f}",
-    )
 
 
 def _paired_grids(report: Report, names: Mapping[Method, Label], pair: Sequence[str]) -> list[Grid]:

@@ -29,8 +29,8 @@ def delta_notes(baseline: str, grids: Iterable[Grid]) -> list[str]:
     if not baseline:
         return []
     tables = [grid for grid in grids if grid.corner == Grid.corner]
-    check_name("--baseline", "row", baseline, rows_in(tables))
-    without = [grid.title for grid in tables if baseline not in rows_in([grid])]
+    check_name("--baseline", "row", baseline, labels_in(tables))
+    without = [grid.title for grid in tables if baseline not in labels_in([grid])]
     note = f"In parentheses: the difference to {baseline}, in points."
     return [note + (f" There is no such row in: {'; '.join(without)}." if without else "")]
 
@@ -58,7 +58,7 @@ def pair_notes(pair: Sequence[str], grids: Sequence[Grid]) -> list[str]:
     ]
 
 
-def rows_in(grids: Iterable[Grid]) -> list[str]:
+def labels_in(grids: Iterable[Grid]) -> list[str]:
     """The labels of all rows."""
     return list(dict.fromkeys(row.label for grid in grids for row in grid.rows))
 

@@ -12,7 +12,7 @@ from reports.layout.labels import Label, keys, labels, row_facts, within
 from reports.layout.rows import rows_of
 from reports.published.papers import COST_COLUMNS as PUBLISHED_COLUMNS
 from reports.published.papers import check_names, read_costs
-from reports.runs.consistency import duplicates, notes_on_commits, the_same
+from reports.runs.consistency import notes_on_commits, one_each
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables.estimates import Cost, Estimate
 
@@ -107,13 +107,8 @@ def _row(label: Label, line: Label, runs: Iterable[Run], left: list[LeftOut]) ->
     by_seed: dict[int, list[Run]] = defaultdict(list)
     for run in runs:
         by_seed[run.seed].append(run)
-    single = {}
-    for seed, twins in sorted(by_seed.items()):
-        chosen = the_same(twins)
-        if chosen:
-            single[seed] = chosen
-        else:
-            left += duplicates(twins)
+    single, twins = one_each(dict(sorted(by_seed.items())))
+    left += twins
     if not single:
         return []
     accuracy = Estimate.of([run.accuracy for run in single.values()])
@@ -146,14 +141,12 @@ def document(
 
 def _written(row: CostRow) -> Row:
     cost = row.cost
-    smallest, largest = cost.parameters or (None, None)
-    count = "" if smallest is None else f"{smallest:,}"
     entries = (
         Cell(row.accuracy.value, row.accuracy.std, row.seeds),
-        count if smallest == largest else f"{count} to {largest:,}",
+        cost.parameters_text,
         "" if cost.step_sec is None else f"{cost.step_sec:.4f}",
         "" if cost.train_sec is None else f"{cost.train_sec:,.1f}",
-        "" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e6:,.0f}",
+        cost.memory_text,
         str(len(row.seeds)),
     )
     method = row.method

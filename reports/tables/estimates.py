@@ -28,6 +28,19 @@ class Cost:
     train_sec: float | None = None
     devices: tuple[str, ...] = ()
 
+    @property
+    def parameters_text(self) -> str:
+        """One number, or from which to which; "" if it is not known."""
+        if self.parameters is None:
+            return ""
+        smallest, largest = self.parameters
+        return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+
+    @property
+    def memory_text(self) -> str:
+        """In MB; "" if it is not known."""
+        return "" if self.memory_bytes is None else f"{self.memory_bytes / 1e6:,.0f}"
+
     @classmethod
     def of(cls, run: Run) -> Cost:
         """Of one training."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from reports.layout.headings import headings
 from reports.layout.labels import Label, labels, plural_shots, within
 from reports.layout.rows import rows_of
-from reports.runs.consistency import duplicates, the_same
+from reports.runs.consistency import one_each
 from reports.runs.epochs import points_of
 from reports.runs.run import LeftOut, Method, Run
 
@@ -41,12 +41,9 @@ def histories(folder: Path, runs: Iterable[Run]) -> tuple[list[History], list[Le
     groups: dict[tuple, list[Run]] = defaultdict(list)
     for run, place in zip(trainings, places, strict=True):
         groups[rows[run.method], place, run.seed].append(run)
-    found, left = [], []
-    for (row, place, seed), twins in groups.items():
-        run = the_same(twins)
-        if run is None:
-            left += duplicates(twins)
-            continue
+    single, left = one_each(groups)
+    found = []
+    for (row, place, seed), run in single.items():
         figures, unread = points_of(folder, run)
         left += unread
         if figures:

@@ -123,6 +123,13 @@ def test_each_run_has_its_details(page):
     assert "SEED: 1" in page and "metrics.accuracy must be a number" in page
 
 
+def test_a_command_that_is_no_text_does_not_cost_the_page(tmp_path, write_result):
+    write_result("a", command=["train.py", "--root", "data\udcff"])
+    assert main(["html", "--output", str(tmp_path / "runs")]) == 0
+    text = (tmp_path / "runs/report.html").read_text(encoding="utf-8")
+    assert "<dd>train.py --root data\\udcff</dd>" in text
+
+
 def test_confusions_by_hand(page):
     matrix = json.loads(html.unescape(re.search(r'data-matrix="([^"]+)"', page)[1]))
     assert matrix["names"][0] == "red <circle>" and matrix["totals"] == [20, 10, 10]
