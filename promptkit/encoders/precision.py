@@ -4,7 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from clip.model import CLIP, convert_weights
+
+from promptkit.backbones.backbone import Backbone
 
 MODES = ("auto", "fp32", "fp16", "bf16", "amp")
 
@@ -21,10 +22,10 @@ class Precision:
     mode: str
     device_type: str
 
-    def cast(self, model: CLIP) -> CLIP:
+    def cast(self, model: Backbone) -> Backbone:
         """CLIP's frozen weights: half in fp16, as in the published code; fp32 otherwise."""
         if self.mode == "fp16":
-            convert_weights(model)
+            model.halve()
         return model
 
     def autocast(self) -> AbstractContextManager:

@@ -20,7 +20,8 @@ from run_files import RESULT as RESULT  # part of what this file is asked for
 from run_files import RUN as RUN
 
 PROJECT = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "numpy", "pillow", "yacs")
+PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "open_clip_torch", "numpy", "pillow",
+            "yacs")  # fmt: skip
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
