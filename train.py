@@ -44,6 +44,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from promptkit.runs.opening import log_settings, print_plan
     from promptkit.runs.results import forget_peak_memory
     from promptkit.runs.settings import check_names, default_cfg
+    from run_files.checks import checked
+    from run_files.result import Plan
 
     forget_peak_memory()
     cfg = setup_cfg(args)
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.eval_every and not args.eval_only:
         record_curve(trainer, args.eval_every)
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
-    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), plan)
+    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), checked(plan, Plan))
     stopwatch = Stopwatch(trainer)
     if args.eval_only:
         trainer.test()
@@ -99,6 +101,8 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch) -> None:
     """Writes result.json and prints the line that scripts look for."""
     from promptkit.backbones.loading import local_weights
     from promptkit.runs.results import build_result, near_chance
+    from run_files.checks import checked
+    from run_files.result import Result
 
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
@@ -107,7 +111,8 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch) -> None:
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = same_run.inputs(argv, files)
-    manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
+    path = os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT)
+    manifest.write_json(path, checked(result, Result))
     print(near_chance(result) + summary(result, trainer.cfg.OUTPUT_DIR))
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import train
 from benchmarks.measure import Ratio, median_time
-from reports.base_to_new import document
-from reports.collect import collect_runs
-from reports.render import to_markdown
-from reports.statistics import base_to_new
+from reports.output.formats import to_markdown
+from reports.runs.collect import collect_runs
+from reports.tables.base_to_new import document
+from reports.tables.base_to_new_numbers import base_to_new
 
 FILES = 1000
 CLASSES = 50

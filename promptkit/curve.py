@@ -16,8 +16,9 @@ from promptkit.runs import manifest
 from promptkit.runs.hooks import hooks_of
 from promptkit.stores.feature_bank import seeded
 from promptkit.trainer import PromptTrainer
-
-CURVE = "curve.json"
+from run_files import CURVE
+from run_files.checks import checked
+from run_files.curve import Curve
 
 
 def record_curve(trainer: TrainerX, every: int) -> None:
@@ -61,7 +62,7 @@ def record_curve(trainer: TrainerX, every: int) -> None:
         print(f"epoch [{epoch}/{trainer.max_epoch}] test accuracy {_words(figures)}")
         kept = manifest.read_json(path) or {"points": []}  # a resumed run goes on with its curve
         points = [point for point in kept["points"] if point["epoch"] < epoch]
-        manifest.write_json(path, {"points": [*points, figures]})
+        manifest.write_json(path, checked({"points": [*points, figures]}, Curve))
         trainer.curve_sec += time.perf_counter() - start
 
     hooks_of(trainer).after_epoch.append(test_at_epoch)

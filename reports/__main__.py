@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reports import logs
-from reports.collect import collect_runs
-from reports.consistency import join_unrecorded
-from reports.data_sets import notes_on_own_data
 from reports.files import write_atomically
-from reports.names import UnknownNameError, check_name
-from reports.render import FORMATS, SUFFIXES, to_markdown
-from reports.run import LeftOut, Run
-from reports.sections import REPORTS, Made, page, training
+from reports.kinds import REPORTS, Made, page, training
+from reports.output.formats import FORMATS, SUFFIXES, to_markdown
+from reports.runs import logs_of_others
+from reports.runs.collect import collect_runs
+from reports.runs.consistency import join_unrecorded
+from reports.runs.data_sets import notes_on_own_data
+from reports.runs.run import LeftOut, Run
+from reports.unknown_names import UnknownNameError, check_name
 
 MANY_KINDS = 4  # of results; more are counted
 
@@ -183,7 +183,8 @@ def run_page(options: argparse.Namespace) -> int:
     runs, left_out, notes = load(options)
     path = (options.to or options.output) / "report.html"
     text, left_out = page(options.output, runs, left_out, notes, options.title)
-    write_atomically(path, text.encode())
+    # A command line may hold a path that is no text.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
     print(path)
     if left_out:
         print(f"{len(left_out)} file(s) are left out; the page names them.", file=sys.stderr)
@@ -193,8 +194,8 @@ def run_page(options: argparse.Namespace) -> int:
 def run_parse(options: argparse.Namespace) -> int:
     """Makes result files from logs."""
     target = options.to or Path("output/logs") / options.folder.resolve().name
-    parsed, left_out = logs.parse_folder(options.folder)
-    written, refused = logs.write(parsed, target)
+    parsed, left_out = logs_of_others.parse_folder(options.folder)
+    written, refused = logs_of_others.write(parsed, target)
     for item in parsed:
         result = item.result
         print(

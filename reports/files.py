@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 from pathlib import Path
+
+from run_files.checks import Schema, read
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -39,20 +40,18 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
         )
 
 
-def read_json(path: Path) -> dict:
-    """The object in a JSON file.
+def read_json(path: Path, schema: type[Schema]) -> Schema:
+    """The content of a JSON file, checked by its schema.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not JSON, or no object.
+        ValueError: it is not JSON, or not of the schema.
     """
     try:
-        data = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        text = read_text(path)
+    except ValueError as error:
         raise ValueError(f"not a JSON file ({error})") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"must hold a JSON object; got {type(data).__name__}")
-    return data
+    return read(text, schema)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

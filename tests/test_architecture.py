@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,17 @@ from dassl.engine import TRAINER_REGISTRY
 
 PROJECT = Path(train.__file__).parent
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES = 350, 60, 150
-OURS = {"benchmarks", "dassl", "datasets", "pocket", "promptkit", "reports", "trainers", "train"}
+OURS = {
+    "benchmarks", "dassl", "datasets", "pocket", "promptkit", "reports", "run_files", "trainers",
+    "train",
+}  # fmt: skip
 # What each package may import of ours, besides itself.
 ARROWS = {
     "engine": set(),
     "pocket": set(),
-    "reports": set(),
-    "promptkit": {"dassl"},
+    "run_files": set(),
+    "reports": {"run_files"},
+    "promptkit": {"dassl", "run_files"},
     "datasets": {"dassl"},
     "trainers": {"dassl", "promptkit"},
     "benchmarks": {"dassl", "datasets", "promptkit", "reports", "train"},
@@ -39,6 +44,15 @@ ROOMS = {
     "use": {"backbones", "encoders", "prompts", "objectives", "stores", "runs", "checkpoints",
             "config", "trainer"},
 }  # fmt: skip
+# The same of reports, besides reports/files.py and reports/unknown_names.py.
+ROOMS_OF_REPORTS = {
+    "runs": set(),
+    "layout": {"runs"},
+    "published": {"runs", "layout"},
+    "tables": {"runs", "layout", "published"},
+    "figures": {"runs", "layout", "tables"},
+    "output": {"runs", "layout", "figures"},
+}
 POCKET_USERS = {"promptkit/backbones/loading.py", "datasets/pocket.py"}
 OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/runs/merging.py
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
@@ -105,22 +119,27 @@ def test_arrows_go_one_way(name):
     assert not wrong
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS))
-def test_arrows_between_the_rooms_of_promptkit(room):
-    files = [path for path in FILES if path.relative_to(PROJECT).parts[:2] == ("promptkit", room)]
+@pytest.mark.parametrize(
+    ("name", "room", "others"),
+    [("promptkit", room, {"files", *others}) for room, others in ROOMS.items()]
+    + [("reports", room, {"files", "unknown_names", *others})
+       for room, others in ROOMS_OF_REPORTS.items()],
+)  # fmt: skip
+def test_arrows_between_rooms(name, room, others):
+    files = [path for path in FILES if path.relative_to(PROJECT).parts[:2] == (name, room)]
     wrong = [
-        f"{path.relative_to(PROJECT)} imports {module}.{name}"
+        f"{path.relative_to(PROJECT)} imports {module}.{imported}"
         for path in files
-        for module, name in imports(FILES[path])
-        if module.split(".")[0] == "promptkit"
-        and [*module.split("."), name][1] not in {room, "files", *ROOMS[room]}
+        for module, imported in imports(FILES[path])
+        if module.split(".")[0] == name and [*module.split("."), imported][1] not in {room, *others}
     ]
     assert len(files) > 1 and not wrong
 
 
-def test_every_room_has_its_arrows():
-    folders = {path.parent.name for path in (PROJECT / "promptkit").glob("*/__init__.py")}
-    assert folders == set(ROOMS)
+@pytest.mark.parametrize(("name", "rooms"), [("promptkit", ROOMS), ("reports", ROOMS_OF_REPORTS)])
+def test_every_room_has_its_arrows(name, rooms):
+    folders = {path.parent.name for path in (PROJECT / name).glob("*/__init__.py")}
+    assert folders == set(rooms)
 
 
 def test_openais_modules_are_looked_for_in_two_rooms_alone():
@@ -186,6 +205,13 @@ def test_code_is_ascii_and_names_no_machine():
             text = path.read_text()
             assert text.isascii(), path
             assert not re.search(r"(?<![\w.])/(home|root|work|mnt|Users)/", text), path
+
+
+def test_no_file_has_the_name_of_a_standard_module():
+    """A reader of `import statistics` should not have to ask which."""
+    names = {path: {path.stem, *path.relative_to(PROJECT).parts[:-1]} for path in FILES}
+    own = sys.stdlib_module_names - {"__main__"}
+    assert not [path for path, parts in names.items() if parts & own]
 
 
 def test_readme_is_short_and_its_paths_exist():

@@ -326,6 +326,13 @@ def test_full_disk_leaves_no_half_written_file(tiny_argv, tmp_path, capsys):
     assert train.main(argv) == 0  # and with space again it succeeds
 
 
+def test_a_result_that_is_none_is_not_written(tiny_argv, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("promptkit.runs.results.shot_list_hash", lambda trainer: 3)
+    message = fail(capsys, tiny_argv("ZeroshotCLIP", flags=("--eval-only",)))
+    assert "result.json: shot_list_sha256 must be text in UTF-8; got 3" in message
+    assert (tmp_path / "run/run.json").exists() and not (tmp_path / "run/result.json").exists()
+
+
 def test_a_finished_run_is_recognised_without_importing_torch(tmp_path):
     argv = ["--output-dir", str(tmp_path)]
     result = {"schema": 1, "inputs": same_run.inputs(argv, []), "metrics": {"accuracy": 50.0}}
@@ -333,7 +340,7 @@ def test_a_finished_run_is_recognised_without_importing_torch(tmp_path):
     manifest.write_json(tmp_path / "result.json", result)
     code = (
         "import sys, train; code = train.main(sys.argv[1:]); "
-        "assert 'torch' not in sys.modules and 'dassl' not in sys.modules; sys.exit(code)"
+        "assert not {'torch', 'dassl', 'msgspec'} & set(sys.modules); sys.exit(code)"
     )
     command = [sys.executable, "-c", code, *argv]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)

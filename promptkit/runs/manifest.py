@@ -2,7 +2,8 @@
 
 Standard library only, so that `train.py` can recognise a finished run without importing torch.
 `run.json` holds the plan (merged config, what is evaluated); `result.json` holds the plan, the
-metrics and where they come from. Both are written atomically: a file that is there is whole.
+metrics and where they come from: `run_files` has their schemas. Both are written atomically: a file
+that is there is whole.
 """
 
 import json
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from promptkit.files import replacing
+from run_files import RESULT as RESULT  # part of what this file is asked for
+from run_files import RUN as RUN
 
-SCHEMA = 1
-RUN, RESULT = "run.json", "result.json"
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "open_clip_torch", "numpy", "pillow",
             "yacs")  # fmt: skip

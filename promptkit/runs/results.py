@@ -16,6 +16,7 @@ import torch
 from dassl.engine import TrainerX
 from promptkit.encoders.precision import device_name
 from promptkit.runs import manifest
+from run_files import SCHEMA
 
 # Linux keeps a process's peak in the one, and forgets it when 5 is written into the other.
 PEAK_STATUS, PEAK_SWITCH = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -94,12 +95,15 @@ def step_sec(trainer: TrainerX) -> float | None:
 def build_result(
     trainer: TrainerX, plan: dict[str, Any], *, recipe: str, seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """The content of result.json after an evaluation, in the schema that `reports` reads."""
+    """The content of result.json after an evaluation, but for what the command line knows.
+
+    Its schema is `run_files.result.Result`.
+    """
     cfg, evaluator = trainer.cfg, trainer.evaluator
     labels, predictions = evaluator._y_true, evaluator._y_pred
     trained = [p for m in trainer._models.values() for p in m.parameters() if p.requires_grad]
     return {
-        "schema": manifest.SCHEMA,
+        "schema": SCHEMA,
         "trainer": cfg.TRAINER.NAME,
         "dataset": getattr(trainer.dm.dataset, "title", cfg.DATASET.NAME),
         "own_data": getattr(trainer.dm.dataset, "identity", None),

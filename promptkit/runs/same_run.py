@@ -14,6 +14,8 @@ from typing import Any
 
 from promptkit.files import checksum
 from promptkit.runs import manifest
+from run_files import SCHEMA
+from run_files.dotted import flatten
 
 # Settings that say where and how fast, not what: they may differ between two calls of one run.
 INCIDENTAL = (
@@ -52,7 +54,7 @@ def is_finished(directory: str, argv: list[str]) -> bool:
     False does not mean that the result is another's: `check_plan` compares the merged configs.
     """
     result = manifest.read_json(Path(directory, manifest.RESULT))
-    if result is None or result.get("schema") != manifest.SCHEMA:
+    if result is None or result.get("schema") != SCHEMA:
         return False
     recorded = result.get("inputs", {})
     files = recorded.get("files", {})
@@ -79,8 +81,8 @@ def check_plan(
     previous = manifest.read_json(Path(directory, manifest.RUN))
     if previous is None:
         return False
-    old, new = (_flatten(value) for value in (previous, plan))
-    old = {key: value for key, value in _flatten(defaults).items() if key in new} | old
+    old, new = (flatten(value) for value in (previous, plan))
+    old = {key: value for key, value in flatten(defaults).items() if key in new} | old
     keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in INCIDENTAL]
     differences = [
         f"{key.removeprefix('config.')}: {old.get(key, 'absent')!r} there, "
@@ -96,14 +98,4 @@ def check_plan(
             "folder if the run in it is no longer wanted."
         )
     result = manifest.read_json(Path(directory, manifest.RESULT))
-    return result is not None and result.get("schema") == manifest.SCHEMA
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return result is not None and result.get("schema") == SCHEMA

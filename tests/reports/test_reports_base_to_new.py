@@ -3,14 +3,14 @@ import io
 
 import pytest
 
-from reports import base_to_new as tables
-from reports import published
-from reports.base_to_new import FOOTNOTE, HM_KINDS, Options, headings_of
-from reports.collect import collect_runs
-from reports.names import UnknownNameError
-from reports.render import to_csv, to_html, to_latex
-from reports.render import to_markdown as render_markdown
-from reports.statistics import base_to_new
+from reports.output.formats import to_csv, to_html, to_latex
+from reports.output.formats import to_markdown as render_markdown
+from reports.published import papers
+from reports.runs.collect import collect_runs
+from reports.tables import base_to_new as tables
+from reports.tables.base_to_new import FOOTNOTE, HM_KINDS, Options, headings_of
+from reports.tables.base_to_new_numbers import base_to_new
+from reports.unknown_names import UnknownNameError
 
 PM = "\u00b1"
 EXPECTED = [
@@ -213,7 +213,7 @@ def test_published_rows_stand_beside_ours(tmp_path, write_pair):
     for dataset in ELEVEN:
         write_pair(f"m/{dataset}", 82, 75, trainer="MaPLe", dataset=dataset, backbone="ViT-B/16")
     write_pair("p", 80, 70, trainer="MaPLe")
-    beside = published.choose("base2new", "MaPLe,MMA")
+    beside = papers.choose("base2new", "MaPLe,MMA")
     report = base_to_new(*collect_runs(tmp_path / "runs"))
     document = tables.document(report, title="", options=Options(published=beside))
     grids = {
@@ -239,7 +239,7 @@ def test_published_rows_stand_beside_ours(tmp_path, write_pair):
 def test_an_average_over_other_data_sets_has_no_published_row(tmp_path, write_pair):
     for dataset in ELEVEN[:10]:
         write_pair(dataset, 82, 75, trainer="MaPLe", dataset=dataset, backbone="ViT-B/16")
-    options = Options(published=published.choose("base2new", "MaPLe"))
+    options = Options(published=papers.choose("base2new", "MaPLe"))
     report = base_to_new(*collect_runs(tmp_path / "runs"))
     document = tables.document(report, title="", options=options)
     (average,) = [grid for grid in document.grids if grid.title.startswith("Average")]

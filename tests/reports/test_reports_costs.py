@@ -1,8 +1,8 @@
 import pytest
 
-from reports.collect import collect_runs
-from reports.costs import cost_blocks, document
-from reports.figures import cost
+from reports.figures.cost import cost
+from reports.runs.collect import collect_runs
+from reports.tables.costs import cost_blocks, document
 
 
 @pytest.fixture

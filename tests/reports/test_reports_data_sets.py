@@ -3,8 +3,8 @@
 import pytest
 
 from reports.__main__ import main
-from reports.collect import collect_runs
-from reports.statistics import base_to_new
+from reports.runs.collect import collect_runs
+from reports.tables.base_to_new_numbers import base_to_new
 
 FIRST = {"path": "/data/scans/images", "list": "", "images_sha256": "1" * 64}
 SECOND = {"path": "/data/photos/images", "list": "", "images_sha256": "2" * 64}
@@ -112,11 +112,18 @@ def test_no_column_of_an_average_has_a_namesake(tmp_path, write_result):
     assert text.split("| CoOp ")[1].split("|")[5].strip() == "5.00"  # of 0 and 10
 
 
-@pytest.mark.parametrize("own", [3, {"list": ""}, {"path": 3}])
-def test_own_data_that_is_none_is_named(tmp_path, write_result, own):
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (3, "own_data must be an object with path; got 3"),
+        ({"list": ""}, "own_data.path is missing"),
+        ({"path": 3}, "own_data.path must be text in UTF-8; got 3"),
+    ],
+)
+def test_own_data_that_is_none_is_named(tmp_path, write_result, own, reason):
     write_result("bad", own_data=own)
     _, (left,) = collect_runs(tmp_path / "runs")
-    assert left.reason.startswith(("own_data must be of type dict", "path "))
+    assert left.reason == reason
 
 
 def with_template(text, *, chosen=False):

@@ -6,15 +6,18 @@ import itertools
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from reports.all_classes import document
-from reports.canvas import save
-from reports.collect import collect_runs
-from reports.costs import cost_blocks
-from reports.figures import cost, few_shot, harmonic_means, training
-from reports.plots import base_to_new
-from reports.statistics import base_to_new as make_report
-from reports.styles import SHIPPED
-from reports.training import histories
+from reports.figures.base_against_new import base_to_new
+from reports.figures.canvas import save
+from reports.figures.cost import cost
+from reports.figures.few_shot import few_shot
+from reports.figures.harmonic_means import harmonic_means
+from reports.figures.styles import SHIPPED
+from reports.figures.training import training
+from reports.runs.collect import collect_runs
+from reports.tables.all_classes import document
+from reports.tables.base_to_new_numbers import base_to_new as make_report
+from reports.tables.costs import cost_blocks
+from reports.tables.histories import histories
 
 NAMES = list(SHIPPED)
 

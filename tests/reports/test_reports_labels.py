@@ -1,8 +1,8 @@
 """Rows carry the trainer's bare name unless two of one table must be told apart."""
 
-from reports.labels import keys, labels, within
-from reports.rows import rows_of
-from reports.run import Method
+from reports.layout.labels import keys, labels, within
+from reports.layout.rows import rows_of
+from reports.runs.run import Method
 
 
 def texts(found):

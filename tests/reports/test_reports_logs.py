@@ -3,8 +3,8 @@
 import pytest
 
 from reports.__main__ import main
-from reports.collect import collect_runs
-from reports.logs import metrics_of, parse_folder, result_of
+from reports.runs.collect import collect_runs
+from reports.runs.logs_of_others import metrics_of, parse_folder, result_of
 
 CONFIG = """DATALOADER:
   NUM_WORKERS: 8

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from reports.__main__ import main
-from reports.collect import collect_runs
-from reports.training import histories
+from reports.runs.collect import collect_runs
+from reports.tables.histories import histories
 
 PER_CLASS = [
     {"label": 0, "name": "red <circle>", "total": 20, "correct": 13},
@@ -77,10 +77,57 @@ def test_what_comes_from_files_is_escaped(page):
     assert "<title>Ours &amp; theirs</title>" in page and "&lt;b&gt; (Pocket)" in page
 
 
+MARKUP = "<i id='x'>{}</i></script>&{{{{ 7 }}}}{{% raw %}}\""
+
+
+def text_of(page):
+    """Checks that no markup got through; all the text of a page, as a reader sees it."""
+    outline = Outline()
+    outline.feed(page)
+    assert not outline.open and "i" not in {tag for tag, _ in outline.tags}
+    return html.unescape(re.sub(r"<[^>]*>", "", page))
+
+
+def test_whatever_a_user_writes_is_escaped(tmp_path, write_pair, write_result):
+    names = ("trainer", "dataset", "recipe", "backbone", "device", "shot_list_sha256",
+             "weights_sha256")  # fmt: skip
+    fields = {name: MARKUP.format(name) for name in names}
+    fields["git"] = {"commit": '<i>&"', "dirty": False}
+    fields["own_data"] = {
+        name: MARKUP.format(f"own_{name}") for name in ("path", "list", "images_sha256")
+    }
+    config = {MARKUP.format("key"): MARKUP.format("value")}
+    config["DATASET"] = {"FOLDER": {"CLASSNAMES": MARKUP.format("classnames")}}
+    counts = [{**entry, "name": MARKUP.format("class")} for entry in PER_CLASS]
+    for kind in ("one", "two"):  # rows of one trainer have a key
+        config = {**config, "KIND": MARKUP.format(kind)}
+        write_pair(kind, 80, 60, **fields, config=config, command=[MARKUP.format("command")],
+                   per_class=counts, confused=[[0, 1, 5]])  # fmt: skip
+    place = tmp_path / "runs/one/base"
+    (place / f"log.txt-{MARKUP.format('file').replace('/', '')}").write_text(MARKUP.format("log"))
+    write_result("<i>", trainer=MARKUP.format("alone"), subset="base")
+    write_result("bad<i>", trainer="x", subset=MARKUP.format("wrong"))
+    title = MARKUP.format("title")
+    assert main(["html", "--output", str(tmp_path / "runs"), "--title", title]) == 0
+    text = text_of((tmp_path / "runs/report.html").read_text(encoding="utf-8"))
+    own = ("own_path", "own_list", "own_images_sha256", "classnames", "key", "value", "class")
+    for name in (*names, *own, "one", "two", "command", "log", "alone", "title"):
+        assert MARKUP.format(name) in text, name
+    assert text.count(MARKUP.format("file").replace("/", "")) == 1
+    assert repr(MARKUP.format("wrong")) in text and "bad<i>/result.json" in text
+
+
 def test_each_run_has_its_details(page):
     assert page.count('<details id="run') == 4
     assert "CoOp on PocketShapes, base classes, seed 1: 80.00 %" in page
     assert "SEED: 1" in page and "metrics.accuracy must be a number" in page
+
+
+def test_a_command_that_is_no_text_does_not_cost_the_page(tmp_path, write_result):
+    write_result("a", command=["train.py", "--root", "data\udcff"])
+    assert main(["html", "--output", str(tmp_path / "runs")]) == 0
+    text = (tmp_path / "runs/report.html").read_text(encoding="utf-8")
+    assert "<dd>train.py --root data\\udcff</dd>" in text
 
 
 def test_confusions_by_hand(page):
@@ -114,8 +161,9 @@ def test_curves_are_those_of_logs_and_tests(folder):
 @pytest.mark.parametrize(
     ("curve", "reason"),
     [
-        (b'{"points": [1]}', "points must hold an epoch and accuracies each; got 1"),
-        (b'{"points": [{"base": 5}]}', "epoch is missing"),
+        (b'{"points": [1]}', "points[0] must be an object with epoch; got 1"),
+        (b'{"points": [{"base": 5}]}', "points[0].epoch is missing"),
+        (b'{"points": [{"epoch": 1, "new": NaN}]}', "points[0].new must be a number from 0 to 100"),
         (b"[]", "must hold a JSON object; got list"),
         (b"{", "not a JSON file (Expecting property name"),
         (b"\xff", "not text in UTF-8 (invalid start byte, byte 0)"),
@@ -144,11 +192,11 @@ def test_training_draws_every_figure(folder, capsys):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"per_class": 3}, "per_class must be of type list; got 3"),
-        ({"per_class": [{"name": "x"}]}, "label is missing"),
+        ({"per_class": 3}, "per_class must be a list; got 3"),
+        ({"per_class": [{"name": "x"}]}, "per_class[0].label is missing"),
         ({"confused": [[0, 9, 1]]}, "confused must hold"),
-        ({"seconds": {"train": "x"}}, "train must be a number of seconds; got 'x'"),
-        ({"git": 3}, "git must be of type dict; got 3"),
+        ({"seconds": {"train": "x"}}, "seconds.train must be a number of seconds; got 'x'"),
+        ({"git": 3}, "git must be an object; got 3"),
     ],
 )
 def test_details_that_are_wrong_are_named(tmp_path, write_result, fields, reason):

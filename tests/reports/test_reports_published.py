@@ -3,8 +3,8 @@ import shutil
 
 import pytest
 
-from reports.grid import Cell
-from reports.published import (
+from reports.layout.grid import Cell
+from reports.published.papers import (
     FILES,
     FOLDER,
     choose,
@@ -13,7 +13,7 @@ from reports.published import (
     read,
     verdict,
 )  # fmt: skip
-from reports.statistics import harmonic_mean
+from reports.tables.base_to_new_numbers import harmonic_mean
 
 
 def test_names_of_data_sets_and_folders_meet():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from reports import styles
-from reports.styles import BEST, FILLS, FURTHER, SHIPPED, look, looks_of
+from reports.figures import styles
+from reports.figures.styles import BEST, FILLS, FURTHER, SHIPPED, look, looks_of
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB: protan, deutan; and none.
 SIGHTS = (
@@ -36,7 +36,7 @@ def distance(first: str, second: str) -> float:
 
 
 def test_all_trainers_that_ship_have_a_colour_and_a_marker_of_their_own():
-    folder = Path(styles.__file__).parent.parent / "configs/trainers"
+    folder = Path(styles.__file__).parents[2] / "configs/trainers"
     assert {path.name for path in folder.iterdir()} >= set(SHIPPED)  # users may add theirs
     colours, markers = zip(*SHIPPED.values(), strict=True)
     assert len(set(colours)) == len(set(markers)) == len(SHIPPED) == 13

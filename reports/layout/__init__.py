@@ -1,0 +1,1 @@
+"""What tables and figures share: which results are one row, what rows are called, grids."""

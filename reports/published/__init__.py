@@ -1,0 +1,1 @@
+"""Published numbers to stand beside ours."""

@@ -1,0 +1,1 @@
+"""What runs left behind: result files, logs and curves, read and checked."""

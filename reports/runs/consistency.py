@@ -1,0 +1,106 @@
+"""What must be equal before numbers may be compared, and what to say where it is not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from reports.runs.run import LeftOut, Method, Run
+
+MANY_CELLS = 4  # more are counted
+Place = TypeVar("Place", bound=Hashable)
+
+
+def the_same(runs: Sequence[Run]) -> Run | None:
+    """The run, where there is one, or one of several that are the very same result.
+
+    Two protocols may share a training and its test. None where results differ: neither is chosen.
+    """
+    facts = {(run.method, run.accuracy, run.shot_list, run.trained_on, run.weights) for run in runs}
+    return runs[0] if len(facts) == 1 else None
+
+
+def duplicates(runs: Sequence[Run]) -> list[LeftOut]:
+    """The reason why none of `runs`, which are for one cell and seed, is chosen."""
+    others = {run.path: [x.path for x in runs if x is not run] for run in runs}
+    return [
+        LeftOut(path, f"duplicate: the same cell as {', '.join(paths)}; keep one")
+        for path, paths in others.items()
+    ]
+
+
+def one_each(groups: Mapping[Place, Sequence[Run]]) -> tuple[dict[Place, Run], list[LeftOut]]:
+    """The run of each place that has one, see `the_same`, and the runs of those that have several.
+
+    Args:
+        groups: the runs for each place: a cell and a seed, say.
+    """
+    chosen, left = {}, []
+    for place, runs in groups.items():
+        run = the_same(runs)
+        if run:
+            chosen[place] = run
+        else:
+            left += duplicates(runs)
+    return chosen, left
+
+
+def notes_on_commits(methods: Iterable[Method]) -> list[str]:
+    """One note for each set of commits that results of trainers come from, if it has several."""
+    commits: dict[str, set[str]] = defaultdict(set)
+    for method in methods:
+        commits[method.trainer].add(method.commit or "unknown")
+    trainers: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for trainer, found in sorted(commits.items()):
+        trainers[tuple(sorted(found))].append(trainer)
+    return [
+        f"{', '.join(names)}: results of {len(found)} commits ({', '.join(found)}) stand in rows "
+        "of their own; --any-commit joins them."
+        for found, names in trainers.items()
+        if len(found) > 1
+    ]
+
+
+def notes_on_shots(runs: Iterable[Run]) -> list[str]:
+    """One note for each group of trainers that were trained on different images of a cell."""
+    lists: dict[tuple, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for run in runs:
+        if run.step_sec is not None and run.shot_list:
+            key = run.dataset, run.subset, run.shots, run.seed
+            lists[key][run.shot_list].add(run.trainer)
+    cells: dict[str, list[str]] = defaultdict(list)
+    for (dataset, subset, shots, seed), found in sorted(lists.items()):
+        if len(found) > 1:
+            groups = sorted(", ".join(sorted(trainers)) for trainers in found.values())
+            cell = f"{dataset}, {subset} classes, {shots} shots, seed {seed}"
+            cells[" against ".join(groups)].append(cell)
+    return [
+        f"Trained on different images: {groups}: {'; '.join(found[:MANY_CELLS])}"
+        + (f"; and {len(found) - MANY_CELLS} more cells." if len(found) > MANY_CELLS else ".")
+        for groups, found in cells.items()
+    ]
+
+
+def join_unrecorded(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
+    """Puts runs that do not say their weights (old logs) beside those of the same backbone.
+
+    Only where these have one and the same weights; rows stay apart, as their trainers' names do.
+
+    Returns:
+        All runs, and a note if any was moved.
+    """
+    runs = list(runs)
+    weights: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        weights[run.backbone] |= {run.weights} - {""}
+    joined = [
+        replace(run, weights=next(iter(weights[run.backbone])))
+        if run.weights == "" and len(weights[run.backbone]) == 1
+        else run
+        for run in runs
+    ]
+    names = sorted({old.trainer for old, new in zip(runs, joined, strict=True) if old != new})
+    note = f"{', '.join(names)}: weights not recorded, taken for those of the same backbone's runs."
+    return joined, [note] if names else []

@@ -1,0 +1,1 @@
+"""From runs to tables: which results are compared, what is said of them."""

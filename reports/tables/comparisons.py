@@ -1,0 +1,96 @@
+"""What stands beside a table: a baseline's differences, published numbers, paired comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reports.layout.grid import Cell, Grid, Row
+from reports.published import papers
+from reports.tables import paired_differences
+from reports.unknown_names import check_name
+
+ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
+
+
+def nothing_to_show() -> str:
+    """Why --published had no effect."""
+    return (
+        f"No published number stands beside these: there are some for {papers.BACKBONE} on the "
+        "eleven data sets and ImageNet's variants only."
+    )
+
+
+def delta_notes(baseline: str, grids: Iterable[Grid]) -> list[str]:
+    """What the numbers in parentheses are, and which tables have none.
+
+    Raises:
+        UnknownNameError: no table has such a row.
+    """
+    if not baseline:
+        return []
+    tables = [grid for grid in grids if grid.corner == Grid.corner]
+    check_name("--baseline", "row", baseline, labels_in(tables))
+    without = [grid.title for grid in tables if baseline not in labels_in([grid])]
+    note = f"In parentheses: the difference to {baseline}, in points."
+    return [note + (f" There is no such row in: {'; '.join(without)}." if without else "")]
+
+
+def check_pair(pair: Sequence[str], known: Iterable[str]) -> None:
+    """Checks the names of --paired.
+
+    Raises:
+        UnknownNameError: one is no row.
+    """
+    rows = list(known)
+    for name in pair:
+        check_name("--paired", "row", name, rows)
+
+
+def pair_notes(pair: Sequence[str], grids: Sequence[Grid]) -> list[str]:
+    """What paired differences are, or that there is none."""
+    if not pair:
+        return []
+    if any(grid.corner == paired_differences.CORNER for grid in grids):
+        return [paired_differences.NOTE]
+    return [
+        f"--paired: {' and '.join(pair)} share fewer than two (data set, seed) pairs of one table: "
+        "there is nothing to compare."
+    ]
+
+
+def labels_in(grids: Iterable[Grid]) -> list[str]:
+    """The labels of all rows."""
+    return list(dict.fromkeys(row.label for grid in grids for row in grid.rows))
+
+
+def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
+    """Each trainer that has published numbers in the grid beside them; None if there is none."""
+    # A few-shot row has no shots of its own: its columns say them.
+    theirs = {(x.facts["trainer"], x.facts.get("shots")): x for x in grid.rows if x.published}
+    rows = []
+    for row in grid.rows:
+        trainer, shots = row.facts.get("trainer"), row.facts.get("shots")
+        if shots == 0:  # nothing was tuned
+            shots = papers.SHOTS
+        other = theirs.get((ZERO_SHOT_NAMES.get(trainer, trainer), shots))
+        if row.published or other is None:
+            continue
+        for column in columns:
+            index = grid.columns.index(column)
+            ours, published_cell = row.entries[index], other.entries[index]
+            if isinstance(ours, Cell) and isinstance(published_cell, Cell):
+                rows.append(_comparison(f"{row.label}, {column}", ours, published_cell))
+    headers = ("Ours", "Published", "Difference", "By the published spread")
+    title = f"{grid.title}: ours against published"
+    return Grid(title, headers, tuple(rows), corner="Row and column") if rows else None
+
+
+def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:
+    difference = f"{ours.value - theirs.value:+.2f}"
+    texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
+    texts[0] += f" (n={len(ours.seeds)})"
+    return Row(label, (*texts, difference, papers.verdict(ours, theirs)))
+
+
+def _spread(cell: Cell) -> str:
+    return "" if cell.std is None or len(cell.seeds) == 1 else f" \u00b1 {cell.std:.2f}"
