@@ -4,7 +4,7 @@ OpenAI's, or one of the same parts, see `promptkit.backbones.text_tower`.
 """
 
 import torch
-from clip.model import QuickGELU as QuickGELU
+from clip.model import QuickGELU  # noqa: F401  (TCP has it in its net)
 from torch import Tensor, nn
 from torch.nn import functional as F
 
