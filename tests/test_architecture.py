@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,22 @@ def test_arrows_between_the_rooms_of_promptkit(room):
 def test_every_room_has_its_arrows():
     folders = {path.parent.name for path in (PROJECT / "promptkit").glob("*/__init__.py")}
     assert folders == set(ROOMS)
+
+
+def test_no_modules_import_each_other():
+    """Not within a function either; a circle is raised as CycleError, which names it."""
+    names = {path: ".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in FILES}
+    names = {
+        path: name.removeprefix("engine.").removesuffix(".__init__") for path, name in names.items()
+    }
+    imported = {
+        names[path]: {module for pair in imports(tree) for module in (pair[0], ".".join(pair))}
+        for path, tree in FILES.items()
+        if package(path) != "tests"
+    }
+    graph = {name: of & set(imported) - {name} for name, of in imported.items()}
+    assert sum(map(len, graph.values())) > 200
+    TopologicalSorter(graph).prepare()
 
 
 def test_no_trainer_imports_a_trainer():
