@@ -17,8 +17,10 @@ import os
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DatasetBase, Datum
+from datasets.class_subset import subsample_classes
 from datasets.entries import SPLIT_NAMES, Entries, as_lists
-from datasets.few_shot import few_shot, subsample_classes
+from datasets.few_shot import few_shot
+from datasets.kept_picks import KeptPicks
 from datasets.remarks import few_images, shared_by_path
 from datasets.sources import fetch_command
 from datasets.split_file import Splits, published_split, read_entries, read_split, save_split
@@ -112,16 +114,14 @@ class CoOpDataset(DatasetBase):
         """The few shots of train and val that the configuration asks for."""
         for remark in few_images(train, cfg.DATASET.NUM_SHOTS):
             print(f"Warning: {remark}")
-        return few_shot(
-            self,
-            train,
-            val,
-            num_shots=cfg.DATASET.NUM_SHOTS,
-            seed=cfg.SEED,
+        kept = KeptPicks(
             folder=self.dataset_dir,
             image_dir=self.image_dir,
+            num_shots=cfg.DATASET.NUM_SHOTS,
+            seed=cfg.SEED,
             suffix=self.picks_suffix,
         )
+        return few_shot(self, train, val, kept)
 
     def validation(self, val: list[Datum], test: list[Datum]) -> list[Datum]:
         """The images that choose the best epoch, if one is chosen: val's."""

@@ -6,8 +6,7 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY, Datum
 from datasets.coop import CoOpDataset
-from datasets.entries import Entries
-from datasets.few_shot import make_datum
+from datasets.entries import Entries, make_datum
 from datasets.listing import images_by_folder, list_folders
 from datasets.pickled_lists import read_pickled_entries
 from datasets.published_names import ImageNetNames
