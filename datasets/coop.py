@@ -7,7 +7,6 @@ A data set in this form is a short class:
         dataset_dir = "dtd"
         image_dir = "images"
         split_file = "split_zhou_DescribableTextures.json"
-        template = "{} texture."
 """
 
 from __future__ import annotations
@@ -37,7 +36,8 @@ class CoOpDataset(DatasetBase):
             the class ("" is that folder itself), absolute on an object.
         split_file: name of the split file in `dataset_dir`.
         picks_suffix: of the files of few-shot picks.
-        template: hand-crafted prompt, `{}` stands for the class name.
+        template: a data set of your own may set it, the sentence around a class name, `{}`; those
+            of the benchmarks are in promptkit/prompts/templates.py.
         config_keys: of DATASET, what is read besides those that every data set goes by.
         test_only: why nothing may be trained on it, and what to do; trainers refuse with it.
 
@@ -50,7 +50,6 @@ class CoOpDataset(DatasetBase):
     image_dir: str = ""
     split_file: str = ""
     picks_suffix: str = ""
-    template: str = "a photo of a {}."
     config_keys: tuple[str, ...] = ()
     test_only: str = ""
 

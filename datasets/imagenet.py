@@ -26,7 +26,6 @@ class ImageNet(ImageNetNames, CoOpDataset):
 
     dataset_dir = "imagenet"
     image_dir = "images"
-    template = "a photo of a {}."
 
     def read(self, cfg) -> Splits:
         """train, nothing yet for val, test."""
