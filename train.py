@@ -9,12 +9,12 @@ start takes longer than a small evaluation.
 import argparse
 import os
 import sys
-import time
 
-from promptkit.runs import manifest
+from promptkit.runs import manifest, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
-from promptkit.runs.plan import model_files, plain_config, plan_of, resolve_epoch, trained_on
+from promptkit.runs.model_files import chosen_epoch
+from promptkit.runs.plan import evaluated_files, plain_config, plan_of, trained_on
 
 
 def setup_cfg(args: argparse.Namespace):
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
+    from promptkit.runs.hooks import Stopwatch
     from promptkit.runs.opening import log_settings, print_plan
     from promptkit.runs.results import forget_peak_memory
     from promptkit.runs.settings import check_names, default_cfg
@@ -47,14 +48,14 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     forget_peak_memory()
     cfg = setup_cfg(args)
     check_names(cfg)
-    resolve_epoch(args)
+    epoch = chosen_epoch(args.model_dir, args.load_epoch)
     if args.eval_every and args.eval_only:
         raise ValueError("--eval-every is about training: leave it out of --eval-only.")
     if (args.model_dir or args.load_epoch is not None) and not args.eval_only:
         print("Note that --model-dir and --load-epoch have no effect without --eval-only")
-    plan = plan_of(args, cfg)
+    plan = plan_of(args, cfg, epoch)
     defaults = plain_config(default_cfg(_modules(args)), cfg.TRAINER.NAME)
-    if manifest.check_plan(cfg.OUTPUT_DIR, plan, defaults):
+    if same_run.check_plan(cfg.OUTPUT_DIR, plan, defaults):
         announce_finished(cfg.OUTPUT_DIR)
         return
     setup_logger(cfg.OUTPUT_DIR)
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
 
     trainer = build_trainer(cfg)
     if args.eval_only:
-        load(trainer, args)
+        load(trainer, args, epoch)
     elif args.no_train:
         return
     if args.eval_every and not args.eval_only:
@@ -84,52 +85,30 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         save_result(trainer, plan, args, argv, stopwatch)
 
 
-def load(trainer, args: argparse.Namespace) -> None:
+def load(trainer, args: argparse.Namespace, epoch: int | None) -> None:
     """Loads what --eval-only evaluates."""
     if trainer.get_model_names() and not args.model_dir:
         raise ValueError(
             f"--eval-only of {type(trainer).__name__} needs --model-dir, the folder of the run to "
             "load: without it an untrained model would be evaluated."
         )
-    trainer.load_model(args.model_dir, epoch=args.load_epoch)
+    trainer.load_model(args.model_dir, epoch=epoch)
 
 
-def save_result(trainer, plan: dict, args, argv: list[str], stopwatch: "Stopwatch") -> None:
+def save_result(trainer, plan: dict, args, argv: list[str], stopwatch) -> None:
     """Writes result.json and prints the line that scripts look for."""
     from promptkit.backbones.loading import local_weights
     from promptkit.runs.results import build_result, near_chance
 
     recipe = os.path.splitext(os.path.basename(args.config_file))[0] or "default"
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
-    files = [args.config_file, args.dataset_config_file, *model_files(args)]
+    files = [args.config_file, args.dataset_config_file, *evaluated_files(plan)]
     files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["trained_on"] = trained_on(trainer, result, args)
-    result["inputs"] = manifest.inputs(argv, files)
+    result["inputs"] = same_run.inputs(argv, files)
     manifest.write_json(os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT), result)
     print(near_chance(result) + summary(result, trainer.cfg.OUTPUT_DIR))
-
-
-class Stopwatch:
-    """Times a trainer's work: all of it, and its tests apart."""
-
-    def __init__(self, trainer) -> None:
-        self.trainer, self.test_sec = trainer, 0.0
-        self.start, test = time.perf_counter(), trainer.test
-
-        def timed_test(*args, **kwargs):
-            begin = time.perf_counter()
-            result = test(*args, **kwargs)
-            self.test_sec += time.perf_counter() - begin
-            return result
-
-        trainer.test = timed_test
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds of training (0 or so for an evaluation) and of testing, --eval-every's too."""
-        total = time.perf_counter() - self.start
-        test_sec = self.test_sec + getattr(self.trainer, "curve_sec", 0.0)
-        return {"train": total - test_sec, "test": test_sec}
 
 
 def summary(result: dict, directory: str) -> str:
@@ -161,7 +140,7 @@ def run_or_explain(argv: list[str]) -> int:
     """One run; errors that a user can mend are one message, all others keep their traceback."""
     args = parse_args(argv)
     try:
-        if args.output_dir and manifest.is_finished(args.output_dir, argv):
+        if args.output_dir and same_run.is_finished(args.output_dir, argv):
             announce_finished(args.output_dir)
         else:
             print(first_line(args), flush=True)

@@ -162,7 +162,7 @@ def evaluation(
     """
     fast, slow = twins("CoOp", subject, 32)
     slow.clip_model.visual.to(memory_format=torch.contiguous_format)
-    batches = [batch["img"].to(fast.device) for batch in fast.test_loader]
+    batches = [batch["img"].to(fast.device) for batch in fast.dm.test_loader]
 
     def cached() -> list[Tensor]:
         fast.set_model_mode("eval")  # forgets the classes: they are part of an evaluation

@@ -94,7 +94,7 @@ def drafting(subject: Subject, *, repeats: int) -> Drafting:
     for draft, interpolation in ((True, "bicubic"), (False, "bicubic"), (False, "bilinear")):
         opts = "INPUT.DRAFT", str(draft), "INPUT.INTERPOLATION", interpolation
         trainer = make_trainer("CoOp", subject, batch_size=BATCH, opts=opts)
-        readers[draft, interpolation] = trainer.test_loader.dataset
+        readers[draft, interpolation] = trainer.dm.test_loader.dataset
     drafted, whole, bilinear = (reader[0]["img"] for reader in readers.values())
     levels = 255 * torch.tensor(trainer.cfg.INPUT.PIXEL_STD)[:, None, None]
     fast, slow, _ = (

@@ -99,7 +99,7 @@ def classes_for_every_batch() -> Iterator[None]:
     inference = PromptTrainer.model_inference
 
     def forgetful(trainer: PromptTrainer, images):
-        trainer._class_features = None
+        trainer._classifier = None
         return inference(trainer, images)
 
     with mock.patch.object(PromptTrainer, "model_inference", forgetful):

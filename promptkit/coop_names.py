@@ -2,7 +2,7 @@
 
 Trainer files written on top of CoOp's code import these from `trainers.coop`. Nothing here uses
 them. They behave as published, but that CLIP is fp32, and the learned context with it (a CPU can
-run it), and that CTX_INIT counts in tokens, see `promptkit.prompts.sentences.coop_context`.
+run it), and that CTX_INIT counts in tokens, see `promptkit.prompts.initial_context.all_words`.
 """
 
 import torch

@@ -13,6 +13,7 @@ import torch
 
 from dassl.engine import TrainerX, build_trainer
 from promptkit.runs import manifest
+from promptkit.runs.hooks import hooks_of
 from promptkit.stores.feature_bank import seeded
 from promptkit.trainer import PromptTrainer
 
@@ -45,17 +46,10 @@ def record_curve(trainer: TrainerX, every: int) -> None:
             cfg.DATASET.SUBSAMPLE_CLASSES = name
             twins[name] = build_trainer(cfg)
     path = os.path.join(trainer.cfg.OUTPUT_DIR, CURVE)
-    after_epoch = trainer.after_epoch
     trainer.curve_sec = 0.0
 
-    def after_epoch_with_test() -> None:
-        after_epoch()
-        start = time.perf_counter()
-        test_at_epoch()
-        trainer.curve_sec += time.perf_counter() - start
-
     def test_at_epoch() -> None:
-        epoch = trainer.epoch + 1
+        epoch, start = trainer.epoch + 1, time.perf_counter()
         if epoch % every and epoch != trainer.max_epoch:
             return
         figures = {"epoch": epoch}
@@ -68,8 +62,9 @@ def record_curve(trainer: TrainerX, every: int) -> None:
         kept = manifest.read_json(path) or {"points": []}  # a resumed run goes on with its curve
         points = [point for point in kept["points"] if point["epoch"] < epoch]
         manifest.write_json(path, {"points": [*points, figures]})
+        trainer.curve_sec += time.perf_counter() - start
 
-    trainer.after_epoch = after_epoch_with_test
+    hooks_of(trainer).after_epoch.append(test_at_epoch)
 
 
 def _words(figures: dict[str, float]) -> str:

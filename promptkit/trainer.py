@@ -9,6 +9,7 @@ import time
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from yacs.config import CfgNode
 
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
@@ -22,7 +23,8 @@ from promptkit.config import PromptConfig, read_options
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import device_name, resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
-from promptkit.stores.feature_bank import bank_loader, check_views, stored_loader
+from promptkit.named_classes import named_classes
+from promptkit.stores.feature_bank import StoredLoader, bank_loader, check_views
 from promptkit.stores.feature_store import FeatureStore, default_folder
 
 
@@ -40,6 +42,7 @@ class PromptTrainer(TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     has_frozen_images = True  # image features do not change with what is trained
+    classes_alone: list[str] = []  # those to tell apart where no data set is opened
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
 
     # What a method defines ------------------------------------------------------------------------
@@ -71,8 +74,22 @@ class PromptTrainer(TrainerX):
         if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
 
+    @classmethod
+    def for_classes(cls, cfg: CfgNode, classnames: list[str]) -> "PromptTrainer":
+        """A trainer of these classes, without images: to use what was tuned."""
+        trainer = cls.__new__(cls)
+        trainer.classes_alone = list(classnames)
+        trainer.__init__(cfg)
+        return trainer
+
     def build_data_loader(self) -> None:
         """As Dassl's; warns of class names that CLIP cannot tell apart."""
+        if self.classes_alone:
+            self.dm = named_classes(self.cfg, self.classes_alone)
+            for name, value in vars(self.dm).items():
+                if name != "dataset":
+                    setattr(self, name, value)
+            return
         super().build_data_loader()
         warning = warning_of_same_words(self.dm.dataset.classnames)
         if warning:
@@ -105,9 +122,22 @@ class PromptTrainer(TrainerX):
         self.clip_model.visual.to(memory_format=torch.channels_last)  # convolutions run faster
         self.logit_scale = clip_model.logit_scale.detach().float().exp()
         self.scaler = self.precision.scaler()
-        self._class_features: Tensor | None = None
+        self._classifier: tuple[tuple, Tensor] | None = None
         self.step_sec: list[float] = []  # of each optimisation step so far
-        self._stored: set[str] = set()  # splits whose loaders give stored features
+        if self.has_frozen_images and self.cfg.FEATURES.STORE:
+            self.val_loader = self._stored(self.val_loader)
+            self.test_loader = self._stored(self.test_loader)
+
+    def _stored(self, loader):
+        """A loader of frozen features, which come from the store or go into it; None stays None."""
+        depends_on = {
+            "weights": self.weights_sha256,
+            "precision": self.precision.mode,
+            "device": device_name(self.device),
+            "torch": torch.__version__,
+        }
+        store = FeatureStore(default_folder())
+        return loader and StoredLoader(loader, self._encode, store, depends_on)
 
     # One step -------------------------------------------------------------------------------------
 
@@ -145,7 +175,6 @@ class PromptTrainer(TrainerX):
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
             parts = self.loss(images, labels)
-        self._class_features = None
         self.update(parts)
         if (self.batch_idx + 1) == self.num_batches:
             self.update_lr()
@@ -218,40 +247,23 @@ class PromptTrainer(TrainerX):
             self.write_scalar(f"epoch/{name}", mean, self.epoch + 1)
         super().after_epoch()
 
-    def test(self, split: str | None = None) -> float:
-        """As Dassl's; frozen features of the images come from the store, or go into it."""
-        name = "val" if (split or self.cfg.TEST.SPLIT) == "val" and self.val_loader else "test"
-        if self.has_frozen_images and self.cfg.FEATURES.STORE and name not in self._stored:
-            self._stored.add(name)
-            loader = stored_loader(
-                getattr(self, f"{name}_loader"),
-                self._encode,
-                FeatureStore(default_folder()),
-                {
-                    "weights": self.weights_sha256,
-                    "precision": self.precision.mode,
-                    "device": device_name(self.device),
-                    "torch": torch.__version__,
-                },
-            )
-            setattr(self, f"{name}_loader", loader)
-        return super().test(split)
-
-    def set_model_mode(self, mode: str = "train", names=None) -> None:
-        """As Dassl's; also forgets the cached class features, which a step makes stale."""
-        super().set_model_mode(mode, names)
-        self._class_features = None
-
     def class_features(self) -> Tensor:
-        """The classifier [C, E] that evaluation uses, in unit norm; computed once, then kept."""
+        """The classifier [C, E] that evaluation uses, in unit norm."""
         return self.text_features()
+
+    def kept_class_features(self) -> Tensor:
+        """As `class_features`; computed again only when a learned tensor has changed."""
+        # torch counts what is written into a tensor: steps, loading, averaging.
+        learned = [p for model in self._models.values() for p in model.parameters()]
+        state = tuple((id(parameter), parameter._version) for parameter in learned)
+        if self._classifier is None or self._classifier[0] != state:
+            self._classifier = state, self.class_features()
+        return self._classifier[1]
 
     def model_inference(self, images: Tensor) -> Tensor:
         """Images [B, 3, H, W] to logits [B, C]; classes are encoded once per evaluation."""
         with torch.no_grad(), self.precision.autocast():
-            if self._class_features is None:
-                self._class_features = self.class_features()
-            return self.logits(self.image_features(images), self._class_features)
+            return self.logits(self.image_features(images), self.kept_class_features())
 
     def is_bound_to_classes(self) -> bool:
         """Whether what is trained belongs to the classes of training and fits no others."""
@@ -273,7 +285,6 @@ class PromptTrainer(TrainerX):
                 weights_sha256=self.weights_sha256,
                 bound_to=self.dm.dataset.classnames if self.is_bound_to_classes() else None,
             )
-        self._class_features = None
 
 
 def _has_gradient(optimizer: torch.optim.Optimizer) -> bool:

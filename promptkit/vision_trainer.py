@@ -3,7 +3,7 @@
 import clip
 from torch import Tensor
 
-from promptkit.encoders.image_encoder import VisionPrompts, encode_image, is_transformer
+from promptkit.encoders.image_encoder import VisionTokens, encode_image, is_transformer
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -12,9 +12,9 @@ class VisionPromptTrainer(PromptTrainer):
 
     has_frozen_images = False
 
-    def vision_prompts(self) -> VisionPrompts | None:
-        """The prompts of the image encoder; None leaves it as it is."""
-        raise NotImplementedError
+    def vision_tokens(self) -> VisionTokens | None:
+        """The prompts of the image encoder, the learner's; None leaves it as it is."""
+        return self.learner.vision_tokens()
 
     def check_cfg(self, cfg) -> None:
         """As the base's; refuses what cannot be prompted, or stored, before anything is loaded."""
@@ -49,7 +49,7 @@ class VisionPromptTrainer(PromptTrainer):
 
     def image_features(self, images: Tensor) -> Tensor:
         """Prompted image features in unit norm: [B, 3, H, W] to [B, E]."""
-        prompts = self.vision_prompts()
+        prompts = self.vision_tokens()
         if prompts is None:
             return super().image_features(images)
         return unit(encode_image(self.clip_model, images, prompts))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import train
+from promptkit.runs.hooks import Stopwatch
 
 
 def run(tiny_argv, tmp_path, output, *, flags=(), extra=()):
@@ -93,8 +94,8 @@ def test_a_module_of_ones_own(tiny_argv, tmp_path, monkeypatch, capfd):
 
 
 def test_tests_during_training_are_no_training_time():
-    trainer = types.SimpleNamespace(test=lambda: time.sleep(0.05))
-    stopwatch = train.Stopwatch(trainer)
+    trainer = types.SimpleNamespace(test=lambda: time.sleep(0.05), after_epoch=lambda: None)
+    stopwatch = Stopwatch(trainer)
     trainer.test()
     trainer.curve_sec = 100.0
     seconds = stopwatch.seconds()

@@ -15,7 +15,7 @@ from yacs.config import CfgNode
 
 import train
 import trainers
-from promptkit.runs import manifest, settings
+from promptkit.runs import manifest, same_run, settings
 from promptkit.use.tuned import open_run
 
 PROJECT = Path(train.__file__).parent
@@ -148,7 +148,7 @@ def test_a_new_trainer_does_not_disturb_finished_runs(tiny_argv, monkeypatch, ca
         cfg.TRAINER.FOO = CfgNode({"W": 1})
 
     monkeypatch.setattr(settings, "extend_cfg", extend_more)
-    monkeypatch.setattr(manifest, "is_finished", lambda *_: False)
+    monkeypatch.setattr(same_run, "is_finished", lambda *_: False)
     assert train.main(argv) == 0
     assert "Finished before" in capsys.readouterr().out
 
@@ -160,7 +160,7 @@ def test_a_run_from_before_a_key_existed_is_recognised(tiny_argv, tmp_path, monk
         content = json.loads((tmp_path / "run" / name).read_text())
         del content["config"]["INPUT"]["DRAFT"]
         (tmp_path / "run" / name).write_text(json.dumps(content))
-    monkeypatch.setattr(manifest, "is_finished", lambda *_: False)
+    monkeypatch.setattr(same_run, "is_finished", lambda *_: False)
     assert train.main(argv) == 0
     assert "Finished before" in capsys.readouterr().out
     assert "INPUT.DRAFT: False there, True now" in fail(capsys, [*argv, "INPUT.DRAFT", "True"])
@@ -328,7 +328,7 @@ def test_full_disk_leaves_no_half_written_file(tiny_argv, tmp_path, capsys):
 
 def test_a_finished_run_is_recognised_without_importing_torch(tmp_path):
     argv = ["--output-dir", str(tmp_path)]
-    result = {"schema": 1, "inputs": manifest.inputs(argv, []), "metrics": {"accuracy": 50.0}}
+    result = {"schema": 1, "inputs": same_run.inputs(argv, []), "metrics": {"accuracy": 50.0}}
     result |= {"trainer": "CoOp", "dataset": "D", "subset": "base", "seed": 1}
     manifest.write_json(tmp_path / "result.json", result)
     code = (

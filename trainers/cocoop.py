@@ -10,7 +10,7 @@ between is computed again in the backward pass).
 Paper: Conditional Prompt Learning for Vision-Language Models, arXiv:2203.05557. Published code:
 KaiyangZhou/CoOp at ff61507, trainers/cocoop.py, which trains with batch size 1 for memory's sake;
 the recipes keep it, any other works. Differences: the meta-net is fp32 in every precision; CTX_INIT
-counts in tokens, see `promptkit.prompts.sentences.coop_context`.
+counts in tokens, see `promptkit.prompts.initial_context.all_words`.
 """
 
 from collections import OrderedDict
@@ -25,7 +25,8 @@ from torch.utils.checkpoint import checkpoint
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
-from promptkit.prompts.sentences import SentenceSlots, coop_context
+from promptkit.prompts.initial_context import all_words
+from promptkit.prompts.sentences import SentenceSlots
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -34,17 +35,17 @@ class ConditionalPrompts(nn.Module):
 
     def __init__(self, model: CLIP, classnames: list[str], *, num_context: int, init: str) -> None:
         super().__init__()
-        context, words = coop_context(model, num_context, init)
-        self.ctx = nn.Parameter(context)
+        start = all_words(model, num_context, init)
+        self.ctx = nn.Parameter(start.vectors)
         width = model.text_projection.shape[1]
         layers = {
             "linear1": nn.Linear(width, width // 16),
             "relu": nn.ReLU(),
-            "linear2": nn.Linear(width // 16, context.shape[1]),
+            "linear2": nn.Linear(width // 16, start.vectors.shape[1]),
         }
         self.meta_net = nn.Sequential(OrderedDict(layers))
         self.slots = SentenceSlots(
-            model, classnames, template=f"{words} {{}}.", num_slots=len(context)
+            model, classnames, template=f"{start.words} {{}}.", num_slots=len(start.vectors)
         )
 
     def forward(self, image_features: Tensor) -> Prompts:

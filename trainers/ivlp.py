@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import VisionLanguageConfig
-from promptkit.encoders.image_encoder import VisionPrompts
 from promptkit.prompts.deep import VisionLanguagePrompts
 from promptkit.vision_trainer import VisionPromptTrainer
 
@@ -38,8 +37,4 @@ class IVLP(VisionPromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> VisionLanguagePrompts:
         """The prompts of both encoders."""
-        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.prompts())
-
-    def vision_prompts(self) -> VisionPrompts | None:
-        """The prompts of the image encoder."""
-        return self.learner.vision_prompts()
+        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.sizes())

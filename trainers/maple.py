@@ -20,10 +20,11 @@ from torch import nn
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig
-from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.encoders.image_encoder import VisionTokens
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.deep import check_depth, num_layers, random_layers
-from promptkit.prompts.sentences import SentenceSlots, initial_context
+from promptkit.prompts.initial_context import first_words
+from promptkit.prompts.sentences import SentenceSlots
 from promptkit.vision_trainer import VisionPromptTrainer
 
 
@@ -44,29 +45,29 @@ class MultiModalPrompts(nn.Module):
     ) -> None:
         super().__init__()
         check_depth("PROMPT_DEPTH", depth, min(num_layers(model)))
-        context, words = initial_context(model, num_context, init)
-        print(f'MaPLe design: Multi-modal Prompt Learning\nInitial context: "{words}"')
+        start = first_words(model, num_context, init)
+        print(f'MaPLe design: Multi-modal Prompt Learning\nInitial context: "{start.words}"')
         print(f"Number of MaPLe context words (tokens): {num_context}")
-        width, vision_width = context.shape[1], model.visual.class_embedding.shape[0]
+        width, vision_width = start.vectors.shape[1], model.visual.class_embedding.shape[0]
         self.proj = nn.Linear(width, vision_width)
-        self.ctx = nn.Parameter(context)
+        self.ctx = nn.Parameter(start.vectors)
         self.compound_prompts_text = random_layers(depth, num_context, width)
         one = nn.Linear(width, vision_width)
         self.compound_prompt_projections = nn.ModuleList(
             copy.deepcopy(one) for _ in range(depth - 1)
         )
         self.slots = SentenceSlots(
-            model, classnames, template=f"{words} {{}}.", num_slots=num_context
+            model, classnames, template=f"{start.words} {{}}.", num_slots=num_context
         )
 
     def forward(self) -> Prompts:
         """The prompts of the text encoder."""
         return self.slots(self.ctx, deep=self.compound_prompts_text)
 
-    def vision_prompts(self) -> VisionPrompts:
+    def vision_tokens(self) -> VisionTokens:
         """The prompts of the image encoder, mapped from those of the text."""
         pairs = zip(self.compound_prompt_projections, self.compound_prompts_text, strict=True)
-        return VisionPrompts(self.proj(self.ctx), tuple(map_(text) for map_, text in pairs))
+        return VisionTokens(self.proj(self.ctx), tuple(map_(text) for map_, text in pairs))
 
     @property
     def published_names(self) -> dict[str, str]:
@@ -91,7 +92,3 @@ class MaPLe(VisionPromptTrainer):
             depth=options.prompt_depth,
             init=options.ctx_init,
         )
-
-    def vision_prompts(self) -> VisionPrompts:
-        """The prompts of the image encoder."""
-        return self.learner.vision_prompts()

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Prompts
-from promptkit.prompts.sentences import SentenceSlots, coop_context, template_features, word_vectors
+from promptkit.prompts.initial_context import last_words
+from promptkit.prompts.sentences import SentenceSlots, template_features
 from promptkit.prompts.templates import dataset_template
 from promptkit.runs.published_config import PublishedConfig, under_coop
 from promptkit.trainer import PromptTrainer
@@ -59,23 +60,11 @@ class SentenceContext(nn.Module):
 
     def __init__(self, model: CLIP, classnames: list[str], *, num_context: int, words: str) -> None:
         super().__init__()
-        if words:
-            words = words.replace("_", " ")
-            count = len(words.split(" "))
-            if count > num_context:
-                raise ValueError(
-                    f"TRAINER.PROGRAD.N_CTX must be at least {count}, the words of '{words}'; got "
-                    f"{num_context}."
-                )
-            context = torch.zeros(num_context, model.token_embedding.weight.shape[1])
-            context[num_context - count :] = word_vectors(model, words)[:count].cpu()
-            words = " ".join([*["X"] * (num_context - count), words])
-        else:
-            context, words = coop_context(model, num_context, "")
-        print(f'Initial context: "{words}"\nNumber of context words (tokens): {num_context}')
-        self.ctx = nn.Parameter(context)
+        start = last_words(model, num_context, words)
+        print(f'Initial context: "{start.words}"\nNumber of context words (tokens): {num_context}')
+        self.ctx = nn.Parameter(start.vectors)
         self.slots = SentenceSlots(
-            model, classnames, template=f"{words} {{}}.", num_slots=num_context
+            model, classnames, template=f"{start.words} {{}}.", num_slots=num_context
         )
 
     def forward(self) -> Prompts:
@@ -102,7 +91,7 @@ class ProGrad(PromptTrainer):
     def build_learner(self, classnames: list[str]) -> SentenceContext:
         """A shared context; and the zero-shot teacher."""
         template = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE, published=TEMPLATES)
-        self.teacher = template_features(self.clip_model, classnames, (template,))
+        self.hand_crafted = template_features(self.clip_model, classnames, (template,))
         words = self.options.ctx_init
         if words == SENTENCE:
             words, _, rest = template.partition(" {}.")
@@ -120,7 +109,7 @@ class ProGrad(PromptTrainer):
         """Cross-entropy and distillation, apart: their gradients meet in `update`."""
         temperature, image_features = self.options.t, self.image_features(images)
         logits = self.logits(image_features, self.text_features())
-        target = F.softmax(self.logits(image_features, self.teacher) / temperature, dim=1)
+        target = F.softmax(self.logits(image_features, self.hand_crafted) / temperature, dim=1)
         cross = -(target * F.log_softmax(logits / temperature, dim=1)).sum(dim=1).mean()
         return {
             "xe_loss": F.cross_entropy(logits, labels),

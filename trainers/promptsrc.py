@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import VisionLanguageConfig, require_range
-from promptkit.encoders.image_encoder import VisionPrompts
 from promptkit.objectives.averaging import WeightAverage, gaussian_weights
 from promptkit.prompts.deep import VisionLanguagePrompts
 from promptkit.prompts.sentences import template_features
@@ -60,10 +59,10 @@ class PromptSRC(VisionPromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> VisionLanguagePrompts:
         """The prompts of both encoders; and the frozen text features they are held near."""
-        self.teacher = template_features(
+        self.hand_crafted = template_features(
             self.clip_model, classnames, PROMPTSRC_TEMPLATES, normalize_each=False
         )
-        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.prompts())
+        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.sizes())
 
     def build_model(self) -> None:
         """As the base's; also registers the average, so that it is saved and resumed."""
@@ -73,19 +72,15 @@ class PromptSRC(VisionPromptTrainer):
         self.average = WeightAverage(self.learner)
         self.register_model("gpa", self.average)
 
-    def vision_prompts(self) -> VisionPrompts | None:
-        """The prompts of the image encoder."""
-        return self.learner.vision_prompts()
-
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy and the three consistency terms."""
         options = self.options
         text_features, image_features = self.text_features(), self.image_features(images)
         frozen_features = PromptTrainer.image_features(self, images)
         logits = self.logits(image_features, text_features)
-        frozen_logits = self.logits(frozen_features, self.teacher)
+        frozen_logits = self.logits(frozen_features, self.hand_crafted)
         ce = F.cross_entropy(logits, labels)
-        text = F.l1_loss(text_features.float(), self.teacher.float())
+        text = F.l1_loss(text_features.float(), self.hand_crafted.float())
         image = F.l1_loss(image_features.float(), frozen_features.float())
         kl = F.kl_div(
             F.log_softmax(logits, dim=1), F.log_softmax(frozen_logits, dim=1),
@@ -107,5 +102,4 @@ class PromptSRC(VisionPromptTrainer):
         if self.epoch + 1 == self.max_epoch:
             print("Using GPA model for final inference...")
             self.average.copy_to(self.learner)
-            self._class_features = None
         super().after_epoch()

@@ -24,7 +24,8 @@ from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Injection, Prompts
 from promptkit.objectives.losses import knowledge_guided
-from promptkit.prompts.sentences import SentenceSlots, coop_context, template_features
+from promptkit.prompts.initial_context import all_words
+from promptkit.prompts.sentences import SentenceSlots, template_features
 from promptkit.prompts.templates import dataset_template
 from promptkit.runs.published_config import under_coop
 from promptkit.trainer import PromptTrainer
@@ -71,18 +72,18 @@ class ClassAwarePrompts(nn.Module):
         hand_crafted: Tensor, layer: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        context, words = coop_context(model, num_context, init)
-        self.ctx, self.layer = nn.Parameter(context), layer
+        start = all_words(model, num_context, init)
+        self.ctx, self.layer = nn.Parameter(start.vectors), layer
         width = hand_crafted.shape[1]
         layers = {
             "linear1": nn.Linear(width, width // 4),
             "relu": QuickGELU(),
-            "linear2": nn.Linear(width // 4, context.numel()),
+            "linear2": nn.Linear(width // 4, start.vectors.numel()),
         }
         self.meta_net = nn.Sequential(OrderedDict(layers))
         self.register_buffer("hand_crafted", hand_crafted.float(), persistent=False)
         self.slots = SentenceSlots(
-            model, classnames, template=f"{words} {ending}", num_slots=len(context)
+            model, classnames, template=f"{start.words} {ending}", num_slots=len(start.vectors)
         )
 
     def forward(self) -> Prompts:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, require_range
-from promptkit.encoders.image_encoder import VisionPrompts
 from promptkit.prompts.deep import DeepVisionPrompts
 from promptkit.prompts.sentences import template_features
 from promptkit.vision_trainer import VisionPromptTrainer
@@ -44,17 +43,13 @@ class VPT(VisionPromptTrainer):
         """The tokens of all layers; and the text features, once and for all."""
         template = f"{self.options.ctx_init} {{}}."
         print(f'Vision Prompting Design\nInitial context: "{self.options.ctx_init}"')
-        self.fixed_text = template_features(self.clip_model, classnames, (template,))
+        self.hand_crafted = template_features(self.clip_model, classnames, (template,))
         return DeepVisionPrompts(
             self.clip_model,
             num_tokens=self.options.n_ctx_vision,
             depth=self.options.prompt_depth_vision,
         )
 
-    def vision_prompts(self) -> VisionPrompts:
-        """The tokens of all layers."""
-        return self.learner()
-
     def text_features(self) -> Tensor:
         """Features [C, E] of the fixed sentence in unit norm."""
-        return self.fixed_text
+        return self.hand_crafted

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dassl.utils import load_checkpoint
 from promptkit.backbones.state_dicts import state_dict_of
 from promptkit.runs import manifest
+from promptkit.runs.model_files import file_name
 
 # What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
 CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
@@ -32,7 +33,7 @@ def load_learner(
         learner: the module that holds it.
         name: the name it is registered under.
         directory: a run folder, ours or one in the layout of the published code.
-        epoch: None takes model-best.pth.tar.
+        epoch: None takes the best on validation.
         trainer: name of the trainer that loads.
         clip_model: the CLIP that it tunes.
         weights_sha256: its hash.
@@ -83,8 +84,7 @@ def _check_classes(run: dict, bound_to: list[str] | None, *, path: str, trainer:
 
 def _file(directory: str, name: str, epoch: int | None) -> str:
     folder = os.path.join(directory, name)
-    file = "model-best.pth.tar" if epoch is None else f"model.pth.tar-{epoch}"
-    path = os.path.join(folder, file)
+    path = os.path.join(folder, file_name(epoch))
     if os.path.isfile(path):
         return path
     present = sorted(os.listdir(folder if os.path.isdir(folder) else directory))

@@ -15,7 +15,7 @@ from promptkit.encoders.blocks import attend, finish, keys_values, project, quer
 
 
 @dataclass(frozen=True)
-class VisionPrompts:
+class VisionTokens:
     """Learned tokens of the image encoder, of width D.
 
     Attributes:
@@ -27,7 +27,7 @@ class VisionPrompts:
     deep: tuple[Tensor, ...] = ()
 
 
-def encode_image(model: CLIP, images: Tensor, prompts: VisionPrompts | None = None) -> Tensor:
+def encode_image(model: CLIP, images: Tensor, prompts: VisionTokens | None = None) -> Tensor:
     """Image features [B, E] of images [B, 3, H, W], not normalised.
 
     Without prompts they equal `model.encode_image`'s, which also finishes the tokens of the last
@@ -35,7 +35,7 @@ def encode_image(model: CLIP, images: Tensor, prompts: VisionPrompts | None = No
     """
     if not is_transformer(model):
         return model.encode_image(images)
-    visual, prompts = model.visual, prompts or VisionPrompts(model.visual.class_embedding[None][:0])
+    visual, prompts = model.visual, prompts or VisionTokens(model.visual.class_embedding[None][:0])
     patches = visual.conv1(images.to(model.dtype)).flatten(2).transpose(1, 2)
     start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([start, patches], dim=1) + visual.positional_embedding.to(patches.dtype)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from promptkit.backbones.tokens import count_tokens, end_of_text, readable, tokenize
 from promptkit.encoders.suffix_tree import SuffixTree, suffix_tree
 from promptkit.encoders.text_encoder import Prompts
-from promptkit.prompts.sentences import INIT_STD, embed, word_vectors
+from promptkit.prompts.initial_context import all_words
+from promptkit.prompts.sentences import embed
 
 POSITIONS = ("end", "middle", "front")
 
@@ -42,26 +43,16 @@ class ContextPrompts(nn.Module):
         init = readable(init)
         if init and count_tokens(init) != num_context:
             print(f"N_CTX {num_context} has no effect: the words of CTX_INIT give the number")
-        width = model.token_embedding.weight.shape[1]
-        if init:
-            num_context = count_tokens(init)
-            vectors = word_vectors(model, init)
-        else:
-            vectors = None
-        self.initial_words = init or " ".join(["X"] * num_context)
+        copies = (len(classnames),) if class_specific else ()
+        start = all_words(model, num_context, init, copies=copies)
+        self.initial_words = start.words
         self.position, self.class_specific = position, class_specific
-        shape = (len(classnames), num_context, width) if class_specific else (num_context, width)
-        context = torch.empty(shape, dtype=torch.float32)
-        if vectors is None:
-            nn.init.normal_(context, std=INIT_STD)
-        else:
-            context.copy_(vectors.expand(shape))
-        self.ctx = nn.Parameter(context)
+        self.ctx = nn.Parameter(start.vectors)
         print(
             f"Initializing {'class-specific contexts' if class_specific else 'a generic context'}"
         )
-        print(f'Initial context: "{self.initial_words}"')
-        print(f"Number of context words (tokens): {num_context}")
+        print(f'Initial context: "{start.words}"')
+        print(f"Number of context words (tokens): {self.num_context}")
         self._embed_classes(model, [readable(name) for name in classnames])
 
     def _embed_classes(self, model: CLIP, names: list[str]) -> None:

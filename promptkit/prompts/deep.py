@@ -1,12 +1,12 @@
 """Learned tokens for each of an encoder's first layers, and the pair of them for both encoders."""
 
-import torch
 from clip.model import CLIP
 from torch import nn
 
-from promptkit.encoders.image_encoder import VisionPrompts
+from promptkit.encoders.image_encoder import VisionTokens
 from promptkit.encoders.text_encoder import Prompts
-from promptkit.prompts.sentences import INIT_STD, SentenceSlots, initial_context
+from promptkit.prompts.initial_context import first_words, random_vectors
+from promptkit.prompts.sentences import SentenceSlots
 
 # Names in the authors' checkpoints, which keep a layer's prompt in the layer itself.
 PUBLISHED_LAYER = "{encoder}.transformer.resblocks.{layer}.VPT_shallow"
@@ -14,8 +14,8 @@ PUBLISHED_LAYER = "{encoder}.transformer.resblocks.{layer}.VPT_shallow"
 
 def random_layers(depth: int, num_tokens: int, width: int) -> nn.ParameterList:
     """N(0, 0.02) vectors [M, D] for the layers 1 to depth - 1; the first layer has its own."""
-    layers = (torch.empty(num_tokens, width) for _ in range(depth - 1))
-    return nn.ParameterList(nn.Parameter(nn.init.normal_(x, std=INIT_STD)) for x in layers)
+    shape = num_tokens, width
+    return nn.ParameterList(nn.Parameter(random_vectors(shape)) for _ in range(depth - 1))
 
 
 def check_depth(name: str, depth: int, layers: int, *, least: int = 1) -> None:
@@ -45,12 +45,12 @@ class DeepVisionPrompts(nn.Module):
         super().__init__()
         check_depth("PROMPT_DEPTH_VISION", depth, num_layers(model)[1])
         width = model.visual.class_embedding.shape[0]
-        self.ctx = nn.Parameter(nn.init.normal_(torch.empty(num_tokens, width), std=INIT_STD))
+        self.ctx = nn.Parameter(random_vectors((num_tokens, width)))
         self.deep = random_layers(depth, num_tokens, width)
 
-    def forward(self) -> VisionPrompts:
+    def vision_tokens(self) -> VisionTokens:
         """The tokens of all layers."""
-        return VisionPrompts(self.ctx, tuple(self.deep))
+        return VisionTokens(self.ctx, tuple(self.deep))
 
     @property
     def published_names(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ class VisionLanguagePrompts(nn.Module):
         classnames: C names.
         num_text, depth_text: context tokens and how many layers have their own.
         num_vision, depth_vision: the same of the image encoder; depth 0 leaves it unprompted.
-        init: words that the first layer's context starts from, see `initial_context`.
+        init: words that the first layer's context starts from, see `first_words`.
     """
 
     def __init__(
@@ -86,24 +86,26 @@ class VisionLanguagePrompts(nn.Module):
     ) -> None:
         super().__init__()
         check_depth("PROMPT_DEPTH_TEXT", depth_text, len(model.transformer.resblocks))
-        context, words = initial_context(model, num_text, init)
-        print(f'Independent V-L design\nInitial text context: "{words}"')
+        start = first_words(model, num_text, init)
+        print(f'Independent V-L design\nInitial text context: "{start.words}"')
         print(f"Number of context words (tokens) for Language prompting: {num_text}")
         print(f"Number of context words (tokens) for Vision prompting: {num_vision}")
-        self.ctx = nn.Parameter(context)
-        self.deep_text = random_layers(depth_text, num_text, context.shape[1])
+        self.ctx = nn.Parameter(start.vectors)
+        self.deep_text = random_layers(depth_text, num_text, start.vectors.shape[1])
         self.vision = None
         if depth_vision:
             self.vision = DeepVisionPrompts(model, num_tokens=num_vision, depth=depth_vision)
-        self.slots = SentenceSlots(model, classnames, template=f"{words} {{}}.", num_slots=num_text)
+        self.slots = SentenceSlots(
+            model, classnames, template=f"{start.words} {{}}.", num_slots=num_text
+        )
 
     def forward(self) -> Prompts:
         """The prompts of the text encoder."""
         return self.slots(self.ctx, deep=self.deep_text)
 
-    def vision_prompts(self) -> VisionPrompts | None:
+    def vision_tokens(self) -> VisionTokens | None:
         """The prompts of the image encoder, if it has some."""
-        return self.vision() if self.vision is not None else None
+        return self.vision.vision_tokens() if self.vision is not None else None
 
     @property
     def published_names(self) -> dict[str, str]:

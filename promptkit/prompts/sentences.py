@@ -6,12 +6,10 @@ import torch
 from clip.model import CLIP
 from torch import Tensor, nn
 
-from promptkit.backbones.tokens import count_tokens, end_of_text, readable, tokenize
+from promptkit.backbones.tokens import count_tokens, end_of_text, tokenize
 from promptkit.encoders.suffix_tree import suffix_tree
 from promptkit.encoders.text_encoder import Injection, Prompts, encode_prompts
 from promptkit.prompts.templates import fill
-
-INIT_STD = 0.02  # of random context vectors, CoOp's value
 
 
 def fixed_prompts(model: CLIP, sentences: list[str], *, classnames: list[str]) -> Prompts:
@@ -51,55 +49,6 @@ def template_features(
         norm = features.norm(dim=-1, keepdim=True) if normalize_each else 1
         total = total + features / norm
     return total / total.norm(dim=-1, keepdim=True)
-
-
-def word_vectors(model: CLIP, words: str) -> Tensor:
-    """fp32 embeddings [N, D] of the N tokens of some words."""
-    count = count_tokens(words)
-    return embed(model, tokenize([words])[0, 1 : 1 + count]).float()
-
-
-def coop_context(model: CLIP, num_context: int, words: str) -> tuple[Tensor, str]:
-    """CoOp's rule: all tokens of some words, whatever their number, or M random vectors.
-
-    CoOp's code counts words where this counts tokens: with a word of several tokens its context
-    leaves out the last ones, which stay as they are. For "a photo of a" both are the same.
-
-    Returns:
-        Vectors [M, D] and the words that stand before the class name ("X X ..." for random ones).
-    """
-    words = readable(words)
-    if words:
-        return word_vectors(model, words), words
-    width = model.token_embedding.weight.shape[1]
-    vectors = nn.init.normal_(torch.empty(num_context, width), std=INIT_STD)
-    return vectors, " ".join(["X"] * num_context)
-
-
-def initial_context(model: CLIP, num_context: int, words: str) -> tuple[Tensor, str]:
-    """MaPLe's rule: the first M tokens of some words, or random vectors.
-
-    Words are used if M is 4 or less. The sentence then begins with all of them; those beyond the
-    first M tokens stay as they are.
-
-    Returns:
-        Vectors [M, D] and the words that stand before the class name ("X X ..." for random ones).
-
-    Raises:
-        ValueError: the words have less than M tokens.
-    """
-    words = readable(words)
-    if not words or num_context > 4:
-        if words:
-            print(f"CTX_INIT has no effect with {num_context} context tokens, only with 4 or less")
-        return coop_context(model, num_context, "")
-    vectors = word_vectors(model, words)
-    if len(vectors) < num_context:
-        raise ValueError(
-            f"CTX_INIT must have at least as many tokens as there are context tokens, "
-            f"{num_context}; '{words}' has {len(vectors)}. Give more words, or none."
-        )
-    return vectors[:num_context].clone(), words
 
 
 class SentenceSlots(nn.Module):

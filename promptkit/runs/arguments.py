@@ -6,7 +6,7 @@ Standard library only, so that a finished run is recognised without importing to
 import argparse
 from pathlib import Path
 
-from promptkit.runs.plan import FINAL
+from promptkit.runs.model_files import FINAL
 
 THEN = "--then"
 

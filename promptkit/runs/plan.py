@@ -1,21 +1,19 @@
 """What decides the result of a run: its merged config and the checkpoint that it evaluates.
 
-Takes the parsed command line of `train.py`.
+Takes the parsed command line of `train.py`, and the epoch that it chooses.
 """
 
 import argparse
-import glob
 import json
 import os
 from typing import Any
 
 from promptkit.files import checksum
 from promptkit.runs import manifest
+from promptkit.runs.model_files import model_files
 
-FINAL = "final"  # for --load-epoch: the model that its run tested with
 
-
-def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
+def plan_of(args: argparse.Namespace, cfg, epoch: int | None) -> dict[str, Any]:
     """What decides the result, as plain data: it is compared before a folder is used again.
 
     Files are in it by checksum: weights that were replaced and runs that were trained again make
@@ -25,8 +23,9 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
 
     checkpoint = None
     if args.eval_only and args.model_dir:
-        sums = {os.path.relpath(f, args.model_dir): checksum(f) for f in model_files(args)}
-        checkpoint = {"model_dir": args.model_dir, "epoch": args.load_epoch, "sha256": sums}
+        files = model_files(args.model_dir, epoch)
+        sums = {os.path.relpath(file, args.model_dir): checksum(file) for file in files}
+        checkpoint = {"model_dir": args.model_dir, "epoch": epoch, "sha256": sums}
     start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
     return {
         "config": plain_config(cfg, cfg.TRAINER.NAME),
@@ -38,53 +37,18 @@ def plan_of(args: argparse.Namespace, cfg) -> dict[str, Any]:
     }
 
 
+def evaluated_files(plan: dict[str, Any]) -> list[str]:
+    """The checkpoint files of a plan."""
+    chosen = plan["checkpoint"] or {"model_dir": "", "sha256": {}}
+    return [os.path.join(chosen["model_dir"], name) for name in chosen["sha256"]]
+
+
 def plain_config(cfg, trainer: str) -> dict[str, Any]:
     """A config as plain data, without the keys of other trainers, which decide nothing."""
     config = json.loads(json.dumps(cfg))
     own = {"NAME", trainer.upper()}
     config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
     return config
-
-
-def model_files(args: argparse.Namespace) -> list[str]:
-    """The checkpoint files that --model-dir and --load-epoch mean."""
-    if not args.model_dir:
-        return []
-    name = "model-best.pth.tar" if args.load_epoch is None else f"model.pth.tar-{args.load_epoch}"
-    return sorted(glob.glob(os.path.join(glob.escape(args.model_dir), "*", name)))
-
-
-def resolve_epoch(args: argparse.Namespace) -> None:
-    """Puts the epoch in place of `--load-epoch final`: the best if the run kept it, or the last.
-
-    Checkpoints that were given out often lack the file that names the last one.
-
-    Raises:
-        FileNotFoundError: there is no checkpoint.
-    """
-    if args.load_epoch != FINAL:
-        return
-    folder = glob.escape(args.model_dir)
-    if glob.glob(os.path.join(folder, "*", "model-best.pth.tar")):
-        args.load_epoch = None
-        return
-    for pointer in sorted(glob.glob(os.path.join(folder, "*", "checkpoint"))):
-        with open(pointer, errors="replace") as file:
-            number = file.readline().strip().rpartition("model.pth.tar-")[2]
-        if number.isdecimal():
-            args.load_epoch = int(number)
-            return
-    names = (
-        path.rpartition("-")[2] for path in glob.glob(os.path.join(folder, "*", "model.pth.tar-*"))
-    )
-    saved = sorted({int(number) for number in names if number.isdecimal()})
-    if not saved:
-        raise FileNotFoundError(
-            f"--load-epoch final: no checkpoint in --model-dir '{args.model_dir}'. Give the folder "
-            "of a run that has trained."
-        )
-    args.load_epoch = saved[-1]
-    print(f"Taking the last epoch in {args.model_dir}, {saved[-1]}, of {saved}")
 
 
 def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dict[str, Any] | None:

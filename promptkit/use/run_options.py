@@ -7,7 +7,7 @@ import importlib
 
 from promptkit.runs import manifest, settings
 from promptkit.runs.arguments import epoch, parse_args
-from promptkit.runs.plan import FINAL
+from promptkit.runs.model_files import FINAL
 from promptkit.trainer import PromptTrainer
 from promptkit.use.class_names import HELP, class_names
 from promptkit.use.tuned import open_checkpoint, open_run, read_result

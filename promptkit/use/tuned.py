@@ -5,26 +5,22 @@ With class names alone no data set is needed.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from yacs.config import CfgNode
 
 from dassl.config import get_cfg_default
-from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
-from promptkit.prompts.templates import DEFAULT_TEMPLATE
 from promptkit.runs import manifest, settings
 from promptkit.runs.arguments import parse_args
 from promptkit.runs.merging import merge_opts
-from promptkit.runs.plan import FINAL, resolve_epoch
+from promptkit.runs.model_files import FINAL, chosen_epoch
 from promptkit.trainer import PromptTrainer
 
 
@@ -62,12 +58,12 @@ def open_run(
     _fill(cfg, result["trainer"])
     merge_opts(cfg, list(pairs))
     cfg.freeze()
-    where = argparse.Namespace(model_dir=str(folder), load_epoch=epoch)
+    model_dir = str(folder)
     if result["eval_only"] and result["checkpoint"]:
-        where.model_dir = result["checkpoint"]["model_dir"]
-        where.load_epoch = result["checkpoint"]["epoch"] if epoch == FINAL else epoch
+        model_dir = result["checkpoint"]["model_dir"]
+        epoch = result["checkpoint"]["epoch"] if epoch == FINAL else epoch
     names = classnames or [entry["name"] for entry in result["per_class"]]
-    return _open(cfg, where, None if with_data else names)
+    return _open(cfg, model_dir, epoch, None if with_data else names)
 
 
 def open_checkpoint(
@@ -91,8 +87,7 @@ def open_checkpoint(
             f"{folder} is no run folder, it is inside of one. Give {inside.parent}, which holds "
             f"{inside.name}/, and --load-epoch if there are several."
         )
-    where = argparse.Namespace(model_dir=str(folder), load_epoch=epoch)
-    return _open(cfg, where, None if with_data else classnames)
+    return _open(cfg, str(folder), epoch, None if with_data else classnames)
 
 
 def read_result(folder: str | Path) -> dict[str, Any] | None:
@@ -127,22 +122,25 @@ def _register(result: dict[str, Any], folder: str | Path) -> None:
         ) from error
 
 
-def _open(cfg: CfgNode, where: argparse.Namespace, classnames: list[str] | None) -> PromptTrainer:
+def _open(
+    cfg: CfgNode, model_dir: str, epoch: int | str | None, classnames: list[str] | None
+) -> PromptTrainer:
     """Builds the trainer and loads the checkpoint; without class names also the data set."""
     trainer_class = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
     if not issubclass(trainer_class, PromptTrainer):
         raise ValueError(
-            f"{where.model_dir} is a run of {cfg.TRAINER.NAME}, which promptkit cannot open."
+            f"{model_dir} is a run of {cfg.TRAINER.NAME}, which promptkit cannot open."
         )
-    members = {} if classnames is None else {"build_data_loader": _no_data(classnames)}
-    opened = type(trainer_class.__name__, (trainer_class,), members)
     with contextlib.redirect_stdout(io.StringIO()):
-        trainer = opened(cfg)
+        if classnames is None:
+            trainer = trainer_class(cfg)
+        else:
+            trainer = trainer_class.for_classes(cfg, classnames)
     if trainer.get_model_names():
         with contextlib.redirect_stdout(sys.stderr):
-            resolve_epoch(where)
+            number = chosen_epoch(model_dir, epoch)
         with contextlib.redirect_stdout(io.StringIO()):
-            trainer.load_model(where.model_dir, epoch=where.load_epoch)
+            trainer.load_model(model_dir, epoch=number)
     trainer.set_model_mode("eval")
     return trainer
 
@@ -164,32 +162,3 @@ def _add_missing(node: CfgNode, defaults: CfgNode) -> None:
             _add_missing(node.setdefault(key, CfgNode()), value)
         else:
             node.setdefault(key, value)
-
-
-class _NoDataSet:
-    """Stands in where no data set is named; says so when its sentence is asked for."""
-
-    @property
-    def template(self) -> str:
-        print(
-            f"No data set is named: the sentence around a class name is '{DEFAULT_TEMPLATE}' "
-            "(--dataset-config-file, or --set DATASET.TEMPLATE, gives another)",
-            file=sys.stderr,
-        )
-        return DEFAULT_TEMPLATE
-
-
-def _no_data(classnames: list[str]) -> Any:
-    """In place of `build_data_loader`: class names and hand-crafted sentence, and no images."""
-
-    def build_data_loader(trainer: PromptTrainer) -> None:
-        name = trainer.cfg.DATASET.NAME
-        kind = DATASET_REGISTRY.get(name) if name else _NoDataSet
-        members = {"__init__": lambda self: None, "classnames": classnames}
-        dataset = type(kind.__name__, (kind,), members)()
-        trainer.dm = SimpleNamespace(dataset=dataset)
-        trainer.num_classes = len(classnames)
-        trainer.lab2cname = dict(enumerate(classnames))
-        trainer.train_loader_x = trainer.val_loader = trainer.test_loader = None
-
-    return build_data_loader

@@ -43,7 +43,7 @@ def test_prompted_images_have_the_prompted_features(tiny_argv, tmp_path):
     assert train.main(tiny_argv("MaPLe", "OPTIM.LR", 0.5)) == 0
     assert features.main([str(tmp_path / "run"), str(tmp_path / "out.safetensors")]) == 0
     trainer = open_run(tmp_path / "run", with_data=True)
-    images = next(iter(trainer.test_loader))["img"]
+    images = next(iter(trainer.dm.test_loader))["img"]
     found = written(tmp_path / "out.safetensors")[0]["image_features"][: len(images)]
     with torch.no_grad():
         torch.testing.assert_close(found, trainer.image_features(images))

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptkit.runs import manifest
+from promptkit.runs import manifest, same_run
 from promptkit.runs.results import (
     confused,
     forget_peak_memory,
@@ -42,18 +42,18 @@ def test_a_file_that_is_not_whole_reads_as_none(tmp_path, content):
 
 
 def test_plan_recognises_its_own_folder_and_names_differences(tmp_path):
-    assert manifest.check_plan(str(tmp_path), PLAN) is False
+    assert same_run.check_plan(str(tmp_path), PLAN) is False
     manifest.write_json(tmp_path / manifest.RUN, PLAN)
-    assert manifest.check_plan(str(tmp_path), PLAN) is False  # begun, not finished
+    assert same_run.check_plan(str(tmp_path), PLAN) is False  # begun, not finished
     manifest.write_json(tmp_path / manifest.RESULT, {"schema": manifest.SCHEMA})
-    assert manifest.check_plan(str(tmp_path), PLAN) is True
+    assert same_run.check_plan(str(tmp_path), PLAN) is True
     moved = json.loads(json.dumps(PLAN))
     moved["config"] |= {"OUTPUT_DIR": "elsewhere", "DATALOADER": {"NUM_WORKERS": 3}}
-    assert manifest.check_plan(str(tmp_path), moved) is True
+    assert same_run.check_plan(str(tmp_path), moved) is True
     other = json.loads(json.dumps(PLAN))
     other["config"]["OPTIM"]["LR"] = 0.2
     with pytest.raises(ValueError, match=r"OPTIM\.LR: 0\.1 there, 0\.2 now.*--output-dir"):
-        manifest.check_plan(str(tmp_path), other)
+        same_run.check_plan(str(tmp_path), other)
 
 
 def test_each_run_of_a_process_has_its_own_peak_memory():
@@ -68,12 +68,12 @@ def test_each_run_of_a_process_has_its_own_peak_memory():
 def test_finished_means_same_command_and_unchanged_files(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("A: 1")
-    result = {"schema": manifest.SCHEMA, "inputs": manifest.inputs(["--seed", "1"], [str(recipe)])}
+    result = {"schema": manifest.SCHEMA, "inputs": same_run.inputs(["--seed", "1"], [str(recipe)])}
     manifest.write_json(tmp_path / manifest.RESULT, result)
-    assert manifest.is_finished(str(tmp_path), ["--seed", "1"])
-    assert not manifest.is_finished(str(tmp_path), ["--seed", "2"])
+    assert same_run.is_finished(str(tmp_path), ["--seed", "1"])
+    assert not same_run.is_finished(str(tmp_path), ["--seed", "2"])
     recipe.write_text("A: 2")
-    assert not manifest.is_finished(str(tmp_path), ["--seed", "1"])
+    assert not same_run.is_finished(str(tmp_path), ["--seed", "1"])
 
 
 def test_metrics_equal_the_evaluators_golden_values():

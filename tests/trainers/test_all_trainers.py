@@ -57,7 +57,7 @@ def test_a_step_changes_what_is_registered_and_nothing_else(tiny_trainer, name, 
 def test_trained_on_base_it_gives_the_same_logits_after_loading(tiny_trainer, name):
     trained = tiny_trainer(name, "DATASET.SUBSAMPLE_CLASSES", "base")
     trained.train()
-    images = next(iter(trained.test_loader))["img"]
+    images = next(iter(trained.dm.test_loader))["img"]
     expected = trained.model_inference(images)
     again = tiny_trainer(name, "DATASET.SUBSAMPLE_CLASSES", "base", output="again")
     again.load_model(trained.output_dir, epoch=2)

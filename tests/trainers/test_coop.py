@@ -111,7 +111,7 @@ def test_classes_are_encoded_once_per_evaluation_and_again_after_a_step(tiny_tra
     trainer.test()
     assert len(calls) == 2
     torch.testing.assert_close(
-        trainer._class_features, F.normalize(expected, dim=-1), rtol=1e-4, atol=1e-5
+        trainer.kept_class_features(), F.normalize(expected, dim=-1), rtol=1e-4, atol=1e-5
     )
     assert 0 <= first <= 100
 

@@ -54,7 +54,7 @@ def test_the_candidate_with_the_best_validation_accuracy_is_kept(tiny_trainer, c
     assert trainer._accuracy_on_validation() == pytest.approx(max(accuracy), abs=0.01)
     again = tiny_trainer("LinearProbe", *argv, output="again")
     again.load_model(trainer.output_dir, epoch=1)
-    images = next(iter(trainer.test_loader))["img"]
+    images = next(iter(trainer.dm.test_loader))["img"]
     assert torch.equal(again.model_inference(images), trainer.model_inference(images))
 
 

@@ -30,7 +30,7 @@ def test_logits_are_clips_own(tiny_trainer, name, templates):
     for output in ("one", "two"):  # built twice: the list of templates must not grow
         trainer = tiny_trainer(name, output=output)
         assert trainer.templates() == templates
-        images = next(iter(trainer.test_loader))["img"]
+        images = next(iter(trainer.dm.test_loader))["img"]
         torch.testing.assert_close(
             trainer.model_inference(images), expected_logits(trainer, images, templates),
             rtol=1e-4, atol=1e-4,

@@ -1,0 +1,70 @@
+"""What else happens when a trainer tests or ends an epoch: one place for all that looks on."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Hooks:
+    """Called by a trainer, in order.
+
+    Attributes:
+        around_test: each makes a context in which a test is carried out.
+        after_epoch: called when the trainer's own `after_epoch` is done.
+    """
+
+    around_test: list[Callable[[], AbstractContextManager]] = field(default_factory=list)
+    after_epoch: list[Callable[[], None]] = field(default_factory=list)
+
+
+def hooks_of(trainer: Any) -> Hooks:
+    """The hooks of a trainer of any origin; takes hold of its methods when first asked for."""
+    hooks = vars(trainer).get("hooks")
+    if hooks is None:
+        hooks = trainer.hooks = Hooks()
+        trainer.test = _watched_test(trainer.test, hooks)
+        trainer.after_epoch = _watched_epoch(trainer.after_epoch, hooks)
+    return hooks
+
+
+def _watched_test(test: Callable, hooks: Hooks) -> Callable:
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            for context in hooks.around_test:
+                stack.enter_context(context())
+            return test(*args, **kwargs)
+
+    return watched
+
+
+def _watched_epoch(after_epoch: Callable, hooks: Hooks) -> Callable:
+    def watched() -> None:
+        after_epoch()
+        for hook in hooks.after_epoch:
+            hook()
+
+    return watched
+
+
+class Stopwatch:
+    """Times a trainer's work from now on: all of it, and its tests apart."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer, self.test_sec, self.start = trainer, 0.0, time.perf_counter()
+        hooks_of(trainer).around_test.append(self._test)
+
+    @contextlib.contextmanager
+    def _test(self) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.test_sec += time.perf_counter() - begin
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of training (0 or so for an evaluation) and of testing, --eval-every's too."""
+        total = time.perf_counter() - self.start
+        test_sec = self.test_sec + getattr(self.trainer, "curve_sec", 0.0)
+        return {"train": total - test_sec, "test": test_sec}

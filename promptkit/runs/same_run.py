@@ -1,0 +1,109 @@
+"""Whether a folder holds the run at hand: what has to agree for it to be the same.
+
+A finished run is left as it is, an unfinished one gone on with, another one never overwritten.
+First `is_finished` compares commands and files, without importing torch; where these differ,
+`check_plan` compares what they amount to, the plans (`promptkit.runs.plan`). Whether a single
+checkpoint may be continued is asked by the engine as well (dassl/engine/identity.py), for trainers
+of any origin.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from promptkit.files import checksum
+from promptkit.runs import manifest
+
+# Settings that say where and how fast, not what: they may differ between two calls of one run.
+INCIDENTAL = (
+    "OUTPUT_DIR",
+    "RESUME",
+    "VERBOSE",
+    "TRAIN.PRINT_FREQ",
+    "DATALOADER.NUM_WORKERS",
+    "FEATURES.STORE",
+    "MODEL.BACKBONE.ACTIVATION",  # the plan says it apart where it is not OpenAI's
+)
+
+
+def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
+    """The command line, and the checksums of `files` and of the sources that hold defaults.
+
+    When one of them changes, `is_finished` no longer knows and leaves it to `check_plan`, which
+    compares merged configs: a changed default counts, other changes of code deliberately do not.
+    """
+    sources = [
+        manifest.PROJECT / "promptkit/config.py",
+        manifest.PROJECT / "promptkit/runs/settings.py",
+    ]
+    sources += [manifest.PROJECT / "engine/dassl/config/defaults.py", manifest.PROJECT / "train.py"]
+    sources += sorted((manifest.PROJECT / "trainers").glob("*.py"))
+    paths = [Path(file).resolve() for file in files if file] + sources
+    return {
+        "argv": argv,
+        "files": {os.path.relpath(p, manifest.PROJECT): checksum(p) for p in paths},
+    }
+
+
+def is_finished(directory: str, argv: list[str]) -> bool:
+    """Whether the folder's result is whole and came from this very command and these files.
+
+    False does not mean that the result is another's: `check_plan` compares the merged configs.
+    """
+    result = manifest.read_json(Path(directory, manifest.RESULT))
+    if result is None or result.get("schema") != manifest.SCHEMA:
+        return False
+    recorded = result.get("inputs", {})
+    files = recorded.get("files", {})
+    unchanged = all(checksum(manifest.PROJECT / path) == value for path, value in files.items())
+    return bool(files) and unchanged and recorded.get("argv") == argv
+
+
+def check_plan(
+    directory: str, plan: dict[str, Any], defaults: dict[str, Any] | None = None
+) -> bool:
+    """Compares a plan with the one that the folder holds; whether it has been carried out.
+
+    Args:
+        directory: the output folder.
+        plan: what is to be run.
+        defaults: the config where nothing is set: keys that are younger than the folder's plan had
+            these values then.
+
+    Raises:
+        ValueError: the folder holds a run with another plan; the message names the differences.
+    """
+    # Tuples are lists in json.
+    plan, defaults = json.loads(json.dumps([plan, {"config": defaults or {}}]))
+    previous = manifest.read_json(Path(directory, manifest.RUN))
+    if previous is None:
+        return False
+    old, new = (_flatten(value) for value in (previous, plan))
+    old = {key: value for key, value in _flatten(defaults).items() if key in new} | old
+    keys = [key for key in sorted(old | new) if key.removeprefix("config.") not in INCIDENTAL]
+    differences = [
+        f"{key.removeprefix('config.')}: {old.get(key, 'absent')!r} there, "
+        f"{new.get(key, 'absent')!r} now"
+        for key in keys
+        if old.get(key, "absent") != new.get(key, "absent")
+    ]
+    if differences:
+        more = f" and {len(differences) - 4} more" if len(differences) > 4 else ""
+        raise ValueError(
+            f"The output folder {directory} holds a run with other settings "
+            f"({'; '.join(differences[:4])}{more}). Choose another --output-dir, or delete that "
+            "folder if the run in it is no longer wanted."
+        )
+    result = manifest.read_json(Path(directory, manifest.RESULT))
+    return result is not None and result.get("schema") == manifest.SCHEMA
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
