@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from clip.model import CLIP
 from PIL import Image
 
 import train
@@ -18,6 +17,7 @@ from dassl.engine import build_trainer
 from dassl.utils import set_random_seed
 from datasets.coop import CoOpDataset
 from datasets.wordnet import read_classnames
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.trainer import PromptTrainer
 
 SIZES = {"ViT-B/16": 224, "RN50": 224, "Pocket": 48}

@@ -6,11 +6,11 @@ run it), and that CTX_INIT counts in tokens, see `promptkit.prompts.initial_cont
 """
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 from yacs.config import CfgNode
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.backbones.loading import AUTO, load_clip
 from promptkit.backbones.tokens import CONTEXT_LENGTH, count_tokens, readable, tokenize
 from promptkit.prompts.context import ContextPrompts

@@ -1,8 +1,8 @@
 """The base of methods that prompt the image encoder too."""
 
-import clip
 from torch import Tensor
 
+from promptkit.backbones.installed_clip import clip
 from promptkit.encoders.image_encoder import VisionTokens, encode_image, is_transformer
 from promptkit.trainer import PromptTrainer, unit
 

@@ -159,6 +159,18 @@ def test_only_upstream_names_of_dassl_are_used():
     assert not wrong
 
 
+def test_clip_is_taken_from_one_place():
+    """So that the trainers run where a repository has a changed `clip` of its own."""
+    using = {
+        str(path.relative_to(PROJECT))
+        for path, tree in FILES.items()
+        if package(path) in ("trainers", "promptkit")
+        for module, _ in imports(tree)
+        if module.split(".")[0] == "clip"
+    }
+    assert not using, "see promptkit/backbones/installed_clip.py"
+
+
 def test_lengths():
     long = []
     for path, tree in FILES.items():

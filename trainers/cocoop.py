@@ -17,11 +17,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.config import ContextConfig
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
 from promptkit.prompts.initial_context import all_words

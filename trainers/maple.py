@@ -15,9 +15,9 @@ and everything learned is fp32.
 import copy
 from dataclasses import dataclass
 
-from clip.model import CLIP
 from torch import nn
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.config import ContextConfig
 from promptkit.encoders.image_encoder import VisionTokens
 from promptkit.encoders.text_encoder import Prompts

@@ -17,10 +17,10 @@ CLIP, which is the same but for rounding in fp16), mode amp works, and the losse
 from dataclasses import dataclass
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import last_words

@@ -17,9 +17,9 @@ recipe, not code; data sets that its tables do not name take their own sentence 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from clip.model import CLIP, QuickGELU
 from torch import Tensor, nn
 
+from promptkit.backbones.installed_clip import CLIP, QuickGELU
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Injection, Prompts
 from promptkit.objectives.losses import knowledge_guided

@@ -4,10 +4,9 @@ import difflib
 import hashlib
 import os
 
-import clip
-from clip.model import CLIP, ResidualAttentionBlock
 from torch import nn
 
+from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock, clip
 from promptkit.backbones.weights_file import GELU, QUICK_GELU, build_clip, read_weights
 from promptkit.clone import from_clone
 from promptkit.files import checksum

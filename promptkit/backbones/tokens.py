@@ -1,8 +1,9 @@
 """Sentences to CLIP's token ids, with errors that name the class."""
 
-import clip
 import torch
 from torch import Tensor
+
+from promptkit.backbones.installed_clip import clip
 
 CONTEXT_LENGTH = 77
 MAX_GROUPS = 5  # of names in a warning

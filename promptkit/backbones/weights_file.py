@@ -10,10 +10,10 @@ import warnings
 import zipfile
 
 import torch
-from clip.model import CLIP, build_model
 from safetensors.torch import load_file
 from torch import Tensor
 
+from promptkit.backbones.installed_clip import CLIP, build_model
 from promptkit.backbones.state_dicts import state_dict_of
 
 QUICK_GELU, GELU = "quick_gelu", "gelu"

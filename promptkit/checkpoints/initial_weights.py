@@ -1,9 +1,9 @@
 """MODEL.INIT_WEIGHTS: what is trained starts from the tensors of an earlier checkpoint."""
 
-from clip.model import CLIP
 from torch import nn
 
 from dassl.utils import load_checkpoint
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.backbones.state_dicts import state_dict_of
 from promptkit.checkpoints.loading import from_published
 

@@ -3,10 +3,10 @@
 import os
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.backbones.state_dicts import state_dict_of
 from promptkit.runs import manifest
 from promptkit.runs.model_files import file_name

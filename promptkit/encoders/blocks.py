@@ -1,9 +1,10 @@
 """CLIP's residual attention block, taken apart so that queries may look at other tokens' keys."""
 
 import torch
-from clip.model import ResidualAttentionBlock
 from torch import Tensor
 from torch.nn import functional as F
+
+from promptkit.backbones.installed_clip import ResidualAttentionBlock
 
 
 def project(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

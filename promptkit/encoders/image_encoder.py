@@ -8,9 +8,9 @@ replaced by that layer's own.
 from dataclasses import dataclass
 
 import torch
-from clip.model import CLIP, VisionTransformer
 from torch import Tensor
 
+from promptkit.backbones.installed_clip import CLIP, VisionTransformer
 from promptkit.encoders.blocks import attend, finish, keys_values, project, queries, replace_tokens
 
 

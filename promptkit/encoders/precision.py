@@ -4,7 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from clip.model import CLIP, convert_weights
+
+from promptkit.backbones.installed_clip import CLIP, convert_weights
 
 MODES = ("auto", "fp32", "fp16", "bf16", "amp")
 

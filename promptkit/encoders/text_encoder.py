@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from clip.model import CLIP, ResidualAttentionBlock
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock
 from promptkit.backbones.tokens import CONTEXT_LENGTH
 from promptkit.encoders.blocks import attend, finish, heads, project_packed, replace_tokens
 from promptkit.encoders.suffix_tree import SuffixTree

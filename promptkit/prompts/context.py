@@ -1,9 +1,9 @@
 """CoOp's learnable context tokens around a class name."""
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.backbones.tokens import count_tokens, end_of_text, readable, tokenize
 from promptkit.encoders.suffix_tree import SuffixTree, suffix_tree
 from promptkit.encoders.text_encoder import Prompts

@@ -1,8 +1,8 @@
 """Learned tokens for each of an encoder's first layers, and the pair of them for both encoders."""
 
-from clip.model import CLIP
 from torch import nn
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.encoders.image_encoder import VisionTokens
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import first_words, random_vectors

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.backbones.tokens import count_tokens, readable, tokenize
 from promptkit.prompts.sentences import embed
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 import torch
-from clip.model import CLIP
 from torch import Tensor, nn
 
+from promptkit.backbones.installed_clip import CLIP
 from promptkit.backbones.tokens import count_tokens, end_of_text, tokenize
 from promptkit.encoders.suffix_tree import suffix_tree
 from promptkit.encoders.text_encoder import Injection, Prompts, encode_prompts

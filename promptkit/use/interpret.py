@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-import clip
 import torch
 from tabulate import tabulate
 from torch import Tensor
 
+from promptkit.backbones.installed_clip import clip
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
 
