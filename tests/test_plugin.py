@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -231,6 +232,13 @@ def stand_in_for_upstream(folder: Path) -> Path:
     return folder
 
 
+def lines_of_the_readme() -> list[str]:
+    """The two that are added to train.py."""
+    text = (PROJECT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    return [line.partition("#")[0].strip() for line in code.splitlines()]
+
+
 @pytest.fixture
 def half_weights(tiny_clip, tmp_path) -> str:
     """The tiny CLIP in half precision, as OpenAI's weights are: `clip` opens others rounded."""
@@ -243,10 +251,9 @@ def half_weights(tiny_clip, tmp_path) -> str:
 def test_e2mim_beside_the_repositorys_own_coop(
     tmp_path, tiny_root, tiny_argv, tiny_clip, half_weights, python, engine
 ):
-    place = write_repository(
-        tmp_path / "repository", "CoOp", half_weights,
-        imported="from promptkit import plugin", line="plugin.extend_cfg(cfg)",
-    )  # fmt: skip
+    imported, line = lines_of_the_readme()
+    place = tmp_path / "repository"
+    write_repository(place, "CoOp", half_weights, imported=imported, line=line)
     ours = engine == "ours"
     path = [PROJECT / "engine" if ours else stand_in_for_upstream(tmp_path / "upstream")]
     command = ["-m", "promptkit.recipes", "E2MIM", "vit_b16_ctxv1"]
