@@ -52,7 +52,7 @@ def text(subject: Subject, *, repeats: int, reference: bool = True) -> tuple[Rat
     """
     fast, slow = twins("CoOp", subject, 32)
     prompts = fast.prompts()
-    width, layers = prompts.prefix.shape[1], len(fast.clip_model.transformer.resblocks)
+    width, layers = prompts.prefix.shape[1], len(fast.clip_model.text_blocks)
     nodes = len(prompts.tree.source)
     tokens = len(prompts.prefix) + nodes
     weights = 12 * (layers - 1) * tokens + 2 * tokens + 10 * len(prompts.tree)  # in width ** 2
@@ -82,7 +82,7 @@ def _ratio(
 
 
 def _text_way(trainer: PromptTrainer) -> Callable[[], list[Tensor]]:
-    size = trainer.dm.num_classes, trainer.clip_model.text_projection.shape[1]
+    size = trainer.dm.num_classes, trainer.clip_model.embed_dim
     weight = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(trainer.device)
 
     def run() -> list[Tensor]:

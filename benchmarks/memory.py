@@ -37,7 +37,7 @@ def _peak_of_step(encoder: str, classes: int, fields: dict[str, str]) -> int:
         subject = Subject(root=Path(folder), **fields)
         make_files(subject.root, classes=classes, tests=1, size=SIZES[subject.model])
         trainer = make_trainer("CoOp", subject, batch_size=32, encoder=encoder)
-    size = 32, trainer.clip_model.text_projection.shape[1]
+    size = 32, trainer.clip_model.embed_dim
     features = unit(torch.randn(size, device=trainer.device)).to(trainer.clip_model.dtype)
     labels = (torch.arange(32) % classes).to(trainer.device)
     peak = _peak_on_gpu if subject.device == "cuda" else _peak_of_process

@@ -17,15 +17,10 @@ from dassl.engine import build_trainer
 from dassl.utils import set_random_seed
 from datasets.coop import CoOpDataset
 from datasets.wordnet import read_classnames
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.openai_clip import random_clip
 from promptkit.trainer import PromptTrainer
 
 SIZES = {"ViT-B/16": 224, "RN50": 224, "Pocket": 48}
-# What random weights are made of.
-ARCHITECTURES = {
-    "ViT-B/16": (512, 224, 12, 768, 16, 77, 49408, 512, 8, 12),
-    "RN50": (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12),
-}
 # Pocket's towers have 6 and 4 layers, fewer than the published depths.
 POCKET_DEPTHS = {
     "MaPLe": ("PROMPT_DEPTH",),
@@ -92,7 +87,7 @@ def weights_file(model: str, folder: Path) -> str:
     path = folder / f"{model.replace('/', '')}.pt"
     if not path.exists():
         torch.manual_seed(0)
-        clip_model = CLIP(*ARCHITECTURES[model])
+        clip_model = random_clip(model)
         torch.save({"state_dict": clip_model.state_dict(), "activation": "quick_gelu"}, path)
     return str(path)
 

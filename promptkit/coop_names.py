@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from yacs.config import CfgNode
 
-from promptkit.backbones.installed_clip import CLIP
-from promptkit.backbones.loading import AUTO, load_clip
-from promptkit.backbones.tokens import CONTEXT_LENGTH, count_tokens, readable, tokenize
+from promptkit.backbones.backbone import AUTO
+from promptkit.backbones.loading import load_clip
+from promptkit.backbones.openai_clip import CLIP, OpenAIBackbone
+from promptkit.backbones.tokens import CLIP_TOKENIZER, readable
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.sentences import embed
 
@@ -55,8 +56,9 @@ class PromptLearner(ContextPrompts):
 
     def __init__(self, cfg: CfgNode, classnames: list[str], clip_model: CLIP) -> None:
         options = cfg.TRAINER.COOP
+        backbone = OpenAIBackbone(clip_model)
         super().__init__(
-            clip_model,
+            backbone,
             classnames,
             num_context=options.N_CTX,
             init=options.CTX_INIT,
@@ -65,11 +67,11 @@ class PromptLearner(ContextPrompts):
         )
         names = [readable(name) for name in classnames]
         sentences = [f"{self.initial_words} {name}." for name in names]
-        self.tokenized_prompts = tokenize(sentences, classnames=classnames)
+        self.tokenized_prompts = CLIP_TOKENIZER(sentences, classnames=classnames)
         self.n_cls, self.n_ctx = len(names), self.num_context
-        self.name_lens = [count_tokens(name) for name in names]
+        self.name_lens = [CLIP_TOKENIZER.count(name) for name in names]
         self.class_token_position = self.position
-        embedded = embed(clip_model, self.tokenized_prompts).type(clip_model.dtype)
+        embedded = embed(backbone, self.tokenized_prompts).type(clip_model.dtype)
         self.register_buffer("token_prefix", embedded[:, :1])
         self.register_buffer("token_suffix", embedded[:, 1 + self.n_ctx :])
 
@@ -77,8 +79,9 @@ class PromptLearner(ContextPrompts):
         """The prompts [C, 77, D]; what stands behind the end of text reaches no feature."""
         prompts = super().forward()
         prefix = prompts.prefix.expand(self.n_cls, -1, -1)
-        whole = torch.cat([prefix, prompts.suffix], dim=1)[:, :CONTEXT_LENGTH]
-        return F.pad(whole, (0, 0, 0, CONTEXT_LENGTH - whole.shape[1]))
+        length = CLIP_TOKENIZER.context_length
+        whole = torch.cat([prefix, prompts.suffix], dim=1)[:, :length]
+        return F.pad(whole, (0, 0, 0, length - whole.shape[1]))
 
 
 class CustomCLIP(nn.Module):

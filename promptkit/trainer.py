@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
-from promptkit.backbones.loading import check_input_size, load_clip, weights_hash
+from promptkit.backbones.opening import open_backbone
 from promptkit.backbones.tokens import warning_of_same_words
 from promptkit.checkpoints import loading as checkpoint
 from promptkit.checkpoints.initial_weights import load_initial_weights
@@ -36,7 +36,7 @@ class PromptTrainer(TrainerX):
         options: an instance of it, checked.
         learner: the module that holds what is trained.
         learner_name: the name it is registered under, the published code's; a folder of the run.
-        clip_model: the frozen CLIP.
+        clip_model: the frozen CLIP, a `Backbone`.
     """
 
     Config: type[PromptConfig] = PromptConfig
@@ -83,7 +83,7 @@ class PromptTrainer(TrainerX):
         return trainer
 
     def build_data_loader(self) -> None:
-        """As Dassl's; warns of class names that CLIP cannot tell apart."""
+        """As Dassl's; of the classes alone where no data set is opened."""
         if self.classes_alone:
             self.dm = named_classes(self.cfg, self.classes_alone)
             for name, value in vars(self.dm).items():
@@ -91,9 +91,6 @@ class PromptTrainer(TrainerX):
                     setattr(self, name, value)
             return
         super().build_data_loader()
-        warning = warning_of_same_words(self.dm.dataset.classnames)
-        if warning:
-            print(warning)
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -115,12 +112,22 @@ class PromptTrainer(TrainerX):
         print(f"Loading CLIP (backbone: {backbone})")
         key = f"TRAINER.{type(self).__name__.upper()}.PREC"
         self.precision = resolve(self.options.prec, self.device.type, key=key)
-        clip_model = load_clip(backbone, self.cfg.MODEL.BACKBONE.ACTIVATION)
-        check_input_size(clip_model, self.cfg.INPUT.SIZE)
-        self.weights_sha256 = weights_hash(clip_model)
+        clip_model = open_backbone(backbone, self.cfg.MODEL.BACKBONE.ACTIVATION)
+        clip_model.check_input_size(self.cfg.INPUT.SIZE)
+        self.weights_sha256 = clip_model.weights_hash()
+        if not self.classes_alone:
+            warning = warning_of_same_words(self.dm.dataset.classnames, clip_model.tokenizer)
+            print(warning, end="\n" if warning else "")
+        if clip_model.not_shared:
+            print(
+                f"Every class is encoded whole, {clip_model.context_length} tokens, which is slow: "
+                f"the text encoder cannot share what prompts begin with, {clip_model.not_shared}"
+            )
         self.clip_model = self.precision.cast(clip_model).to(self.device)
         self.clip_model.visual.to(memory_format=torch.channels_last)  # convolutions run faster
         self.logit_scale = clip_model.logit_scale.detach().float().exp()
+        bias = clip_model.logit_bias  # of models that were trained with a sigmoid
+        self.logit_bias = None if bias is None else bias.detach().float()
         self.scaler = self.precision.scaler()
         self._classifier: tuple[tuple, Tensor] | None = None
         self.step_sec: list[float] = []  # of each optimisation step so far
@@ -155,7 +162,7 @@ class PromptTrainer(TrainerX):
         return unit(encode_in_chunks(encode, self.clip_model, prompts, chunk))
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
-        """CLIP's classifier: cosine over temperature, [B, C].
+        """CLIP's classifier: cosine over temperature, [B, C]; and a bias, where it has one.
 
         Text features are [C, E], or [B, C, E] where each image has its own. In fp32 always, but
         for mode fp16, which mirrors the published code: half precision is too coarse for values
@@ -166,8 +173,17 @@ class PromptTrainer(TrainerX):
         with torch.autocast(self.device.type, enabled=False):
             scaled = self.logit_scale * image_features
             if text_features.dim() == 3:
-                return (text_features @ scaled[..., None]).squeeze(-1).float()
-            return (scaled @ text_features.t()).float()
+                logits = (text_features @ scaled[..., None]).squeeze(-1).float()
+            else:
+                logits = (scaled @ text_features.t()).float()
+            return logits if self.logit_bias is None else logits + self.logit_bias
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits [B, C] of `model_inference` to probabilities [B, C].
+
+        Of a CLIP that was trained with a sigmoid each class has its own, which do not sum to 1.
+        """
+        return logits.softmax(dim=1) if self.logit_bias is None else logits.sigmoid()
 
     def forward_backward(self, batch) -> dict[str, float]:
         """One optimisation step; returns the figures of the log line."""

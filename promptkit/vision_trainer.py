@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
-from promptkit.backbones.installed_clip import clip
-from promptkit.encoders.image_encoder import VisionTokens, encode_image, is_transformer
+from promptkit.backbones.facts import facts_of
+from promptkit.backbones.openai_clip import ARCHITECTURES
+from promptkit.encoders.image_encoder import VisionTokens, encode_image
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -20,8 +21,9 @@ class VisionPromptTrainer(PromptTrainer):
         """As the base's; refuses what cannot be prompted, or stored, before anything is loaded."""
         super().check_cfg(cfg)
         backbone = cfg.MODEL.BACKBONE.NAME
-        if backbone in clip.available_models() and not backbone.startswith("ViT"):
-            raise ValueError(self._no_tokens(backbone))
+        facts = facts_of(backbone)
+        if facts and not facts.has_image_tokens:
+            raise ValueError(self._no_tokens(backbone, facts.image_encoder))
         if cfg.FEATURES.VIEWS:
             raise ValueError(
                 f"FEATURES.VIEWS must be 0 with {type(self).__name__}, which prompts the image "
@@ -33,18 +35,19 @@ class VisionPromptTrainer(PromptTrainer):
         """As the base's.
 
         Raises:
-            ValueError: its image encoder is a ResNet.
+            ValueError: its image encoder has no tokens.
         """
         super().load_frozen_clip()
-        if not is_transformer(self.clip_model):
-            raise ValueError(self._no_tokens(self.cfg.MODEL.BACKBONE.NAME))
+        if self.clip_model.image_tokens is None:
+            raise ValueError(self._no_tokens(self.cfg.MODEL.BACKBONE.NAME, "a ResNet"))
 
-    def _no_tokens(self, backbone: str) -> str:
-        known = ", ".join(name for name in clip.available_models() if name.startswith("ViT"))
+    def _no_tokens(self, backbone: str, encoder: str) -> str:
+        known = ", ".join(name for name in ARCHITECTURES if name.startswith("ViT"))
         return (
             f"{type(self).__name__} needs an image encoder with tokens, and that of {backbone} is "
-            f"a ResNet. Set MODEL.BACKBONE.NAME (--backbone) to one of {known}, Pocket; or take a "
-            "method that prompts the text alone, such as CoOp, KgCoOp or E2MIM."
+            f"{encoder}. Set MODEL.BACKBONE.NAME (--backbone) to one of {known}, Pocket, or a ViT "
+            "or EVA of open_clip's (python -m promptkit.backbones lists which); or take a method "
+            "that prompts the text alone, such as CoOp, KgCoOp or E2MIM."
         )
 
     def image_features(self, images: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from datasets.coop import CoOpDataset
 from pocket.scenes import draw_scenes
 from pocket.vocabulary import SHAPES
 from pocket.world import render
+from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.openai_clip import OpenAIBackbone
 
 TINY_SIZE = 32
 # What keeps trainers within the tiny CLIP's 3 text and 2 image layers, or within one epoch.
@@ -31,6 +33,10 @@ TINY_OPTIONS = {
     "TCP": ("TRAINER.TCP.LAYER", 1),
     "VPT": ("TRAINER.VPT.PROMPT_DEPTH_VISION", 2),
 }  # fmt: skip
+IMAGENET_INPUT = (
+    "INPUT.PIXEL_MEAN", "[0.485, 0.456, 0.406]", "INPUT.PIXEL_STD", "[0.229, 0.224, 0.225]",
+    "INPUT.INTERPOLATION", "bilinear",
+)  # fmt: skip
 TINY_CLASSES = ("arrow", "circle", "cross_shape", "heart", "ring", "star")
 
 
@@ -72,9 +78,9 @@ def make_tiny_clip() -> CLIP:
 
 
 @pytest.fixture
-def tiny_clip() -> CLIP:
+def tiny_clip() -> Backbone:
     """See `make_tiny_clip`."""
-    return make_tiny_clip()
+    return OpenAIBackbone(make_tiny_clip())
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +130,8 @@ def tiny_argv(tiny_root, tiny_weights, tmp_path):
             "--output-dir", str(tmp_path / output), "--backbone", tiny_weights,
             *flags,
             "DATASET.NAME", "TinyShapes", "DATASET.NUM_SHOTS", "4",
-            "INPUT.SIZE", f"({TINY_SIZE}, {TINY_SIZE})", "DATALOADER.NUM_WORKERS", "0",
+            "INPUT.SIZE", f"({TINY_SIZE}, {TINY_SIZE})", *IMAGENET_INPUT,
+            "DATALOADER.NUM_WORKERS", "0",
             "DATALOADER.TRAIN_X.BATCH_SIZE", "12", "OPTIM.NAME", "sgd", "OPTIM.LR", "0.05",
             "OPTIM.MAX_EPOCH", "2", "OPTIM.LR_SCHEDULER", "cosine",
             *map(str, TINY_OPTIONS.get(trainer, ())), *map(str, extra),

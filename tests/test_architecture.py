@@ -141,6 +141,18 @@ def test_no_modules_import_each_other():
     TopologicalSorter(graph).prepare()
 
 
+def test_openais_modules_are_looked_for_in_two_rooms_alone():
+    rooms = {("promptkit", "backbones"), ("promptkit", "encoders")}
+    outside = [
+        str(path.relative_to(PROJECT))
+        for path, tree in FILES.items()
+        if path.relative_to(PROJECT).parts[:2] not in rooms
+        and package(path) in ("promptkit", "trainers", "benchmarks", "train.py")
+        and any(module.split(".")[0] in ("clip", "open_clip") for module, _ in imports(tree))
+    ]
+    assert not outside
+
+
 def test_no_trainer_imports_a_trainer():
     for path, tree in FILES.items():
         if package(path) == "trainers":

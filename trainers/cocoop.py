@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
 from promptkit.prompts.initial_context import all_words
@@ -33,11 +33,13 @@ from promptkit.trainer import PromptTrainer, unit
 class ConditionalPrompts(nn.Module):
     """A context and the net that moves it; keys of the state dict are the published ones."""
 
-    def __init__(self, model: CLIP, classnames: list[str], *, num_context: int, init: str) -> None:
+    def __init__(
+        self, model: Backbone, classnames: list[str], *, num_context: int, init: str
+    ) -> None:
         super().__init__()
         start = all_words(model, num_context, init)
         self.ctx = nn.Parameter(start.vectors)
-        width = model.text_projection.shape[1]
+        width = model.embed_dim
         layers = {
             "linear1": nn.Linear(width, width // 16),
             "relu": nn.ReLU(),

@@ -76,7 +76,7 @@ class LinearProbe(PromptTrainer):
     def build_model(self) -> None:
         """Frozen CLIP and a linear layer that starts at zero."""
         self.load_frozen_clip()
-        width = self.clip_model.text_projection.shape[1]
+        width = self.clip_model.embed_dim
         self.learner = self.model = nn.Linear(width, self.num_classes, device=self.device)
         for parameter in self.learner.parameters():
             nn.init.zeros_(parameter)
@@ -120,6 +120,10 @@ class LinearProbe(PromptTrainer):
         """Saves."""
         self._epoch_figures = {}
         super().after_epoch()
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits [B, C] to probabilities [B, C]: its own, not CLIP's."""
+        return logits.softmax(dim=1)
 
     def model_inference(self, images: Tensor) -> Tensor:
         """Images [B, 3, H, W] to logits [B, C]."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig
 from promptkit.encoders.image_encoder import VisionTokens
 from promptkit.encoders.text_encoder import Prompts
@@ -41,14 +41,14 @@ class MultiModalPrompts(nn.Module):
     """Prompts of the text and the maps to the image."""
 
     def __init__(
-        self, model: CLIP, classnames: list[str], *, num_context: int, depth: int, init: str
+        self, model: Backbone, classnames: list[str], *, num_context: int, depth: int, init: str
     ) -> None:
         super().__init__()
         check_depth("PROMPT_DEPTH", depth, min(num_layers(model)))
         start = first_words(model, num_context, init)
         print(f'MaPLe design: Multi-modal Prompt Learning\nInitial context: "{start.words}"')
         print(f"Number of MaPLe context words (tokens): {num_context}")
-        width, vision_width = start.vectors.shape[1], model.visual.class_embedding.shape[0]
+        width, vision_width = start.vectors.shape[1], model.image_tokens.width
         self.proj = nn.Linear(width, vision_width)
         self.ctx = nn.Parameter(start.vectors)
         self.compound_prompts_text = random_layers(depth, num_context, width)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import last_words
@@ -58,7 +58,9 @@ class ProGradConfig(ContextConfig):
 class SentenceContext(nn.Module):
     """A context with words in its last places; key of the state dict is the published one."""
 
-    def __init__(self, model: CLIP, classnames: list[str], *, num_context: int, words: str) -> None:
+    def __init__(
+        self, model: Backbone, classnames: list[str], *, num_context: int, words: str
+    ) -> None:
         super().__init__()
         start = last_words(model, num_context, words)
         print(f'Initial context: "{start.words}"\nNumber of context words (tokens): {num_context}')

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from promptkit.backbones.installed_clip import CLIP, QuickGELU
+from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig, require_range
+from promptkit.encoders.blocks import QuickGELU
 from promptkit.encoders.text_encoder import Injection, Prompts
 from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.initial_context import all_words
@@ -68,7 +69,7 @@ class ClassAwarePrompts(nn.Module):
     """A context and the net that makes each class's tokens; published keys."""
 
     def __init__(
-        self, model: CLIP, classnames: list[str], *, num_context: int, init: str, ending: str,
+        self, model: Backbone, classnames: list[str], *, num_context: int, init: str, ending: str,
         hand_crafted: Tensor, layer: int,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -101,7 +102,8 @@ class TCP(PromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> ClassAwarePrompts:
         """Context and net."""
-        dataset, options, layers = self.dm.dataset, self.options, self.clip_model.transformer.layers
+        dataset, options = self.dm.dataset, self.options
+        layers = len(self.clip_model.text_blocks)
         if options.layer >= layers:
             raise ValueError(
                 f"TRAINER.TCP.LAYER must be from 1 to {layers - 1}, this backbone has {layers} "

@@ -1,18 +1,19 @@
 """Opens a CLIP by OpenAI name, by path, or `Pocket`: always fp32, frozen, on the CPU."""
 
 import difflib
-import hashlib
 import os
 
 from torch import nn
 
+from promptkit.backbones.backbone import AUTO, GELU, QUICK_GELU
 from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock, clip
-from promptkit.backbones.weights_file import GELU, QUICK_GELU, build_clip, read_weights
+from promptkit.backbones.open_clip_names import PREFIX, OpenClipName
+from promptkit.backbones.weights_file import build_clip, read_weights
 from promptkit.clone import from_clone
 from promptkit.files import checksum
 
 POCKET = "Pocket"
-KEY, AUTO = "MODEL.BACKBONE.ACTIVATION", "auto"
+KEY = "MODEL.BACKBONE.ACTIVATION"
 ACTIVATIONS = (AUTO, QUICK_GELU, GELU)
 
 
@@ -31,8 +32,7 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
             activation is not known, or another than the one given.
         FileNotFoundError: the pocket weights are missing.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"{KEY} must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
+    check_activation(activation)
     if name in clip.available_models():
         chosen = _choose(activation, QUICK_GELU, name)
         model = _download(name)
@@ -47,6 +47,12 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
         for block in _blocks(model):
             block.mlp.gelu = nn.GELU()
     return model.float().eval().requires_grad_(False)
+
+
+def check_activation(activation: str) -> None:
+    """Raises ValueError unless `MODEL.BACKBONE.ACTIVATION` is one of those that there are."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{KEY} must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
 
 
 def _choose(given: str, found: str | None, name: str) -> str:
@@ -77,23 +83,19 @@ def _quick_checksums() -> set[str]:
     return known | ({pocket.SHA256} if pocket else set())
 
 
-def activation_of(model: CLIP) -> str:
-    """That of its text encoder; a vision transformer has the same."""
-    own = model.transformer.resblocks[0].mlp.gelu
-    return GELU if isinstance(own, nn.GELU) else QUICK_GELU
-
-
 def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
     return [module for module in model.modules() if isinstance(module, ResidualAttentionBlock)]
 
 
 def backbone_checksum(name: str) -> str | None:
-    """sha256 of a local weights file; None for OpenAI's, which the `clip` package checks."""
+    """sha256 of a local weights file; None for a download, which is checked there."""
     return next(map(checksum, local_weights(name)), None)
 
 
 def local_weights(name: str) -> list[str]:
     """The path of a local weights file; empty for OpenAI's names and those of users' trainers."""
+    if name.startswith(PREFIX):
+        return [path] if (path := OpenClipName.parse(name).path) else []
     is_local = name == POCKET or os.path.isfile(os.path.expanduser(name))
     return [_local_path(name)] if is_local and name not in clip.available_models() else []
 
@@ -126,30 +128,6 @@ def _local_path(name: str) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise ValueError(
-        f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, or the path of a weights file; "
-        f"got '{name}'.{hint}"
+        f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, one of open_clip's "
+        f"(open_clip:<model>@<weights>), or the path of a weights file; got '{name}'.{hint}"
     )
-
-
-def weights_hash(model: CLIP) -> str:
-    """sha256 over names and values of all tensors: the same for every file format of a model.
-
-    An activation that is not OpenAI's makes another model of the same tensors.
-    """
-    digest = hashlib.sha256()
-    if activation_of(model) == GELU:
-        digest.update(GELU.encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def check_input_size(model: CLIP, size: tuple[int, int]) -> None:
-    """Raises ValueError unless `INPUT.SIZE` is the resolution that the backbone was trained at."""
-    expected = model.visual.input_resolution
-    if tuple(size) != (expected, expected):
-        raise ValueError(
-            f"INPUT.SIZE must be the backbone's resolution, ({expected}, {expected}); got "
-            f"{tuple(size)}. Set INPUT.SIZE in the trainer's config file."
-        )

@@ -1,22 +1,29 @@
 """Files with a CLIP in them: TorchScript archives, and state dicts in the usual wrappers.
 
 A state dict does not show its model's activation. A file may state it, beside the tensors:
-torch.save({"state_dict": ..., "activation": "quick_gelu"}, path).
+torch.save({"state_dict": ..., "activation": "quick_gelu"}, path), or the metadata of safetensors.
 """
 
 import importlib
+import json
 import re
 import warnings
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from promptkit.backbones import hugging_face
+from promptkit.backbones.backbone import GELU, QUICK_GELU
 from promptkit.backbones.installed_clip import CLIP, build_model
 from promptkit.backbones.state_dicts import state_dict_of
 
-QUICK_GELU, GELU = "quick_gelu", "gelu"
 # The class of the activation in the code of an archive.
 CLASSES = {"QuickGELU": QUICK_GELU, "GELU": GELU}
 WANTED = {"token_embedding.weight", "text_projection", "logit_scale"}
@@ -31,29 +38,56 @@ def read_weights(path: str) -> tuple[dict[str, Tensor], str | None]:
     Raises:
         ValueError: the file is of another kind, damaged, or no CLIP, or says what is unknown.
     """
+    content = _content(path)
+    state = state_dict_of(content, f"The weights file {path}")
+    activation = _stated(content, path)
+    if hugging_face.is_clip(state):
+        state, activation = hugging_face.as_openai(state, path), hugging_face.activation(path)
+    missing = WANTED - set(state)
+    if missing:
+        raise ValueError(_no_clip(path, f"lacks {', '.join(sorted(missing))}"))
+    return state, activation
+
+
+def stated_activation(path: str) -> str | None:
+    """What a weights file says of its activation; None where it does not.
+
+    Raises:
+        ValueError: the file is of another kind, or damaged, or says what is unknown.
+    """
+    return _stated(_content(path), path)
+
+
+def _content(path: str) -> Any:
+    """What is in a file: tensors by name, or a dictionary that holds them and more."""
     try:
         if is_jit_archive(path):
             with warnings.catch_warnings():  # deprecated, but OpenAI's files are of this kind
                 warnings.simplefilter("ignore", FutureWarning)
                 state = dict(torch.jit.load(path, map_location="cpu").state_dict())
-            content = {"state_dict": state, "activation": _activation_in_code(path)}
-        elif path.endswith(".safetensors"):
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return {"state_dict": state, "activation": _activation_in_code(path)}
+        if path.endswith(".safetensors"):
+            with safe_open(path, "pt") as file:
+                stated = (file.metadata() or {}).get("activation")
+            return {"state_dict": load_file(path), "activation": stated}
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception as error:  # a damaged file can fail in any way
         raise ValueError(f"The weights file {path} cannot be read: {_why(path, error)}") from error
-    state = state_dict_of(content, f"The weights file {path}")
-    missing = WANTED - set(state)
-    if missing:
-        raise ValueError(_no_clip(path, f"lacks {', '.join(sorted(missing))}"))
-    activation = content.get("activation")
+
+
+def _stated(content: Any, path: str) -> str | None:
+    """The activation that a file says, or the configuration that open_clip puts beside its own."""
+    activation = content.get("activation") if isinstance(content, Mapping) else None
+    beside = Path(path).with_name("open_clip_config.json")
+    if activation is None and Path(path).name.startswith("open_clip_") and beside.is_file():
+        model = json.loads(beside.read_text(encoding="utf-8")).get("model_cfg", {})
+        activation = QUICK_GELU if model.get("quick_gelu") else GELU
     if activation not in (None, QUICK_GELU, GELU):
         raise ValueError(
             f"The weights file {path} has the activation {activation!r}; it must be {QUICK_GELU} "
             f"or {GELU}."
         )
-    return state, activation
+    return activation
 
 
 def build_clip(state: dict[str, Tensor], path: str) -> CLIP:
@@ -67,7 +101,7 @@ def build_clip(state: dict[str, Tensor], path: str) -> CLIP:
         raise ValueError(
             f"The weights file {path} is of the size of open_clip's {OTHER_HEADS[width]} (width "
             f"{width}), whose attention heads are of another size than OpenAI's: all features "
-            "would be wrong. Give a model of OpenAI's architecture, such as ViT-B or ViT-L."
+            "would be wrong. Name its architecture: MODEL.BACKBONE.NAME open_clip:<model>@<path>."
         )
     try:
         model = build_model(dict(state)).float()  # in half precision at first, hence once more:
@@ -82,7 +116,8 @@ def build_clip(state: dict[str, Tensor], path: str) -> CLIP:
 def _no_clip(path: str, reason: str) -> str:
     return (
         f"The weights file {path} {reason}. It must be a whole CLIP with the names that OpenAI's "
-        "have: a TorchScript archive or a state dict of plain tensors."
+        "have, or Hugging Face's CLIPModel: a TorchScript archive or a state dict of plain "
+        "tensors. Another architecture of open_clip's is named: open_clip:<model>@<path>."
     )
 
 

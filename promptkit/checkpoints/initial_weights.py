@@ -3,12 +3,12 @@
 from torch import nn
 
 from dassl.utils import load_checkpoint
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.state_dicts import state_dict_of
 from promptkit.checkpoints.loading import from_published
 
 
-def load_initial_weights(learner: nn.Module, path: str, clip_model: CLIP) -> None:
+def load_initial_weights(learner: nn.Module, path: str, clip_model: Backbone) -> None:
     """Puts a checkpoint's tensors into `learner` where name and shape fit, and names the others.
 
     As the published trainers do, but that a file in which nothing fits is refused.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.state_dicts import state_dict_of
 from promptkit.runs import manifest
 from promptkit.runs.model_files import file_name
@@ -23,7 +23,7 @@ def load_learner(
     epoch: int | None,
     *,
     trainer: str,
-    clip_model: CLIP,
+    clip_model: Backbone,
     weights_sha256: str,
     bound_to: list[str] | None = None,
 ) -> None:
@@ -95,7 +95,7 @@ def _file(directory: str, name: str, epoch: int | None) -> str:
 
 
 def from_published(
-    learner: nn.Module, state: dict[str, Tensor], clip_model: CLIP, *, path: str
+    learner: nn.Module, state: dict[str, Tensor], clip_model: Backbone, *, path: str
 ) -> dict[str, Tensor]:
     """A state dict in the published names, without what is not trained; says what it leaves out.
 
@@ -130,11 +130,12 @@ def from_published(
     return kept
 
 
-def _check_frozen(state: dict[str, Tensor], clip_model: CLIP, *, path: str) -> None:
+def _check_frozen(state: dict[str, Tensor], clip_model: Backbone, *, path: str) -> None:
     """Compares one tensor of the image encoder, which differs between all CLIPs."""
-    theirs, ours = state.get("image_encoder.conv1.weight"), clip_model.visual.conv1.weight
+    theirs, own = state.get("image_encoder.conv1.weight"), getattr(clip_model.visual, "conv1", None)
     if theirs is None:
         return
+    ours = torch.empty(0) if own is None else own.weight
     same = theirs.shape == ours.shape
     # PromptSRC's averaging over epochs rounds the frozen weights, too, in half precision.
     if not same or not torch.allclose(theirs.float(), ours.float().cpu(), rtol=0.02, atol=1e-3):

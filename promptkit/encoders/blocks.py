@@ -1,35 +1,38 @@
-"""CLIP's residual attention block, taken apart so that queries may look at other tokens' keys."""
+"""CLIP's residual attention block, taken apart so that queries may look at other tokens' keys.
+
+OpenAI's, or one of the same parts, see `promptkit.backbones.text_tower`.
+"""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptkit.backbones.installed_clip import ResidualAttentionBlock
+from promptkit.backbones.installed_clip import QuickGELU as QuickGELU
 
 
-def project(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def project(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of tokens x [G, S, D], each [G, heads, S, D / heads]."""
     return heads(block, project_packed(block, x))
 
 
-def project_packed(block: ResidualAttentionBlock, x: Tensor, rows: slice = slice(None)) -> Tensor:
+def project_packed(block: nn.Module, x: Tensor, rows: slice = slice(None)) -> Tensor:
     """Queries, keys and values side by side, [G, S, 3 D], or those `rows` of the projection."""
     attention = block.attn
     return F.linear(block.ln_1(x), attention.in_proj_weight[rows], attention.in_proj_bias[rows])
 
 
-def heads(block: ResidualAttentionBlock, packed: Tensor, parts: int = 3) -> tuple[Tensor, ...]:
+def heads(block: nn.Module, packed: Tensor, parts: int = 3) -> tuple[Tensor, ...]:
     """[G, S, parts D] to so many parts of [G, heads, S, D / heads]."""
     split = packed.unflatten(-1, (parts, block.attn.num_heads, -1))  # [G, S, parts, heads, d]
     return split.permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def queries(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
+def queries(block: nn.Module, x: Tensor) -> Tensor:
     """The queries alone."""
     return heads(block, project_packed(block, x, slice(0, x.shape[-1])), 1)[0]
 
 
-def keys_values(block: ResidualAttentionBlock, x: Tensor) -> tuple[Tensor, Tensor]:
+def keys_values(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values alone."""
     return heads(block, project_packed(block, x, slice(x.shape[-1], None)), 2)
 
@@ -40,10 +43,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor, **mask) -> Tensor:
     return attended.transpose(1, 2).flatten(2)
 
 
-def finish(block: ResidualAttentionBlock, x: Tensor, attended: Tensor) -> Tensor:
+def finish(block: nn.Module, x: Tensor, attended: Tensor) -> Tensor:
     """Output projection and MLP with their residuals: x and attended [G, S, D] to [G, S, D]."""
-    x = x + block.attn.out_proj(attended)
-    return x + block.mlp(block.ln_2(x))
+    x = x + _scaled(block, "ls_1", block.attn.out_proj(attended))
+    return x + _scaled(block, "ls_2", block.mlp(block.ln_2(x)))
+
+
+def _scaled(block: nn.Module, name: str, x: Tensor) -> Tensor:
+    """By the block's LayerScale, if it has one."""
+    scale = getattr(block, name, None)
+    return x if scale is None else scale(x)
 
 
 def replace_tokens(x: Tensor, tokens: Tensor, start: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""CLIP's vision transformer with learned tokens behind the patches, in each layer its own.
+"""A vision transformer with learned tokens behind the patches, in each layer its own.
 
 As in the published code of MaPLe, VPT, IVLP and PromptSRC: tokens are appended after the position
 embedding and before the first layer norm; before each of the next layers what became of them is
-replaced by that layer's own.
+replaced by that layer's own. OpenAI's is taken apart here, others run their own code.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptkit.backbones.installed_clip import CLIP, VisionTransformer
+from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.installed_clip import VisionTransformer
 from promptkit.encoders.blocks import attend, finish, keys_values, project, queries, replace_tokens
+from promptkit.encoders.own_code import encode_image_with
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,19 @@ class VisionTokens:
     deep: tuple[Tensor, ...] = ()
 
 
-def encode_image(model: CLIP, images: Tensor, prompts: VisionTokens | None = None) -> Tensor:
+def encode_image(model: Backbone, images: Tensor, prompts: VisionTokens | None = None) -> Tensor:
     """Image features [B, E] of images [B, 3, H, W], not normalised.
 
     Without prompts they equal `model.encode_image`'s, which also finishes the tokens of the last
     layer that nobody reads.
     """
-    if not is_transformer(model):
-        return model.encode_image(images)
-    visual, prompts = model.visual, prompts or VisionTokens(model.visual.class_embedding[None][:0])
-    patches = visual.conv1(images.to(model.dtype)).flatten(2).transpose(1, 2)
+    visual = model.visual
+    if not isinstance(visual, VisionTransformer):
+        if prompts is None:
+            return model.encode_image(images)
+        return encode_image_with(model, images, prompts.tokens, prompts.deep)
+    prompts = prompts or VisionTokens(visual.class_embedding[None][:0])
+    patches = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
     start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([start, patches], dim=1) + visual.positional_embedding.to(patches.dtype)
     place = x.shape[1]
@@ -54,8 +59,3 @@ def encode_image(model: CLIP, images: Tensor, prompts: VisionTokens | None = Non
             attended = attend(queries(block, x), key, value)
         x = finish(block, x, attended)
     return visual.ln_post(x[:, 0]) @ visual.proj
-
-
-def is_transformer(model: CLIP) -> bool:
-    """Whether the image encoder has tokens, and not a ResNet's maps."""
-    return isinstance(model.visual, VisionTransformer)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from promptkit.backbones.installed_clip import CLIP, convert_weights
+from promptkit.backbones.backbone import Backbone
 
 MODES = ("auto", "fp32", "fp16", "bf16", "amp")
 
@@ -22,10 +22,10 @@ class Precision:
     mode: str
     device_type: str
 
-    def cast(self, model: CLIP) -> CLIP:
+    def cast(self, model: Backbone) -> Backbone:
         """CLIP's frozen weights: half in fp16, as in the published code; fp32 otherwise."""
         if self.mode == "fp16":
-            convert_weights(model)
+            model.halve()
         return model
 
     def autocast(self) -> AbstractContextManager:

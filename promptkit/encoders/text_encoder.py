@@ -6,8 +6,9 @@ classes share sees nothing of the class: its keys and values are computed once p
 suffixes that begin alike ("red cat.", "red car.") are a tree, see `suffix_tree`: a token is
 computed once for all that share it. Work per layer falls from C x 77 tokens to P + the distinct
 ones. Deep prompts replace tokens of the prefix and leave it shared; class-aware tokens end the
-sharing at the layer where they come in. `encode_prompts_reference` is the slow obvious twin with 77
-tokens per class; both give the same features and gradients.
+sharing at the layer where they come in. `encode_prompts_reference` is the slow obvious twin with
+whole sequences per class; both give the same features and gradients. It is also the only way for
+encoders of which one of the three things does not hold: `Backbone.not_shared` says which.
 """
 
 import functools
@@ -16,13 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock
-from promptkit.backbones.tokens import CONTEXT_LENGTH
+from promptkit.backbones.backbone import Backbone
 from promptkit.encoders.blocks import attend, finish, heads, project_packed, replace_tokens
+from promptkit.encoders.own_code import encode_text_with
 from promptkit.encoders.suffix_tree import SuffixTree
 
 
@@ -31,11 +31,11 @@ class Prompts:
     """C prompts as one shared prefix and one suffix per class, without positions.
 
     Attributes:
-        prefix: [P, D] token embeddings that all prompts begin with (at least the start of text);
-            [A, P, D] for A such beginnings, of which every class gets each.
+        prefix: [P, D] token embeddings that all prompts begin with (the start of text, where there
+            is one); [A, P, D] for A such beginnings, of which every class gets each.
         suffix: [C, S, D] what follows, each up to its end-of-text token, padded at the end.
         tree: which of the suffixes' tokens are one.
-        deep: [M, D] each, what replaces the tokens 1 to M of the prefix before layer 1, 2, ...
+        deep: [M, D] each, what replaces the tokens behind the start before layer 1, 2, ...
         injection: class-aware tokens in those places, with a prefix [P, D] only.
     """
 
@@ -57,37 +57,41 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Injection:
-    """Tokens [C, M, D] that replace the tokens 1 to M of each class before layer `layer`."""
+    """Tokens [C, M, D] that replace those behind the start of each class before layer `layer`."""
 
     layer: int
     tokens: Tensor
 
 
-def encode_prompts(model: CLIP, prompts: Prompts) -> Tensor:
-    """Text features [C, E], or [A, C, E], not normalised; equal to the 77-token encoder's."""
+def encode_prompts(model: Backbone, prompts: Prompts) -> Tensor:
+    """Text features [C, E], or [A, C, E], not normalised; equal to the whole sequences'."""
+    if model.not_shared:
+        return encode_prompts_reference(model, prompts)
     dtype, positions = model.dtype, model.positional_embedding.to(model.dtype)
+    behind_start = len(model.tokenizer.start)
     prefix = prompts.prefix if prompts.prefix.dim() == 3 else prompts.prefix[None]  # [A, P, D]
     count, start = prefix.shape[:2]
     prefix = prefix.to(dtype) + positions[:start]
     tree = prompts.tree.to(prompts.suffix.device)
     places = positions[start : start + prompts.suffix.shape[1]]
     nodes = tree.nodes_of(prompts.suffix.to(dtype) + places).expand(count, -1, -1)  # [A, N, D]
-    blocks = model.transformer.resblocks
+    blocks = model.text_blocks
     for index, block in enumerate(blocks):
         if 0 < index <= len(prompts.deep):
-            prefix = replace_tokens(prefix, prompts.deep[index - 1], 1)
+            prefix = replace_tokens(prefix, prompts.deep[index - 1], behind_start)
         if prompts.injection and index == prompts.injection.layer:
-            own = replace_tokens(prefix.expand(len(tree), -1, -1), prompts.injection.tokens, 1)
+            own = prefix.expand(len(tree), -1, -1)
+            own = replace_tokens(own, prompts.injection.tokens, behind_start)
             whole = torch.cat([own, tree.sequences_of(nodes[0])], dim=1)  # [C, P + S, D]
             tree = tree.apart(start)
             prefix, nodes = prefix[:, :0], tree.nodes_of(whole)[None]
         prefix, nodes = _layer(block, prefix, nodes, tree, ends_only=index == len(blocks) - 1)
-    features = model.ln_final(nodes).to(dtype) @ model.text_projection
+    features = model.project_text(nodes)
     return features if prompts.prefix.dim() == 3 else features[0]
 
 
 def _layer(
-    block: ResidualAttentionBlock,
+    block: nn.Module,
     prefix: Tensor,
     nodes: Tensor,
     tree: SuffixTree,
@@ -138,29 +142,25 @@ def _suffix_mask(prefix: int, suffix: int, device: torch.device) -> Tensor:
     return ones.tril(diagonal=prefix)
 
 
-def encode_prompts_reference(model: CLIP, prompts: Prompts) -> Tensor:
-    """The slow twin: every class as its own sequence of 77 tokens through CLIP's own blocks."""
+def encode_prompts_reference(model: Backbone, prompts: Prompts) -> Tensor:
+    """The slow twin: every class as its own whole sequence through the encoder's own code."""
     if prompts.prefix.dim() == 3:
         parts = [replace(prompts, prefix=prefix) for prefix in prompts.prefix]
         return torch.stack([encode_prompts_reference(model, part) for part in parts])
-    classes, dtype = len(prompts.suffix), model.dtype
+    classes, embedding = len(prompts.suffix), model.token_embedding.weight
     prefix = prompts.prefix.expand(classes, -1, -1)
-    x = torch.cat([prefix, prompts.suffix], dim=1).to(dtype)[:, :CONTEXT_LENGTH]
-    x = F.pad(x, (0, 0, 0, CONTEXT_LENGTH - x.shape[1]))
-    x = x + model.positional_embedding.to(dtype)
-    for index, block in enumerate(model.transformer.resblocks):
-        if 0 < index <= len(prompts.deep):
-            x = replace_tokens(x, prompts.deep[index - 1], 1)
-        if prompts.injection and index == prompts.injection.layer:
-            x = replace_tokens(x, prompts.injection.tokens, 1)
-        x = block(x.transpose(0, 1)).transpose(0, 1)
-    x = model.ln_final(x).to(dtype)
+    x = torch.cat([prefix, prompts.suffix], dim=1).to(model.dtype)[:, : model.context_length]
+    padding = embedding[model.tokenizer.pad].to(x.dtype)
+    x = torch.cat([x, padding.expand(classes, model.context_length - x.shape[1], -1)], dim=1)
+    layers = dict(enumerate(prompts.deep, 1))
+    if prompts.injection:
+        layers[prompts.injection.layer] = prompts.injection.tokens
     ends = prompts.tree.ends.to(x.device) + len(prompts.prefix)
-    return x[torch.arange(classes, device=x.device), ends] @ model.text_projection
+    return encode_text_with(model, x, ends, layers)
 
 
 def encode_in_chunks(
-    encode: Callable[[CLIP, Prompts], Tensor], model: CLIP, prompts: Prompts, chunk: int
+    encode: Callable[[Backbone, Prompts], Tensor], model: Backbone, prompts: Prompts, chunk: int
 ) -> Tensor:
     """As `encode`, at most `chunk` classes at a time, so that memory does not grow with C.
 
@@ -178,13 +178,13 @@ def encode_in_chunks(
     return torch.cat([checkpoint(encode, model, part, use_reentrant=False) for part in parts])
 
 
-def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
+def encode_prompts_compiled(model: Backbone, prompts: Prompts) -> Tensor:
     """As `encode_prompts`, compiled when it is first called with prompts of a shape.
 
     On a CPU this gains nothing, see docs/performance.md; on a GPU it spares kernel launches. The
     compiler gives up after eight shapes in a process (torch._dynamo.config.recompile_limit).
     """
-    if prompts.injection:  # makes another tree on the way, which cannot be traced
+    if prompts.injection or model.not_shared:  # another tree or hooks, which cannot be traced
         return encode_prompts(model, prompts)
     with warnings.catch_warnings():  # tracing looks at gradients of what is no leaf
         warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
@@ -193,11 +193,13 @@ def encode_prompts_compiled(model: CLIP, prompts: Prompts) -> Tensor:
 
 
 @functools.cache
-def _compiled(compiler: str) -> Callable[[CLIP, Prompts], Tensor]:
+def _compiled(compiler: str) -> Callable[[Backbone, Prompts], Tensor]:
     return torch.compile(encode_prompts, backend=compiler, dynamic=False)
 
 
-def not_compiled(encode: Callable[[CLIP, Prompts], Tensor]) -> Callable[[CLIP, Prompts], Tensor]:
+def not_compiled(
+    encode: Callable[[Backbone, Prompts], Tensor],
+) -> Callable[[Backbone, Prompts], Tensor]:
     """The encoder itself, or what it is compiled from."""
     return encode_prompts if encode is encode_prompts_compiled else encode
 

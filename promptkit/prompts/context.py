@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from promptkit.backbones.installed_clip import CLIP
-from promptkit.backbones.tokens import count_tokens, end_of_text, readable, tokenize
+from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.tokens import readable
 from promptkit.encoders.suffix_tree import SuffixTree, suffix_tree
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import all_words
@@ -31,7 +31,7 @@ class ContextPrompts(nn.Module):
 
     def __init__(
         self,
-        model: CLIP,
+        model: Backbone,
         classnames: list[str],
         *,
         num_context: int,
@@ -41,7 +41,7 @@ class ContextPrompts(nn.Module):
     ) -> None:
         super().__init__()
         init = readable(init)
-        if init and count_tokens(init) != num_context:
+        if init and model.tokenizer.count(init) != num_context:
             print(f"N_CTX {num_context} has no effect: the words of CTX_INIT give the number")
         copies = (len(classnames),) if class_specific else ()
         start = all_words(model, num_context, init, copies=copies)
@@ -55,17 +55,20 @@ class ContextPrompts(nn.Module):
         print(f"Number of context words (tokens): {self.num_context}")
         self._embed_classes(model, [readable(name) for name in classnames])
 
-    def _embed_classes(self, model: CLIP, names: list[str]) -> None:
-        placeholder = " ".join(["X"] * self.num_context)
-        sentences = [f"{placeholder} {name}." for name in names]
-        tokens = tokenize(sentences, classnames=names)
-        ends = end_of_text(tokens)
+    def _embed_classes(self, model: Backbone, names: list[str]) -> None:
+        tokenizer = model.tokenizer
+        placeholder = tokenizer.placeholder(self.num_context)
+        words = [f"{placeholder} {name}" for name in names]
+        tokens = tokenizer([f"{sentence}." for sentence in words], classnames=names)
+        ends, start = tokenizer.ends(tokens), len(tokenizer.start)
+        behind = start + self.num_context
         embedded = embed(model, tokens[:, : int(ends.max()) + 1]).float()
+        lengths = [tokenizer.count(sentence) - self.num_context for sentence in words]
         # Not persistent: they belong to a class list, a checkpoint fits every class list.
-        self.register_buffer("start", embedded[0, :1], persistent=False)
-        self.register_buffer("names", embedded[:, 1 + self.num_context :], persistent=False)
-        self.register_buffer("order", self._suffix_order(names), persistent=False)
-        self.tree = self._tree(tokens[:, 1 + self.num_context : int(ends.max()) + 1], ends)
+        self.register_buffer("start", embedded[0, :start], persistent=False)
+        self.register_buffer("names", embedded[:, behind:], persistent=False)
+        self.register_buffer("order", self._suffix_order(lengths), persistent=False)
+        self.tree = self._tree(tokens[:, behind : int(ends.max()) + 1], ends - start + 1)
 
     @property
     def num_context(self) -> int:
@@ -77,22 +80,27 @@ class ContextPrompts(nn.Module):
         """How many context tokens stand before the class name, and so are the same for all."""
         return {"end": self.num_context, "middle": self.num_context // 2, "front": 0}[self.position]
 
-    def _suffix_order(self, names: list[str]) -> Tensor:
-        """[C, S]: which of [context after the name, name and full stop] stands where."""
+    def _suffix_order(self, lengths: list[int]) -> Tensor:
+        """[C, S]: which of [context after the name, name and full stop] stands where.
+
+        `lengths` are the names', in tokens.
+        """
         num_tail = self.num_context - self._num_shared_context
         tail, rest = torch.arange(num_tail), num_tail + torch.arange(self.names.shape[1])
-        lengths = [count_tokens(name) for name in names]
         return torch.stack([torch.cat([rest[:n], tail, rest[n:]]) for n in lengths])
 
-    def _tree(self, names: Tensor, ends: Tensor) -> SuffixTree:
-        """Of the suffixes; `names` [C, S] are token ids, negative ids stand for context tokens."""
+    def _tree(self, names: Tensor, lengths: Tensor) -> SuffixTree:
+        """Of the suffixes; `names` [C, S] are token ids, negative ids stand for context tokens.
+
+        `lengths` [C] are those of the sentences without their start.
+        """
         context = -1 - torch.arange(self.ctx[..., 0].numel()).view(self.ctx.shape[:-1])
         shared = 0 if self.class_specific else self._num_shared_context
         tail = context.expand(len(names), -1)[:, self._num_shared_context :]
         ids = torch.cat([tail, names], dim=1).gather(1, self.order)
         if self.class_specific:
             ids = torch.cat([context[:, : self._num_shared_context], ids], dim=1)
-        return suffix_tree(ids, ends - shared)
+        return suffix_tree(ids, lengths - shared)
 
     def forward(self) -> Prompts:
         """The prompts of all classes."""

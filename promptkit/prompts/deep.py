@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from promptkit.backbones.installed_clip import CLIP
+from promptkit.backbones.backbone import Backbone
 from promptkit.encoders.image_encoder import VisionTokens
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import first_words, random_vectors
@@ -27,24 +27,24 @@ def check_depth(name: str, depth: int, layers: int, *, least: int = 1) -> None:
         )
 
 
-def num_layers(model: CLIP) -> tuple[int, int]:
-    """Layers of the text and of the image encoder (a vision transformer)."""
-    return len(model.transformer.resblocks), len(model.visual.transformer.resblocks)
+def num_layers(model: Backbone) -> tuple[int, int]:
+    """Layers of the text and of the image encoder, which has tokens."""
+    return len(model.text_blocks), len(model.image_tokens.blocks)
 
 
 class DeepVisionPrompts(nn.Module):
     """Tokens behind the patches, in each of the first `depth` layers its own.
 
     Args:
-        model: a CLIP with a vision transformer.
+        model: a CLIP whose image encoder has tokens.
         num_tokens: M.
         depth: layers with tokens of their own; in the layers after them the last ones live on.
     """
 
-    def __init__(self, model: CLIP, *, num_tokens: int, depth: int) -> None:
+    def __init__(self, model: Backbone, *, num_tokens: int, depth: int) -> None:
         super().__init__()
         check_depth("PROMPT_DEPTH_VISION", depth, num_layers(model)[1])
-        width = model.visual.class_embedding.shape[0]
+        width = model.image_tokens.width
         self.ctx = nn.Parameter(random_vectors((num_tokens, width)))
         self.deep = random_layers(depth, num_tokens, width)
 
@@ -66,7 +66,7 @@ class VisionLanguagePrompts(nn.Module):
     """Independent prompts for both encoders: IVLP's, which PromptSRC regularises.
 
     Args:
-        model: a CLIP, with a vision transformer if `depth_vision` is not 0.
+        model: a CLIP, whose image encoder has tokens if `depth_vision` is not 0.
         classnames: C names.
         num_text, depth_text: context tokens and how many layers have their own.
         num_vision, depth_vision: the same of the image encoder; depth 0 leaves it unprompted.
@@ -75,7 +75,7 @@ class VisionLanguagePrompts(nn.Module):
 
     def __init__(
         self,
-        model: CLIP,
+        model: Backbone,
         classnames: list[str],
         *,
         num_text: int,
@@ -85,7 +85,7 @@ class VisionLanguagePrompts(nn.Module):
         init: str,
     ) -> None:
         super().__init__()
-        check_depth("PROMPT_DEPTH_TEXT", depth_text, len(model.transformer.resblocks))
+        check_depth("PROMPT_DEPTH_TEXT", depth_text, len(model.text_blocks))
         start = first_words(model, num_text, init)
         print(f'Independent V-L design\nInitial text context: "{start.words}"')
         print(f"Number of context words (tokens) for Language prompting: {num_text}")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from promptkit.backbones.installed_clip import CLIP
-from promptkit.backbones.tokens import count_tokens, readable, tokenize
+from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.tokens import readable
 from promptkit.prompts.sentences import embed
 
 INIT_STD = 0.02  # of random vectors, CoOp's value
@@ -26,11 +26,11 @@ class InitialContext:
 
 
 def random_context(
-    model: CLIP, num_context: int, *, copies: tuple[int, ...] = ()
+    model: Backbone, num_context: int, *, copies: tuple[int, ...] = ()
 ) -> InitialContext:
     """M vectors of N(0, 0.02), `copies` times."""
-    shape = (*copies, num_context, model.token_embedding.weight.shape[1])
-    return InitialContext(random_vectors(shape), " ".join(["X"] * num_context))
+    shape = (*copies, num_context, model.text_width)
+    return InitialContext(random_vectors(shape), model.tokenizer.placeholder(num_context))
 
 
 def random_vectors(shape: tuple[int, ...]) -> Tensor:
@@ -39,7 +39,7 @@ def random_vectors(shape: tuple[int, ...]) -> Tensor:
 
 
 def all_words(
-    model: CLIP, num_context: int, words: str, *, copies: tuple[int, ...] = ()
+    model: Backbone, num_context: int, words: str, *, copies: tuple[int, ...] = ()
 ) -> InitialContext:
     """CoOp's rule: all tokens of some words, whatever their number; without words M random vectors.
 
@@ -53,7 +53,7 @@ def all_words(
     return InitialContext(vectors.expand(*copies, *vectors.shape).clone(), words)
 
 
-def first_words(model: CLIP, num_context: int, words: str) -> InitialContext:
+def first_words(model: Backbone, num_context: int, words: str) -> InitialContext:
     """MaPLe's rule: the first M tokens of some words, where M is 4 or less; else random vectors.
 
     The sentence then begins with all of the words; those beyond the first M tokens stay as they
@@ -76,7 +76,7 @@ def first_words(model: CLIP, num_context: int, words: str) -> InitialContext:
     return InitialContext(vectors[:num_context].clone(), words)
 
 
-def last_words(model: CLIP, num_context: int, words: str) -> InitialContext:
+def last_words(model: Backbone, num_context: int, words: str) -> InitialContext:
     """ProGrad's rule: words in the last places, counted by spaces, and zeros before them.
 
     A sentence with a comma leaves its last token behind the context as a fixed word.
@@ -92,12 +92,12 @@ def last_words(model: CLIP, num_context: int, words: str) -> InitialContext:
         raise ValueError(
             f"N_CTX must be at least {count}, the words of '{words}'; got {num_context}."
         )
-    vectors = torch.zeros(num_context, model.token_embedding.weight.shape[1])
+    vectors = torch.zeros(num_context, model.text_width)
     vectors[num_context - count :] = word_vectors(model, words)[:count].cpu()
-    return InitialContext(vectors, " ".join([*["X"] * (num_context - count), words]))
+    before = [model.tokenizer.placeholder(num_context - count)] if num_context > count else []
+    return InitialContext(vectors, " ".join([*before, words]))
 
 
-def word_vectors(model: CLIP, words: str) -> Tensor:
+def word_vectors(model: Backbone, words: str) -> Tensor:
     """fp32 embeddings [N, D] of the N tokens of some words."""
-    count = count_tokens(words)
-    return embed(model, tokenize([words])[0, 1 : 1 + count]).float()
+    return embed(model, torch.tensor(model.tokenizer.encode(words))).float()

@@ -5,17 +5,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from promptkit.backbones.installed_clip import CLIP
-from promptkit.backbones.tokens import count_tokens, end_of_text, tokenize
+from promptkit.backbones.backbone import Backbone
 from promptkit.encoders.suffix_tree import suffix_tree
 from promptkit.encoders.text_encoder import Injection, Prompts, encode_prompts
 from promptkit.prompts.templates import fill
 
 
-def fixed_prompts(model: CLIP, sentences: list[str], *, classnames: list[str]) -> Prompts:
+def fixed_prompts(model: Backbone, sentences: list[str], *, classnames: list[str]) -> Prompts:
     """Prompts of whole sentences, one per class; words that all begin with are the prefix."""
-    tokens = tokenize(sentences, classnames=classnames)
-    ends = end_of_text(tokens)
+    tokens = model.tokenizer(sentences, classnames=classnames)
+    ends = model.tokenizer.ends(tokens)
     start = _num_shared(tokens, ends)
     embedded = embed(model, tokens[:, : int(ends.max()) + 1])
     tree = suffix_tree(tokens[:, start : int(ends.max()) + 1], ends - start + 1)
@@ -29,14 +28,18 @@ def _num_shared(tokens: Tensor, ends: Tensor) -> int:
 
 
 @torch.no_grad()
-def embed(model: CLIP, tokens: Tensor) -> Tensor:
+def embed(model: Backbone, tokens: Tensor) -> Tensor:
     """Embeddings [..., D] of token ids, without positions."""
     return model.token_embedding(tokens.to(model.token_embedding.weight.device))
 
 
 @torch.no_grad()
 def template_features(
-    model: CLIP, classnames: list[str], templates: tuple[str, ...], *, normalize_each: bool = True
+    model: Backbone,
+    classnames: list[str],
+    templates: tuple[str, ...],
+    *,
+    normalize_each: bool = True,
 ) -> Tensor:
     """Hand-crafted text features [C, E] in unit norm: the normalised mean over templates.
 
@@ -52,7 +55,7 @@ def template_features(
 
 
 class SentenceSlots(nn.Module):
-    """Sentences about each class whose tokens 1 to M are left open for learned vectors.
+    """Sentences about each class whose first M tokens are left open for learned vectors.
 
     It has no parameters, and nothing of it is in a state dict: the class list is not trained.
 
@@ -67,22 +70,23 @@ class SentenceSlots(nn.Module):
     """
 
     def __init__(
-        self, model: CLIP, classnames: list[str], *, template: str, num_slots: int
+        self, model: Backbone, classnames: list[str], *, template: str, num_slots: int
     ) -> None:
         super().__init__()
-        if count_tokens(template.partition("{}")[0]) < num_slots:
+        tokenizer = model.tokenizer
+        if tokenizer.count(template.partition("{}")[0]) < num_slots:
             raise ValueError(
                 f"At least {num_slots} tokens must stand before the class name, one for each "
                 f"context token; the sentence is '{template}'."
             )
         sentences = [fill(template, name) for name in classnames]
-        tokens = tokenize(sentences, classnames=classnames)
-        ends = end_of_text(tokens)
+        tokens, start = tokenizer(sentences, classnames=classnames), len(tokenizer.start)
+        ends = tokenizer.ends(tokens)
         shared = _num_shared(tokens, ends)
         embedded = embed(model, tokens[:, : int(ends.max()) + 1]).float()
         for name, part in (
-            ("start", embedded[0, :1]),
-            ("shared", embedded[0, 1 + num_slots : shared]),
+            ("start", embedded[0, :start]),
+            ("shared", embedded[0, start + num_slots : shared]),
             ("suffix", embedded[:, shared:]),
         ):
             self.register_buffer(name, part, persistent=False)

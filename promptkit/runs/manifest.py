@@ -19,7 +19,8 @@ from promptkit.files import replacing
 SCHEMA = 1
 RUN, RESULT = "run.json", "result.json"
 PROJECT = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "numpy", "pillow", "yacs")
+PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "open_clip_torch", "numpy", "pillow",
+            "yacs")  # fmt: skip
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, default_node
+from promptkit.runs.image_input import follow_weights
 from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.published_config import adapted
 from promptkit.runs.unread_keys import check_keys, idle_keys
@@ -109,7 +110,10 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
     merge_opts(cfg, pairs)
-    for sentence in idle_keys(given | typed, cfg):
+    sentences = idle_keys(given | typed, cfg)
+    if hasattr(trainer, "Config"):
+        sentences += follow_weights(cfg, given | typed)
+    for sentence in sentences:
         print(sentence)
     if hasattr(dataset, "name_by_yaml"):
         dataset.name_by_yaml(cfg, args.dataset_config_file)

@@ -13,17 +13,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from promptkit.backbones.loading import activation_of
 from promptkit.files import replacing
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
-from promptkit.use.tuned import has_a_text_feature_per_class
+from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias
 
 
 def export(trainer: PromptTrainer, path: Path) -> None:
     """Writes the tensor `text_features` [C, E], in unit norm, fp32; the rest as metadata.
 
-    Metadata: classnames (json), logit_scale, trainer, backbone, activation, weights_sha256.
+    Metadata: classnames (json), logit_scale, trainer, backbone, activation, weights_sha256; and
+    logit_bias, of a CLIP that was trained with a sigmoid.
 
     Raises:
         ValueError: the method prompts the image encoder or has text features for each image:
@@ -42,8 +42,9 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         "logit_scale": repr(trainer.logit_scale.item()),
         "trainer": type(trainer).__name__,
         "backbone": trainer.cfg.MODEL.BACKBONE.NAME,
-        "activation": activation_of(trainer.clip_model),
+        "activation": trainer.clip_model.activation,
         "weights_sha256": trainer.weights_sha256,
+        **logit_bias(trainer),
     }
     with replacing(path) as partial:
         save_file({"text_features": features}, partial, metadata)

@@ -22,12 +22,11 @@ from tqdm import tqdm
 from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
-from promptkit.backbones.loading import activation_of
 from promptkit.files import replacing
 from promptkit.runs.results import shot_list_hash
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
-from promptkit.use.tuned import has_a_text_feature_per_class, read_result
+from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias, read_result
 
 PARTS = {"test": "test", "val": "val", "train": "train_x"}  # attributes of a data set
 
@@ -79,7 +78,7 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
 
     Tensors: image_features [N, E], labels [N] and, where the method has them, text_features [C, E].
     Metadata: classnames and paths (json), trainer, dataset, split, backbone, activation,
-    weights_sha256, logit_scale.
+    weights_sha256, logit_scale; and logit_bias, of a CLIP that was trained with a sigmoid.
     """
     cfg, items = trainer.cfg, images_of(trainer, split)
     root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT or "."))
@@ -106,9 +105,10 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
         "dataset": cfg.DATASET.NAME,
         "split": split,
         "backbone": cfg.MODEL.BACKBONE.NAME,
-        "activation": activation_of(trainer.clip_model),
+        "activation": trainer.clip_model.activation,
         "weights_sha256": trainer.weights_sha256,
         "logit_scale": repr(trainer.logit_scale.item()),
+        **logit_bias(trainer),
     }
     with replacing(path) as partial:
         save_file(tensors, partial, metadata)

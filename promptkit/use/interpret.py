@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import torch
 from tabulate import tabulate
 from torch import Tensor
 
-from promptkit.backbones.installed_clip import clip
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
 
 
 def nearest_words(
-    vectors: Tensor, vocabulary: Tensor, *, top: int
+    vectors: Tensor, vocabulary: Tensor, decode: Callable[[int], str], *, top: int
 ) -> list[list[tuple[str, float]]]:
     """For each of the vectors [M, D] the `top` nearest rows of `vocabulary` [V, D].
+
+    `decode` gives the text of a row.
 
     Returns:
         Per vector (word, Euclidean distance), the nearest first, as in CoOp's paper
@@ -30,9 +32,8 @@ def nearest_words(
         vectors.float(), vocabulary.float(), compute_mode="donot_use_mm_for_euclid_dist"
     )  # exact
     found = distances.topk(top, largest=False)
-    decoder = clip.clip._tokenizer.decoder
     return [
-        [(decoder[i].replace("</w>", ""), d) for d, i in zip(ds, rows, strict=True)]
+        [(decode(i).replace("</w>", ""), d) for d, i in zip(ds, rows, strict=True)]
         for ds, rows in zip(found.values.tolist(), found.indices.tolist(), strict=True)
     ]
 
@@ -49,7 +50,7 @@ def shared_context(trainer: PromptTrainer) -> Tensor:
             f"{type(trainer).__name__} has no context that all classes share, so there is nothing "
             "to compare with words. Give a run of a method that has (CoOp, CoCoOp, E2MIM ...)."
         )
-    width = trainer.clip_model.token_embedding.weight.shape[1]
+    width = trainer.clip_model.text_width
     if context.shape[1] != width:
         raise ValueError(
             f"The context of {type(trainer).__name__} is of the image encoder (width "
@@ -73,7 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    words = nearest_words(context, trainer.clip_model.token_embedding.weight, top=options.top)
+    model = trainer.clip_model
+    words = nearest_words(
+        context, model.token_embedding.weight, model.tokenizer.decode, top=options.top
+    )
     rows = [
         (number, ", ".join(f"{word} ({distance:.3f})" for word, distance in nearest))
         for number, nearest in enumerate(words, 1)

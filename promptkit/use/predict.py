@@ -51,6 +51,8 @@ def images_below(paths: list[str]) -> list[Path]:
 def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[dict]:
     """For each image its path and `top` classes with their probabilities, the likeliest first.
 
+    See `PromptTrainer.probabilities`.
+
     An image that cannot be read has "error", what is wrong with it, in place of "classes".
     """
     with contextlib.redirect_stdout(io.StringIO()):
@@ -67,7 +69,7 @@ def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[
         best: list[list[dict]] = []
         if images:
             logits = trainer.model_inference(torch.stack(images).to(trainer.device))
-            found = logits.softmax(dim=1).topk(min(top, len(names)))
+            found = trainer.probabilities(logits).topk(min(top, len(names)))
             best = [
                 [{"class": names[i], "probability": p} for p, i in zip(ps, rows, strict=True)]
                 for ps, rows in zip(found.values.tolist(), found.indices.tolist(), strict=True)

@@ -100,6 +100,11 @@ def has_a_text_feature_per_class(trainer: PromptTrainer) -> bool:
     return type(trainer).model_inference is PromptTrainer.model_inference
 
 
+def logit_bias(trainer: PromptTrainer) -> dict[str, str]:
+    """The backbone's, as metadata; empty where it has none."""
+    return {} if trainer.logit_bias is None else {"logit_bias": repr(trainer.logit_bias.item())}
+
+
 def _register(result: dict[str, Any], folder: str | Path) -> None:
     """Imports what registers trainers and data sets: ours, and the modules of the run's --import.
 

@@ -159,7 +159,7 @@ def test_a_malformed_split_is_named(tmp_path, content, message):
 
 
 def test_every_module_of_the_package_is_imported():
-    found = [module.name for module in pkgutil.iter_modules(datasets.__path__)]
+    found = [module.name for module in pkgutil.iter_modules([os.path.dirname(datasets.__file__)])]
     assert {"coop", "few_shot"} <= set(found)
     assert {f"datasets.{name}" for name in found} - set(sys.modules) <= {
         f"datasets.{name}" for name in datasets.TOOLS

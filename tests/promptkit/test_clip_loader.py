@@ -6,7 +6,8 @@ import torch
 from clip.model import CLIP, ResidualAttentionBlock
 
 from pocket.weights import weights_path
-from promptkit.backbones.loading import check_input_size, load_clip, weights_hash
+from promptkit.backbones.loading import load_clip
+from promptkit.backbones.openai_clip import OpenAIBackbone
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.text_encoder import encode_prompts
 from promptkit.prompts.sentences import fixed_prompts
@@ -27,6 +28,10 @@ def random_clip(architecture: str) -> CLIP:
         embed_dim=64, context_length=77, vocab_size=49408, transformer_width=64,
         transformer_heads=1, transformer_layers=2, **ARCHITECTURES[architecture],
     ).eval()  # fmt: skip
+
+
+def weights_hash(model: CLIP) -> str:
+    return OpenAIBackbone(model).weights_hash()
 
 
 def save(model: CLIP, path, kind: str) -> str:
@@ -71,7 +76,9 @@ def test_local_files_open_and_our_encoders_equal_clips_own(tmp_path, architectur
         torch.testing.assert_close(
             model.encode_image(images), theirs.encode_image(images), rtol=1e-5, atol=1e-5
         )
-        ours = encode_prompts(model, fixed_prompts(model, sentences, classnames=["a", "b"]))
+        backbone = OpenAIBackbone(model)
+        prompts = fixed_prompts(backbone, sentences, classnames=["a", "b"])
+        ours = encode_prompts(backbone, prompts)
         expected = theirs.encode_text(clip.tokenize(sentences))
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
@@ -200,7 +207,7 @@ def test_the_activation_of_a_plain_state_dict_must_be_stated(tmp_path):
         model = with_gelu(model) if activation == "gelu" else model
         loaded = load_clip(path, activation)
         with torch.no_grad():
-            outputs[activation] = encode_image(loaded, images)
+            outputs[activation] = encode_image(OpenAIBackbone(loaded), images)
             torch.testing.assert_close(outputs[activation], model.encode_image(images))
             torch.testing.assert_close(loaded.encode_text(tokens), model.encode_text(tokens))
     assert not torch.allclose(outputs["gelu"], outputs["quick_gelu"], rtol=0.01)
@@ -245,6 +252,6 @@ def test_a_model_with_other_heads_than_openais_is_refused(tmp_path):
 
 
 def test_input_size_must_be_the_backbones(tiny_clip):
-    check_input_size(tiny_clip, (32, 32))
+    tiny_clip.check_input_size((32, 32))
     with pytest.raises(ValueError, match=r"\(32, 32\); got \(224, 224\)"):
-        check_input_size(tiny_clip, (224, 224))
+        tiny_clip.check_input_size((224, 224))

@@ -6,7 +6,6 @@ forward passes and see every device mix-up. What they cannot show is speed or ro
 
 import pytest
 import torch
-from clip.model import convert_weights
 from torch import nn
 from torch._subclasses import FakeTensorMode
 
@@ -37,7 +36,7 @@ def test_encoders_stay_on_the_gpu(tiny_clip, encode, class_specific, position, h
         tiny_clip, NAMES, num_context=4, class_specific=class_specific, position=position
     )
     if half:
-        convert_weights(tiny_clip)
+        tiny_clip.halve()
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         features = encode(to_fake_cuda(tiny_clip), to_fake_cuda(learner)())
     assert features.device.type == "cuda" and features.shape == (len(NAMES), 32)

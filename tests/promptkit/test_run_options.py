@@ -38,7 +38,8 @@ def authors(tiny_trainer, tiny_weights, tmp_path):
         recipe = tmp_path / "recipe.yaml"
         depth = f"    PROMPT_DEPTH: {node.PROMPT_DEPTH}\n" if "PROMPT_DEPTH" in node else ""
         recipe.write_text(
-            f"INPUT:\n  SIZE: (32, 32)\n  TRANSFORMS: [normalize]\n"
+            f"INPUT:\n  SIZE: (32, 32)\n  TRANSFORMS: [normalize]\n  INTERPOLATION: bilinear\n"
+            "  PIXEL_MEAN: [0.485, 0.456, 0.406]\n  PIXEL_STD: [0.229, 0.224, 0.225]\n"
             f"TRAINER:\n  {method.upper()}:\n    N_CTX: {node.N_CTX}\n{depth}"
             f"MODEL:\n  BACKBONE:\n    NAME: {tiny_weights}\n"
         )

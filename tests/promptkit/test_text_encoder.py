@@ -6,7 +6,8 @@ import clip
 import pytest
 import torch
 
-from promptkit.backbones.tokens import tokenize
+from promptkit.backbones.openai_clip import ARCHITECTURES, OpenAIBackbone, random_clip
+from promptkit.backbones.tokens import CLIP_TOKENIZER
 from promptkit.encoders import text_encoder
 from promptkit.encoders.text_encoder import (
     Injection,
@@ -61,6 +62,19 @@ def test_fixed_prompts_equal_clips_own_encode_text(tiny_clip, encode):
     expected = tiny_clip.encode_text(clip.tokenize(sentences))
     actual = encode(tiny_clip, fixed_prompts(tiny_clip, sentences, classnames=MIXED))
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_of_openai(name):
+    torch.manual_seed(0)
+    model = OpenAIBackbone(random_clip(name, image_layers=1, text_layers=2).eval())
+    sentences = [f"a photo of a {name}." for name in MIXED]
+    prompts = fixed_prompts(model, sentences, classnames=MIXED)
+    with torch.no_grad():
+        expected = model.model.encode_text(clip.tokenize(sentences))
+        for encode in (encode_prompts, encode_prompts_reference):
+            torch.testing.assert_close(encode(model, prompts), expected, rtol=1e-5, atol=1e-5)
+    assert model.not_shared == "" and len(ARCHITECTURES) == len(clip.available_models()) == 9
 
 
 def test_sentences_with_nothing_in_common_or_all_alike(tiny_clip):
@@ -131,11 +145,11 @@ def test_template_features_are_the_normalised_mean_over_templates(tiny_clip):
 def test_too_long_a_class_name_is_named():
     name = "word " * 80
     with pytest.raises(ValueError, match=r"Class name 'word .*at most 77"):
-        tokenize([f"a photo of a {name}."], classnames=[name])
+        CLIP_TOKENIZER([f"a photo of a {name}."], classnames=[name])
 
 
 def test_golden_tokens():
-    tokens = tokenize(["a photo of a dog."])[0].tolist()
+    tokens = CLIP_TOKENIZER(["a photo of a dog."])[0].tolist()
     assert tokens == [49406, 320, 1125, 539, 320, 1929, 269, 49407] + [0] * 69
 
 

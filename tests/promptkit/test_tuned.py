@@ -116,7 +116,8 @@ def test_what_plain_clip_cannot_apply_is_not_exported(finished, tmp_path, capsys
 
 def test_words_that_a_context_starts_from_are_its_nearest(tiny_clip):
     vocabulary = tiny_clip.token_embedding.weight
-    found = interpret.nearest_words(vocabulary[[320, 1125]] + 1e-4, vocabulary, top=2)
+    near, decode = vocabulary[[320, 1125]] + 1e-4, tiny_clip.tokenizer.decode
+    found = interpret.nearest_words(near, vocabulary, decode, top=2)
     assert [nearest[0][0] for nearest in found] == ["a", "photo"]
     assert found[0][0][1] == pytest.approx(1e-4 * 64**0.5, rel=0.2)
     assert found[0][0][1] < found[0][1][1]

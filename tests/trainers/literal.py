@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import clip
 import torch
-from clip.model import CLIP
 from torch import Tensor
 from torch.nn import functional as F
+
+from promptkit.backbones.backbone import Backbone
 
 Layers = dict[int, Tensor]  # layer -> tokens [M, D] that replace the prompt at its input
 Literal = Callable[[dict[str, Tensor], Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
@@ -45,10 +46,10 @@ def block(x: Tensor, module: clip.model.ResidualAttentionBlock, *, causal: bool)
 
 
 def text_feature(
-    model: CLIP, sentence: str, context: Tensor | None = None, layers: Layers | None = None
+    model: Backbone, sentence: str, context: Tensor | None = None, layers: Layers | None = None
 ) -> Tensor:
     """Unit feature [E] of a sentence whose tokens 1 to M are `context`, replaced in `layers`."""
-    ids = clip.tokenize([sentence])[0]
+    model, ids = model.model, clip.tokenize([sentence])[0]
     x = model.token_embedding.weight.double()[ids]
     if context is not None:
         x = torch.cat([x[:1], context, x[1 + len(context) :]])
@@ -61,7 +62,7 @@ def text_feature(
     return F.normalize(norm(x, model.ln_final)[end] @ model.text_projection.double(), dim=0)
 
 
-def image_feature(model: CLIP, image: Tensor, layers: Layers | None = None) -> Tensor:
+def image_feature(model: Backbone, image: Tensor, layers: Layers | None = None) -> Tensor:
     """Unit feature [E] of an image [3, H, W] with the tokens of each layer behind the patches."""
     visual, layers = model.visual, layers or {}
     size = visual.conv1.kernel_size[0]

@@ -12,30 +12,18 @@ from clip.model import CLIP
 import train
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from promptkit import trainer as base
+from promptkit.backbones.openai_clip import ARCHITECTURES, OpenAIBackbone, random_clip
 from promptkit.vision_trainer import VisionPromptTrainer
 
-# embed_dim, resolution, image layers, image width, patch, text width, text heads
-ARCHITECTURES = {
-    "RN50": (1024, 224, (1, 1, 1, 1), 64, None, 512, 8),
-    "RN101": (512, 224, (1, 1, 1, 1), 64, None, 512, 8),
-    "RN50x4": (640, 288, (1, 1, 1, 1), 80, None, 640, 10),
-    "RN50x16": (768, 384, (1, 1, 1, 1), 96, None, 768, 12),
-    "RN50x64": (1024, 448, (1, 1, 1, 1), 128, None, 1024, 16),
-    "ViT-B/32": (512, 224, 2, 768, 32, 512, 8),
-    "ViT-B/16": (512, 224, 2, 768, 16, 512, 8),
-    "ViT-L/14": (768, 224, 2, 1024, 14, 768, 12),
-    "ViT-L/14@336px": (768, 336, 2, 1024, 14, 768, 12),
-}
 TEXT_ONLY = ("CoCoOp", "CoOp", "E2MIM", "KgCoOp", "ProGrad", "TCP")
 VISION = ("IVLP", "MaPLe", "PromptSRC", "VPT")
 
 
-def random_clip(name: str) -> CLIP:
-    embed, resolution, layers, width, patch, text_width, heads = ARCHITECTURES[name]
+def backbone_of(name: str) -> OpenAIBackbone:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = CLIP(embed, resolution, layers, width, patch, 77, 49408, text_width, heads, 9)
-    return model.eval().requires_grad_(False)
+        model = random_clip(name, image_layers=2, text_layers=9)
+    return OpenAIBackbone(model.eval().requires_grad_(False))
 
 
 def test_every_architecture_is_here():
@@ -44,9 +32,9 @@ def test_every_architecture_is_here():
 
 @pytest.mark.parametrize("backbone", ARCHITECTURES)
 def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
-    model, size = random_clip(backbone), ARCHITECTURES[backbone][1]
-    monkeypatch.setattr(base, "load_clip", lambda *_: model)
-    monkeypatch.setattr(base, "weights_hash", lambda clip_model: "")
+    model, size = backbone_of(backbone), ARCHITECTURES[backbone][1]
+    monkeypatch.setattr(base, "open_backbone", lambda *_: model)
+    monkeypatch.setattr(OpenAIBackbone, "weights_hash", lambda self: "")
     features = None
     for name in TEXT_ONLY:
         argv = tiny_argv(
@@ -58,7 +46,7 @@ def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
         images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
         if features is None:  # the image encoder is the same for all
             features = trainer.image_features(images)
-            plain = random_clip(backbone).encode_image(images)  # in OpenAI's memory layout
+            plain = backbone_of(backbone).encode_image(images)  # in OpenAI's memory layout
             plain = plain / plain.norm(dim=1, keepdim=True)
             torch.testing.assert_close(features, plain, rtol=1e-5, atol=1e-5)
             assert features.shape == (1, ARCHITECTURES[backbone][0])
@@ -74,7 +62,7 @@ def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
 @pytest.mark.parametrize("name", VISION)
 def test_methods_that_prompt_images_refuse_a_resnet(tiny_argv, monkeypatch, capsys, name):
     assert issubclass(TRAINER_REGISTRY.get(name), VisionPromptTrainer)
-    monkeypatch.setattr(base, "load_clip", lambda *_: pytest.fail("weights were loaded first"))
+    monkeypatch.setattr(base, "open_backbone", lambda *_: pytest.fail("weights were loaded first"))
     assert train.main([*tiny_argv(name), "MODEL.BACKBONE.NAME", "RN50"]) == 1
     message = capsys.readouterr().err
     assert f"{name} needs an image encoder with tokens, and that of RN50 is a ResNet" in message

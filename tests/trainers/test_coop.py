@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import train
-from promptkit.backbones.tokens import count_tokens
+from promptkit.backbones.tokens import CLIP_TOKENIZER
 from promptkit.encoders.text_encoder import encode_prompts_reference
 from tests.trainers.literal import (
     assert_trainer_is_literal,
@@ -59,7 +59,7 @@ def test_logits_loss_and_gradients_are_the_formulas(tiny_trainer, position, sent
         s = []
         for name, context in zip(names_of(trainer), contexts, strict=True):
             words = model.token_embedding(clip.tokenize([name]))[0].double()
-            words = words[1 : 1 + count_tokens(name)]
+            words = words[1 : 1 + CLIP_TOKENIZER.count(name)]
             half = {"end": 4, "middle": 2, "front": 0}[position]
             tokens = torch.cat([context[:half], words, context[half:]])
             s.append(text_feature(model, sentence.format(name), tokens))

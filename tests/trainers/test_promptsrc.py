@@ -108,7 +108,7 @@ def teacher(model, names):
 def test_logits_losses_and_gradients_are_the_formulas(tiny_trainer):
     trainer = tiny_trainer("PromptSRC", "DATASET.SUBSAMPLE_CLASSES", "base")
     model = trainer.clip_model
-    h = teacher(model, names_of(trainer)).detach()
+    h = teacher(model.model, names_of(trainer)).detach()
 
     def literal(p, images, labels):
         text = {i: p[f"deep_text.{i - 1}"] for i in (1, 2)}

@@ -56,7 +56,7 @@ def published_state(name: str, trainer) -> dict[str, torch.Tensor]:
     if name in WHOLE:
         visual = trainer.clip_model.visual.state_dict()
         state |= {f"image_encoder.{key}": value.half() for key, value in visual.items()}
-        text = trainer.clip_model.transformer.state_dict()
+        text = trainer.clip_model.text.transformer.state_dict()
         state |= {f"text_encoder.transformer.{key}": value.half() for key, value in text.items()}
         state["logit_scale"] = torch.tensor(4.6)
     if name == "PromptSRC":
