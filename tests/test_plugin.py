@@ -19,6 +19,7 @@ import trainers  # noqa: F401  (registers them, before a test empties the regist
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
 from promptkit import clone, plugin, recipes, registry
+from promptkit.backbones import __main__ as listing
 from promptkit.backbones.loading import load_clip
 from promptkit.runs import settings
 from tests.other_repository import accuracies, options, run_python, write_repository
@@ -143,11 +144,13 @@ def test_what_cannot_be_added_says_why(installed, monkeypatch):
         plugin.register()
 
 
-def test_installed_there_are_no_pocket_weights_and_nothing_beside(monkeypatch):
+def test_installed_there_are_no_pocket_weights_and_nothing_beside(monkeypatch, capsys):
     monkeypatch.setattr(clone, "IS_CLONE", False)
     assert clone.from_clone("trainers") is None
     with pytest.raises(ValueError, match="Pocket: .* path of pocket/pocket_clip.pt in a clone"):
         load_clip("Pocket")
+    assert listing.main(["ViT-B/32"]) == 0
+    assert "Also weights files by their path" in capsys.readouterr().out
 
 
 def test_recipes_are_found_by_name_and_merge_by_yacs_rules(capsys):
@@ -236,14 +239,15 @@ def lines_of_the_readme() -> list[str]:
     """The two that are added to train.py."""
     text = (PROJECT / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
-    return [line.partition("#")[0].strip() for line in code.splitlines()]
+    return [line.partition("#")[0].strip() for line in code.splitlines() if line]
 
 
 @pytest.fixture
-def half_weights(tiny_clip, tmp_path) -> str:
+def half_weights(tiny_weights, tmp_path) -> str:
     """The tiny CLIP in half precision, as OpenAI's weights are: `clip` opens others rounded."""
-    state = {name: tensor.half() for name, tensor in tiny_clip.state_dict().items()}
-    torch.save({"state_dict": state, "activation": "quick_gelu"}, tmp_path / "half.pt")
+    content = torch.load(tiny_weights)
+    state = {name: tensor.half() for name, tensor in content["state_dict"].items()}
+    torch.save(content | {"state_dict": state}, tmp_path / "half.pt")
     return str(tmp_path / "half.pt")
 
 

@@ -110,11 +110,10 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
     merge_opts(cfg, pairs)
-    sentences = idle_keys(given | typed, cfg)
-    if hasattr(trainer, "Config"):
-        sentences += follow_weights(cfg, given | typed)
-    for sentence in sentences:
+    for sentence in idle_keys(given | typed, cfg):
         print(sentence)
+    if hasattr(trainer, "Config"):
+        follow_weights(cfg, given | typed)
     if hasattr(dataset, "name_by_yaml"):
         dataset.name_by_yaml(cfg, args.dataset_config_file)
     cfg.freeze()
