@@ -49,7 +49,7 @@ def collect_runs(folder: Path) -> tuple[list[Run], list[LeftOut]]:
             if shown != name:
                 raise ValueError("its path is not valid UTF-8; rename it")
             runs.append(read_run(path, name=name))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             left_out.append(LeftOut(shown, str(error)))
     if not runs and not left_out:
         raise FileNotFoundError(
