@@ -11,4 +11,3 @@ class Caltech101(CoOpDataset):
     dataset_dir = "caltech-101"
     image_dir = "101_ObjectCategories"
     split_file = "split_zhou_Caltech101.json"
-    template = "a photo of a {}."

@@ -7,7 +7,6 @@ A data set in this form is a short class:
         dataset_dir = "dtd"
         image_dir = "images"
         split_file = "split_zhou_DescribableTextures.json"
-        template = "{} texture."
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ import os
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DatasetBase, Datum
+from datasets.class_subset import subsample_classes
 from datasets.entries import SPLIT_NAMES, Entries, as_lists
-from datasets.few_shot import few_shot, subsample_classes
+from datasets.few_shot import few_shot
+from datasets.kept_picks import KeptPicks
 from datasets.remarks import few_images, shared_by_path
 from datasets.sources import fetch_command
 from datasets.split_file import Splits, published_split, read_entries, read_split, save_split
@@ -35,7 +36,8 @@ class CoOpDataset(DatasetBase):
             the class ("" is that folder itself), absolute on an object.
         split_file: name of the split file in `dataset_dir`.
         picks_suffix: of the files of few-shot picks.
-        template: hand-crafted prompt, `{}` stands for the class name.
+        template: a data set of your own may set it, the sentence around a class name, `{}`; those
+            of the benchmarks are in promptkit/prompts/templates.py.
         config_keys: of DATASET, what is read besides those that every data set goes by.
         test_only: why nothing may be trained on it, and what to do; trainers refuse with it.
 
@@ -48,7 +50,6 @@ class CoOpDataset(DatasetBase):
     image_dir: str = ""
     split_file: str = ""
     picks_suffix: str = ""
-    template: str = "a photo of a {}."
     config_keys: tuple[str, ...] = ()
     test_only: str = ""
 
@@ -112,16 +113,14 @@ class CoOpDataset(DatasetBase):
         """The few shots of train and val that the configuration asks for."""
         for remark in few_images(train, cfg.DATASET.NUM_SHOTS):
             print(f"Warning: {remark}")
-        return few_shot(
-            self,
-            train,
-            val,
-            num_shots=cfg.DATASET.NUM_SHOTS,
-            seed=cfg.SEED,
+        kept = KeptPicks(
             folder=self.dataset_dir,
             image_dir=self.image_dir,
+            num_shots=cfg.DATASET.NUM_SHOTS,
+            seed=cfg.SEED,
             suffix=self.picks_suffix,
         )
+        return few_shot(self, train, val, kept)
 
     def validation(self, val: list[Datum], test: list[Datum]) -> list[Datum]:
         """The images that choose the best epoch, if one is chosen: val's."""

@@ -12,4 +12,3 @@ class DescribableTextures(TexturesNames, CoOpDataset):
     dataset_dir = "dtd"
     image_dir = "images"
     split_file = "split_zhou_DescribableTextures.json"
-    template = "{} texture."

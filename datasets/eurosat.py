@@ -11,4 +11,3 @@ class EuroSAT(CoOpDataset):
     dataset_dir = "eurosat"
     image_dir = "2750"
     split_file = "split_zhou_EuroSAT.json"
-    template = "a centered satellite photo of {}."

@@ -15,7 +15,6 @@ class FGVCAircraft(CoOpDataset):
 
     dataset_dir = "fgvc_aircraft"
     image_dir = "images"
-    template = "a photo of a {}, a type of aircraft."
 
     def read(self, cfg) -> Splits:
         """The official splits."""

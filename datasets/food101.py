@@ -13,7 +13,6 @@ class Food101(CoOpDataset):
     dataset_dir = "food-101"
     image_dir = "images"
     split_file = "split_zhou_Food101.json"
-    template = "a photo of {}, a type of food."
 
     def build_split(self) -> Splits:
         """A random split of the folders; it is not the published one."""

@@ -6,8 +6,7 @@ import os
 
 from dassl.data.datasets import DATASET_REGISTRY, Datum
 from datasets.coop import CoOpDataset
-from datasets.entries import Entries
-from datasets.few_shot import make_datum
+from datasets.entries import Entries, make_datum
 from datasets.listing import images_by_folder, list_folders
 from datasets.pickled_lists import read_pickled_entries
 from datasets.published_names import ImageNetNames
@@ -27,7 +26,6 @@ class ImageNet(ImageNetNames, CoOpDataset):
 
     dataset_dir = "imagenet"
     image_dir = "images"
-    template = "a photo of a {}."
 
     def read(self, cfg) -> Splits:
         """train, nothing yet for val, test."""

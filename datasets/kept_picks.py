@@ -9,11 +9,13 @@ pick is always an item of the split at hand, so a moved data folder or a foreign
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from dassl.data.datasets import Datum
@@ -35,52 +37,6 @@ def list_suffix(path: str) -> str:
     return f"-{Path(path).stem}-{digest[:8]}"
 
 
-def load_picks(
-    stem: str, splits: Picks, *, shots: dict[str, int], folder: str, image_dir: str
-) -> Picks | None:
-    """The kept picks as items of the given splits, or None where neither file exists.
-
-    Args:
-        stem: path of the files without their suffix.
-        splits: what the picks were drawn from; val comes back whole where none of it were kept.
-        shots: images a class, by split.
-        folder: the data set's folder.
-        image_dir: the folder that the paths in the data set's split file start from.
-
-    Raises:
-        ValueError: a file is damaged, unsafe or not of this split, or the two disagree.
-    """
-    readers = {f"{stem}.pkl": read_pickled_entries, f"{stem}.json": _read_json}
-    paths = [path for path in readers if os.path.exists(path)]
-    if not paths:
-        return None
-    print(f"Loading preprocessed few-shot data from {paths[0]}")
-    found = []
-    for path in paths:
-        picks = dict(splits)
-        for part, entries in readers[path](path).items():
-            where = {"path": path, "folder": folder, "image_dir": image_dir}
-            picks[part] = _find_items(entries, splits[part], **where)
-            _check_numbers(picks[part], splits[part], shots[part], f"{path}: {part}")
-        found.append(picks)
-    if found[0] != found[-1]:
-        raise ValueError(
-            f"{paths[0]} and {paths[1]} hold different few-shot picks. "
-            "Delete the one that you do not trust."
-        )
-    return found[0]
-
-
-def save_picks(stem: str, picks: Picks, *, folder: str) -> None:
-    """Writes both files."""
-    print(f"Saving preprocessed few-shot data to {stem}.pkl")
-    mkdir_if_missing(os.path.dirname(stem))
-    with replacing(f"{stem}.pkl") as path, open(path, "wb") as file:
-        pickle.dump(picks, file, protocol=pickle.HIGHEST_PROTOCOL)
-    with replacing(f"{stem}.json") as path:
-        write_json({part: as_lists(items, folder) for part, items in picks.items()}, path)
-
-
 def _read_json(path: str) -> dict[str, list[Entry]]:
     try:
         data = read_json(path)
@@ -89,31 +45,118 @@ def _read_json(path: str) -> dict[str, list[Entry]]:
         raise unreadable(path, error) from error
 
 
-def _find_items(
-    entries: list[Entry], items: list[Datum], *, path: str, folder: str, image_dir: str
-) -> list[Datum]:
-    """Finds the split's items by their path, or by the longest tail of it that the split knows."""
-    prefix = image_dir.rstrip(os.sep) + os.sep
+READERS = {".pkl": read_pickled_entries, ".json": _read_json}
 
-    def key_of(impath: str) -> str:
-        return impath.removeprefix(prefix).replace(os.sep, "/")
 
-    known = {(key_of(item.impath), item.label, item.classname): item for item in items}
-    found = []
-    for impath, label, classname in entries:
-        parts = re.split(r"[\\/]", impath)  # a pickle may come from another system
-        here = os.path.normpath(os.path.join(folder, impath))
-        tails = ["/".join(parts[start:]) for start in range(len(parts))]
-        keys = ((name, label, classname) for name in (key_of(here), *tails))
-        item = next((known[key] for key in keys if key in known), None)
-        if item is None:
+@dataclass(frozen=True, kw_only=True)
+class KeptPicks:
+    """The picks from one split for one number of shots and one seed, and their two files.
+
+    Attributes:
+        folder: the data set's folder, where `split_fewshot/` is.
+        image_dir: the folder that the paths in the data set's split file start from.
+        num_shots: training images a class.
+        seed: of the draw.
+        suffix: of the files' names, for picks from a list of its own.
+    """
+
+    folder: str
+    image_dir: str
+    num_shots: int
+    seed: int
+    suffix: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Path of the files without their ending."""
+        return f"{self._plain}{self.suffix}"
+
+    @property
+    def _plain(self) -> str:
+        name = f"shot_{self.num_shots}-seed_{self.seed}"
+        return os.path.join(self.folder, "split_fewshot", name)
+
+    def load(self, splits: Picks, shots: dict[str, int]) -> Picks | None:
+        """The kept picks as items of the given splits, or None where neither file exists.
+
+        Args:
+            splits: what they were drawn from; val comes back whole where none of it were kept.
+            shots: images a class, by split.
+
+        Raises:
+            ValueError: a file is damaged, unsafe or not of this split, or the two disagree.
+        """
+        paths = [f"{self.stem}{ending}" for ending in READERS]
+        paths = [path for path in paths if os.path.exists(path)]
+        if not paths:
+            if any(os.path.exists(f"{self._plain}{ending}") for ending in READERS):
+                print(
+                    f"Note: the picks in {self._plain}.* are not read, they were drawn from other "
+                    "images"
+                )
+            return None
+        print(f"Loading preprocessed few-shot data from {paths[0]}")
+        found = [self._read(path, splits, shots) for path in paths]
+        if found[0] != found[-1]:
             raise ValueError(
-                f"{path} names {impath!r} (label {label}, class {classname!r}), which the split of "
-                f"the images in {image_dir} does not have: it was made from another split or "
-                "another data set. Delete it and new picks will be drawn from the seed."
+                f"{paths[0]} and {paths[1]} hold different few-shot picks. "
+                "Delete the one that you do not trust."
             )
-        found.append(item)
-    return found
+        return found[0]
+
+    def _read(self, path: str, splits: Picks, shots: dict[str, int]) -> Picks:
+        picks = dict(splits)
+        for part, entries in READERS[os.path.splitext(path)[1]](path).items():
+            picks[part] = self._find_items(entries, splits[part], path)
+            _check_numbers(picks[part], splits[part], shots[part], f"{path}: {part}")
+        return picks
+
+    def _find_items(self, entries: list[Entry], items: list[Datum], path: str) -> list[Datum]:
+        """Finds the split's items by their path, or by its longest tail that the split knows."""
+        prefix = self.image_dir.rstrip(os.sep) + os.sep
+
+        def key_of(impath: str) -> str:
+            return impath.removeprefix(prefix).replace(os.sep, "/")
+
+        known = {(key_of(item.impath), item.label, item.classname): item for item in items}
+        found = []
+        for impath, label, classname in entries:
+            parts = re.split(r"[\\/]", impath)  # a pickle may come from another system
+            here = os.path.normpath(os.path.join(self.folder, impath))
+            tails = ["/".join(parts[start:]) for start in range(len(parts))]
+            keys = ((name, label, classname) for name in (key_of(here), *tails))
+            item = next((known[key] for key in keys if key in known), None)
+            if item is None:
+                raise ValueError(
+                    f"{path} names {impath!r} (label {label}, class {classname!r}), which the "
+                    f"split of the images in {self.image_dir} does not have: it was made from "
+                    "another split or another data set. Delete it and new picks will be drawn "
+                    "from the seed."
+                )
+            found.append(item)
+        return found
+
+    def save(self, picks: Picks) -> None:
+        """Writes both files; says so where the folder is read-only.
+
+        Raises:
+            OSError: they cannot be written for another reason.
+        """
+        print(f"Saving preprocessed few-shot data to {self.stem}.pkl")
+        try:
+            mkdir_if_missing(os.path.dirname(self.stem))
+            with replacing(f"{self.stem}.pkl") as path, open(path, "wb") as file:
+                pickle.dump(picks, file, protocol=pickle.HIGHEST_PROTOCOL)
+            lists = {part: as_lists(items, self.folder) for part, items in picks.items()}
+            with replacing(f"{self.stem}.json") as path:
+                write_json(lists, path)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            print(
+                f"Few-shot picks are not kept, {self.folder} is read-only; the seed draws the same "
+                "again"
+            )
 
 
 def _check_numbers(picks: list[Datum], items: list[Datum], shots: int, where: str) -> None:

@@ -10,7 +10,7 @@ import os
 import random
 
 from dassl.data.datasets import Datum
-from datasets.few_shot import make_datum
+from datasets.entries import make_datum
 
 IMAGE_SUFFIXES = (
     ".jpg",

@@ -11,4 +11,3 @@ class OxfordFlowers(CoOpDataset):
     dataset_dir = "oxford_flowers"
     image_dir = "jpg"
     split_file = "split_zhou_OxfordFlowers.json"
-    template = "a photo of a {}, a type of flower."

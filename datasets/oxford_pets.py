@@ -12,4 +12,3 @@ class OxfordPets(PetsNames, CoOpDataset):
     dataset_dir = "oxford_pets"
     image_dir = "images"
     split_file = "split_zhou_OxfordPets.json"
-    template = "a photo of a {}, a type of pet."

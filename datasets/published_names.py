@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from dassl.data.datasets import Datum
-from datasets.few_shot import subsample_classes
+from datasets.class_subset import subsample_classes
 from datasets.listing import images_by_folder, list_folders, split_by_class
 from datasets.split_file import Splits, read_split, save_split
 from datasets.wordnet import CLASSNAMES, read_classnames

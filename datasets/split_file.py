@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 from dassl.data.datasets import Datum
 from dassl.utils import write_json
-from datasets.entries import SPLIT_NAMES, Entries, as_lists, check_classes
-from datasets.few_shot import make_datum
+from datasets.entries import SPLIT_NAMES, Entries, as_lists, check_classes, make_datum
 from datasets.listing import list_files
 from datasets.text_files import read_json, replacing
 

@@ -11,4 +11,3 @@ class StanfordCars(CoOpDataset):
     dataset_dir = "stanford_cars"
     image_dir = ""
     split_file = "split_zhou_StanfordCars.json"
-    template = "a photo of a {}."

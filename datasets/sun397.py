@@ -17,7 +17,6 @@ class SUN397(CoOpDataset):
     dataset_dir = "sun397"
     image_dir = "SUN397"
     split_file = "split_zhou_SUN397.json"
-    template = "a photo of a {}."
 
     def build_split(self) -> Splits:
         """The first official partition, its training images dealt 80 to 20 for validation.

@@ -11,4 +11,3 @@ class UCF101(CoOpDataset):
     dataset_dir = "ucf101"
     image_dir = "UCF-101-midframes"
     split_file = "split_zhou_UCF101.json"
-    template = "a photo of a person doing {}."

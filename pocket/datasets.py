@@ -18,7 +18,7 @@ from PIL import Image
 
 from pocket.scenes import Scenes, draw_scenes
 from pocket.vocabulary import COLOR_NAMES, SHAPES, SIZE_NAMES, STYLES, TEXTURES
-from pocket.world import IMAGE_SIZE, render
+from pocket.world import render
 
 SPLIT_FILE = "split_pocket.json"
 VERSION = 2  # raise it when a change of the world or of a set below changes a pixel
@@ -215,26 +215,3 @@ def _write_class(dataset: PocketSet, classname: str, split: str, folder: Path) -
         Image.fromarray(pixels).save(folder / "images" / path, compress_level=1)
         entries.append([path, dataset.classnames.index(classname), classname])
     return entries
-
-
-def contact_sheet(*, columns: int = 12, rows: int = 2, scale: int = 2) -> Image.Image:
-    """A picture with `rows` x `columns` test images of each data set, its name above them."""
-    from PIL import ImageDraw
-
-    size, header = IMAGE_SIZE * scale, 18
-    height = header + rows * size
-    sheet = Image.new("RGB", (columns * size, height * len(SETS)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for number, dataset in enumerate(SETS.values()):
-        names = dataset.classnames
-        picks = np.linspace(0, len(names) - 1, columns * rows).astype(int)
-        pen.text((4, number * height + 3), f"{dataset.name}: {dataset.about}", fill="black")
-        for place, pick in enumerate(picks):
-            tile = Image.fromarray(draw_class(dataset, names[pick], "test")[place % 20])
-            tile = tile.resize((size, size), Image.Resampling.NEAREST)
-            ImageDraw.Draw(tile).text(
-                (2, size - 13), names[pick], fill="white", stroke_fill="black", stroke_width=1
-            )
-            x, y = place % columns * size, number * height + header + place // columns * size
-            sheet.paste(tile, (x, y))
-    return sheet

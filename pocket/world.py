@@ -4,8 +4,7 @@
     scenes = draw_scenes(8, rng, shape=SHAPES.index("star"))   # the rest is random
     images = render(scenes, rng)                               # [8, 48, 48, 3] uint8
 
-`python -m pocket.world --sheet FILE` draws a contact sheet with a few images of each data set,
-`--speed 64` measures how many images are drawn in a second.
+`python -m pocket.world --speed 64` measures how many images of 64 pixels are drawn in a second.
 """
 
 import argparse
@@ -211,19 +210,11 @@ def _draw_batch(size: int, index: int) -> None:
 
 
 def main() -> None:
-    """Draws the contact sheet, or measures the speed."""
-    parser = argparse.ArgumentParser(description="Show every pocket data set.")
-    parser.add_argument("--sheet", metavar="FILE", help="PNG to write, some images of each set")
-    parser.add_argument("--speed", type=int, metavar="SIZE", help="print images of SIZE per second")
-    args = parser.parse_args()
-    if args.sheet:
-        from pocket.datasets import contact_sheet
-
-        contact_sheet().save(args.sheet)
-    if args.speed:
-        print(f"{images_per_second(args.speed):,.0f} images of {args.speed} pixels per second")
-    if not args.sheet and not args.speed:
-        parser.error("nothing to do: give --sheet FILE or --speed SIZE")
+    """Measures the speed."""
+    parser = argparse.ArgumentParser(prog="python -m pocket.world", description="Measure drawing.")
+    parser.add_argument("--speed", type=int, metavar="SIZE", required=True, help="in pixels")
+    size = parser.parse_args().speed
+    print(f"{images_per_second(size):,.0f} images of {size} pixels per second")
 
 
 if __name__ == "__main__":

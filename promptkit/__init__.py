@@ -7,7 +7,8 @@ N pairs in a mutual-information estimate.
 
 import warnings
 
-import startup  # noqa: F401  (before anything imports torch or dassl)
+from promptkit.clone import from_clone
 
+from_clone("startup")  # before anything imports torch or dassl
 # The clip package imports pkg_resources, whose notice of its own removal is not the user's concern.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)

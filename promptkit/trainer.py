@@ -24,6 +24,7 @@ from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import device_name, resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.named_classes import named_classes
+from promptkit.runs.image_input import differences
 from promptkit.stores.feature_bank import StoredLoader, bank_loader, check_views
 from promptkit.stores.feature_store import FeatureStore, default_folder
 
@@ -73,6 +74,8 @@ class PromptTrainer(TrainerX):
         check_views(cfg)
         if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
+        for sentence in differences(cfg):
+            print(sentence)
 
     @classmethod
     def for_classes(cls, cfg: CfgNode, classnames: list[str]) -> "PromptTrainer":

@@ -12,7 +12,7 @@ DOCS = Path(train.__file__).parent / "docs"
 
 
 def test_the_method_of_the_docs_is_one(tiny_argv, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(), re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(), re.S)
     monkeypatch.setattr(TRAINER_REGISTRY, "_objects", dict(TRAINER_REGISTRY._objects))
     exec(code, {"__name__": "foo"})
     words = ("TRAINER.FOO.CTX_INIT", "a photo of a")

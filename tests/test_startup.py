@@ -38,8 +38,14 @@ def test_which_engine_a_clone_imports(tmp_path, version, own):
 def test_every_package_that_is_imported_first_sees_to_it(package):
     lines = (PROJECT / package / "__init__.py").read_text().splitlines()
     imports = [line.split()[1] for line in lines if line.startswith(("import ", "from "))]
-    assert "startup" in imports
+    assert {"startup", "promptkit", "promptkit.clone"} & set(imports)
     assert not any(name.split(".")[0] in ("dassl", "torch") for name in imports)
+
+
+def test_a_startup_of_the_users_own_is_left_alone(tmp_path):
+    (tmp_path / "startup.py").write_text("raise SystemExit('theirs')")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import promptkit; print('imported')"
+    assert python(code, tmp_path).stdout == "imported\n"
 
 
 def test_an_engine_that_was_imported_before_is_named(tmp_path):

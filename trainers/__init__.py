@@ -1,9 +1,12 @@
-"""One file per method; importing the package registers every trainer in it with Dassl."""
+"""One file per method; importing the package registers every trainer in it with Dassl.
+
+Installed, it is `promptkit.trainers` and registers none by itself: see `promptkit.plugin`.
+"""
 
 import importlib
 import pkgutil
 
-import startup  # noqa: F401  (before anything imports torch or dassl)
+import promptkit  # noqa: F401  (before anything imports torch or dassl)
 
 MODULES = [
     importlib.import_module(f"{__name__}.{module.name}")

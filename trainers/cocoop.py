@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
 from promptkit.prompts.initial_context import all_words
 from promptkit.prompts.sentences import SentenceSlots
+from promptkit.registry import register
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -56,7 +56,7 @@ class ConditionalPrompts(nn.Module):
         return self.slots(self.ctx + bias[:, None])
 
 
-@TRAINER_REGISTRY.register()
+@register
 class CoCoOp(PromptTrainer):
     """Conditional context optimisation."""
 

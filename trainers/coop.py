@@ -9,7 +9,6 @@ precision, and worded initialisation also works for class-specific contexts.
 
 from dataclasses import dataclass
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require
 
 # Published names, which descendants import from here: see promptkit/coop_names.py.
@@ -20,6 +19,7 @@ from promptkit.coop_names import (  # noqa: F401
     load_clip_to_cpu,
 )
 from promptkit.prompts.context import POSITIONS, ContextPrompts
+from promptkit.registry import register
 from promptkit.trainer import PromptTrainer
 
 
@@ -35,7 +35,7 @@ class CoOpConfig(ContextConfig):
         require("class_token_position", self.class_token_position, POSITIONS)
 
 
-@TRAINER_REGISTRY.register()
+@register
 class CoOp(PromptTrainer):
     """Context optimisation."""
 

@@ -26,7 +26,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dassl.engine import TRAINER_REGISTRY
 from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
 from promptkit.objectives.critics import CRITICS, build_critic
@@ -41,6 +40,7 @@ from promptkit.objectives.mutual_information import (
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import IMAGENET_TEMPLATES, dataset_template, ensemble_templates
+from promptkit.registry import register
 from promptkit.trainer import PromptTrainer, unit
 
 
@@ -119,7 +119,7 @@ class MIEstimator(nn.Module):
             return estimate(self.bound, scores, average=self.average)
 
 
-@TRAINER_REGISTRY.register()
+@register
 class E2MIM(PromptTrainer):
     """CoOp with mutual information between views and with virtual classes."""
 

@@ -12,9 +12,9 @@ code: muzairkhattak/multimodal-prompt-learning at 69bce21, trainers/independentV
 
 from dataclasses import dataclass
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import VisionLanguageConfig
 from promptkit.prompts.deep import VisionLanguagePrompts
+from promptkit.registry import register
 from promptkit.vision_trainer import VisionPromptTrainer
 
 
@@ -28,7 +28,7 @@ class IVLPConfig(VisionLanguageConfig):
     prompt_depth_text: int = 12
 
 
-@TRAINER_REGISTRY.register()
+@register
 class IVLP(VisionPromptTrainer):
     """Independent vision-language prompting."""
 

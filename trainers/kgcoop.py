@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import ContextConfig, require_range
 from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import dataset_template
+from promptkit.registry import register
 from promptkit.runs.published_config import under_coop
 from promptkit.trainer import PromptTrainer
 
@@ -41,7 +41,7 @@ class KgCoOpConfig(ContextConfig):
         require_range("w", self.w, 0)
 
 
-@TRAINER_REGISTRY.register()
+@register
 class KgCoOp(PromptTrainer):
     """Knowledge-guided context optimisation."""
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import OptionError, PromptConfig, require_range
+from promptkit.registry import register
 from promptkit.stores.feature_bank import encode_all
 from promptkit.trainer import PromptTrainer
 
@@ -56,7 +56,7 @@ def fit(
     optimizer.step(objective)
 
 
-@TRAINER_REGISTRY.register()
+@register
 class LinearProbe(PromptTrainer):
     """Logistic regression on image features."""
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig
 from promptkit.encoders.image_encoder import VisionTokens
@@ -25,6 +24,7 @@ from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.deep import check_depth, num_layers, random_layers
 from promptkit.prompts.initial_context import first_words
 from promptkit.prompts.sentences import SentenceSlots
+from promptkit.registry import register
 from promptkit.vision_trainer import VisionPromptTrainer
 
 
@@ -75,7 +75,7 @@ class MultiModalPrompts(nn.Module):
         return {name: f"prompt_learner.{name}" for name, _ in self.named_parameters()}
 
 
-@TRAINER_REGISTRY.register()
+@register
 class MaPLe(VisionPromptTrainer):
     """Multi-modal prompt learning."""
 

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import last_words
 from promptkit.prompts.sentences import SentenceSlots, template_features
 from promptkit.prompts.templates import dataset_template
+from promptkit.registry import register
 from promptkit.runs.published_config import PublishedConfig, under_coop
 from promptkit.trainer import PromptTrainer
 
@@ -83,7 +83,7 @@ PUBLISHED = PublishedConfig(
 )
 
 
-@TRAINER_REGISTRY.register()
+@register
 class ProGrad(PromptTrainer):
     """Prompt-aligned gradient."""
 

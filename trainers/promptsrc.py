@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import VisionLanguageConfig, require_range
 from promptkit.objectives.averaging import WeightAverage, gaussian_weights
 from promptkit.prompts.deep import VisionLanguagePrompts
 from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import PROMPTSRC_TEMPLATES
+from promptkit.registry import register
 from promptkit.trainer import PromptTrainer
 from promptkit.vision_trainer import VisionPromptTrainer
 
@@ -50,7 +50,7 @@ class PromptSRCConfig(VisionLanguageConfig):
         require_range("gpa_std", self.gpa_std, 0, open_low=True)
 
 
-@TRAINER_REGISTRY.register()
+@register
 class PromptSRC(VisionPromptTrainer):
     """Self-regulating prompts."""
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.blocks import QuickGELU
@@ -28,6 +27,7 @@ from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.initial_context import all_words
 from promptkit.prompts.sentences import SentenceSlots, template_features
 from promptkit.prompts.templates import dataset_template
+from promptkit.registry import register
 from promptkit.runs.published_config import under_coop
 from promptkit.trainer import PromptTrainer
 
@@ -93,7 +93,7 @@ class ClassAwarePrompts(nn.Module):
         return self.slots(self.ctx, injection=Injection(self.layer, tokens))
 
 
-@TRAINER_REGISTRY.register()
+@register
 class TCP(PromptTrainer):
     """Textual-based class-aware prompt tuning."""
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, require_range
 from promptkit.prompts.deep import DeepVisionPrompts
 from promptkit.prompts.sentences import template_features
+from promptkit.registry import register
 from promptkit.vision_trainer import VisionPromptTrainer
 
 
@@ -33,7 +33,7 @@ class VPTConfig(PromptConfig):
         require_range("n_ctx_vision", self.n_ctx_vision, 1)
 
 
-@TRAINER_REGISTRY.register()
+@register
 class VPT(VisionPromptTrainer):
     """Visual prompt tuning."""
 

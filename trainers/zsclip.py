@@ -10,17 +10,17 @@ to a list of the module, once more for each trainer built in a process; here not
 
 from torch import Tensor
 
-from dassl.engine import TRAINER_REGISTRY
 from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import (
     CUSTOM_TEMPLATES,  # noqa: F401  (published name, see promptkit/coop_names.py)
     dataset_template,
     ensemble_templates,
 )
+from promptkit.registry import register
 from promptkit.trainer import PromptTrainer
 
 
-@TRAINER_REGISTRY.register()
+@register
 class ZeroshotCLIP(PromptTrainer):
     """CLIP with the data set's template."""
 
@@ -46,7 +46,7 @@ class ZeroshotCLIP(PromptTrainer):
         raise ValueError(f"{type(self).__name__} trains nothing. Run it with --eval-only.")
 
 
-@TRAINER_REGISTRY.register()
+@register
 class ZeroshotCLIP2(ZeroshotCLIP):
     """CLIP with an ensemble of templates."""
 

@@ -8,6 +8,7 @@ import sys
 
 from tabulate import tabulate
 
+from promptkit import clone
 from promptkit.backbones.facts import Facts, facts_of
 from promptkit.backbones.loading import POCKET, local_weights
 from promptkit.backbones.open_clip_names import PREFIX, library
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{len(possible)} backbones; text and joint: widths; path whole: no tokens are shared")
     if left:
         print(f"{left} more of open_clip have a text encoder of transformers: not supported")
-    print(f"Also {POCKET} ({local_weights(POCKET)[0]}), and weights files by their path{note}")
+    pocket = f"{POCKET} ({local_weights(POCKET)[0]}), and " if clone.IS_CLONE else ""
+    print(f"Also {pocket}weights files by their path{note}")
     return 0
 
 

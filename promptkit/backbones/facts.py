@@ -3,10 +3,10 @@
 import os
 from dataclasses import dataclass
 
-import clip
 from torch import Tensor
 
 from promptkit.backbones.backbone import ImageInput
+from promptkit.backbones.installed_clip import clip
 from promptkit.backbones.loading import local_weights
 from promptkit.backbones.open_clip_names import PREFIX, OpenClipName, library
 from promptkit.backbones.openai_clip import ARCHITECTURES

@@ -3,13 +3,13 @@
 import difflib
 import os
 
-import clip
-from clip.model import CLIP, ResidualAttentionBlock
 from torch import nn
 
 from promptkit.backbones.backbone import AUTO, GELU, QUICK_GELU
+from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock, clip
 from promptkit.backbones.open_clip_names import PREFIX, OpenClipName
 from promptkit.backbones.weights_file import build_clip, read_weights
+from promptkit.clone import from_clone
 from promptkit.files import checksum
 
 POCKET = "Pocket"
@@ -78,9 +78,9 @@ def _choose(given: str, found: str | None, name: str) -> str:
 
 def _quick_checksums() -> set[str]:
     """Of files that are known to have QuickGELU: the pocket weights and OpenAI's downloads."""
-    from pocket.weights import SHA256
-
-    return {SHA256, *(url.split("/")[-2] for url in clip.clip._MODELS.values())}
+    pocket = from_clone("pocket.weights")
+    known = {url.split("/")[-2] for url in clip.clip._MODELS.values()}
+    return known | ({pocket.SHA256} if pocket else set())
 
 
 def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:
@@ -113,9 +113,14 @@ def _download(name: str) -> CLIP:
 
 def _local_path(name: str) -> str:
     if name == POCKET:
-        from pocket.weights import weights_path
-
-        return weights_path()
+        pocket = from_clone("pocket.weights")
+        if pocket is None:
+            raise ValueError(
+                f"MODEL.BACKBONE.NAME {POCKET}: these weights are part of a clone of the project "
+                "and are not installed with promptkit. Give the path of pocket/pocket_clip.pt in a "
+                f"clone, and {KEY} {QUICK_GELU}."
+            )
+        return pocket.weights_path()
     path = os.path.expanduser(name)
     if os.path.isfile(path):
         return path

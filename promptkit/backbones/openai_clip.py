@@ -1,9 +1,9 @@
 """OpenAI's CLIP behind the face of a backbone."""
 
-from clip.model import CLIP, convert_weights
 from torch import Tensor, nn
 
 from promptkit.backbones.backbone import GELU, QUICK_GELU, Backbone, ImageInput
+from promptkit.backbones.installed_clip import CLIP, convert_weights
 from promptkit.backbones.tokens import CLIP_TOKENIZER
 
 # Arguments of the modules under OpenAI's names: joint space, resolution, image layers, image width,

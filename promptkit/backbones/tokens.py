@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import clip
 import torch
 from torch import Tensor
+
+from promptkit.backbones.installed_clip import clip
 
 MAX_GROUPS = 5  # of names in a warning
 PLACEHOLDERS = "X", "a", "the"  # words of one token, tried in this order

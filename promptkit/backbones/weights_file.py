@@ -15,13 +15,13 @@ from typing import Any
 from zipfile import is_zipfile
 
 import torch
-from clip.model import CLIP, build_model
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from promptkit.backbones import hugging_face
 from promptkit.backbones.backbone import GELU, QUICK_GELU
+from promptkit.backbones.installed_clip import CLIP, build_model
 from promptkit.backbones.state_dicts import state_dict_of
 
 # The class of the activation in the code of an archive.

@@ -4,9 +4,10 @@ OpenAI's, or one of the same parts, see `promptkit.backbones.text_tower`.
 """
 
 import torch
-from clip.model import QuickGELU as QuickGELU
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from promptkit.backbones.installed_clip import QuickGELU as QuickGELU
 
 
 def project(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

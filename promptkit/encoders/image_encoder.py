@@ -8,10 +8,10 @@ replaced by that layer's own. OpenAI's is taken apart here, others run their own
 from dataclasses import dataclass
 
 import torch
-from clip.model import VisionTransformer
 from torch import Tensor
 
 from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.installed_clip import VisionTransformer
 from promptkit.encoders.blocks import attend, finish, keys_values, project, queries, replace_tokens
 from promptkit.encoders.own_code import encode_image_with
 

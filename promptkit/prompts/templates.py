@@ -1,7 +1,7 @@
 """Hand-crafted sentences around a class name, `{}` in a template.
 
-A data set of ours owns its sentence, as the class attribute `template`. Here are the generic ones
-for ImageNet and, for data-set classes of other code bases, CoOp's table by registered name.
+The benchmarks' stand here by the registered name of their class, be it ours or that of another
+repository. A data set of one's own says its sentence itself, as the class attribute `template`.
 """
 
 from collections.abc import Mapping
@@ -112,7 +112,8 @@ def dataset_template(
     """Find the one sentence for a data set.
 
     The first of these counts: `override`, `published` by the name of its class, the attribute
-    `template` of the data set, CoOp's custom template for its name, `DEFAULT_TEMPLATE`.
+    `template` of the data set, `CUSTOM_TEMPLATES` by the name of its class or of one that it is
+    derived from, `DEFAULT_TEMPLATE`.
 
     Args:
         dataset: an instance of a registered data set.
@@ -122,8 +123,8 @@ def dataset_template(
     Raises:
         ValueError: if the template does not hold `{}` exactly once.
     """
-    name = type(dataset).__name__
-    fallback = CUSTOM_TEMPLATES.get(name, DEFAULT_TEMPLATE)
+    name, bases = type(dataset).__name__, (kind.__name__ for kind in type(dataset).__mro__)
+    fallback = next((CUSTOM_TEMPLATES[x] for x in bases if x in CUSTOM_TEMPLATES), DEFAULT_TEMPLATE)
     own = (published or {}).get(name)
     template = override or own or getattr(dataset, "template", fallback)
     if template.count("{}") != 1:

@@ -1,6 +1,6 @@
 """How images are prepared follows what the backbone was trained on, unless it is set."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from yacs.config import CfgNode
 
@@ -11,34 +11,41 @@ from promptkit.backbones.loading import POCKET, local_weights
 TOLERANCE = 1e-3  # of means and deviations that are written with fewer digits
 
 
-def follow_weights(cfg: CfgNode, given: Mapping[str, str]) -> list[str]:
-    """Sets what nobody set of INPUT; a sentence for each that is set and differs.
+def follow_weights(cfg: CfgNode, given: Collection[str]) -> None:
+    """Sets what nobody set of INPUT.
 
-    The resolution has no sentence: a run with another one is refused when the weights are open.
     Weights files do not say how their images were prepared; what is not set is then OpenAI's way.
 
     Args:
         cfg: merged, not frozen.
-        given: where each key was set, by dotted key.
+        given: the dotted keys that are set.
 
     Raises:
         ValueError: the backbone's name is one of open_clip's, and not right.
     """
+    images = image_input(
+        cfg.MODEL.BACKBONE.NAME, cfg.INPUT.SIZE[0] if "INPUT.SIZE" in given else None
+    )
+    for key, value in (_values(images) if images else {}).items():
+        if f"INPUT.{key}" not in given:
+            cfg.INPUT[key] = value
+
+
+def differences(cfg: CfgNode) -> list[str]:
+    """A sentence for each key of INPUT that is not as the backbone's weights expect.
+
+    The resolution has none: a run with another one is refused when the weights are open.
+
+    Raises:
+        ValueError: see `follow_weights`.
+    """
     name, node = cfg.MODEL.BACKBONE.NAME, cfg.INPUT
-    images = image_input(name, node.SIZE[0] if "INPUT.SIZE" in given else None)
-    if images is None:
-        return []
-    sentences = []
-    for key, value in _values(images).items():
-        dotted = f"INPUT.{key}"
-        if dotted not in given:
-            node[key] = value
-        elif key in _told(name, node) and not _same(node[key], value):
-            sentences.append(
-                f"{dotted} is {node[key]} ({given[dotted]}); the weights of {name} were trained "
-                f"with {value}"
-            )
-    return sentences
+    images = image_input(name, node.SIZE[0])
+    return [
+        f"INPUT.{key} is {node[key]}; the weights of {name} were trained with {value}"
+        for key, value in (_values(images) if images else {}).items()
+        if key in _told(name, node) and not _same(node[key], value)
+    ]
 
 
 def _told(name: str, node: CfgNode) -> tuple[str, ...]:

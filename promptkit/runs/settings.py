@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
-from promptkit.config import default_node
+from promptkit.config import PromptConfig, default_node
 from promptkit.runs.image_input import follow_weights
 from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.published_config import adapted
@@ -22,21 +22,56 @@ from promptkit.runs.unread_keys import check_keys, idle_keys
 
 
 def extend_cfg(cfg: CfgNode) -> None:
-    """Adds the keys that are not Dassl's: data sets', features', and one node per trainer."""
+    """Adds the keys that are not Dassl's: data sets', and those of all trainers."""
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
-    cfg.DATASET.TEMPLATE = ""  # overrides the data set's hand-crafted sentence
-    cfg.MODEL.BACKBONE.ACTIVATION = "auto"  # quick_gelu | gelu, for a state dict by its path
     # Images of a user's own, see datasets/image_folder.py.
     cfg.DATASET.FOLDER = CfgNode(
         {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
     )
+    known = TRAINER_REGISTRY.registered_names()
+    add_missing(cfg, trainer_keys(map(TRAINER_REGISTRY.get, known)))
+
+
+def trainer_keys(trainers: Iterable[type]) -> CfgNode:
+    """What trainers of promptkit read besides Dassl's keys: one node each, and what all share.
+
+    Args:
+        trainers: classes; those without a `Config` of ours bring no keys.
+    """
+    keys = CfgNode()
+    # Overrides the data set's hand-crafted sentence.
+    keys.DATASET = CfgNode({"TEMPLATE": ""})
+    # quick_gelu | gelu, for a state dict by its path.
+    keys.MODEL = CfgNode({"BACKBONE": {"ACTIVATION": "auto"}})
     # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
     # STORE: frozen features of test images are kept on disk, see promptkit/stores/feature_store.py.
-    cfg.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
-    for name in TRAINER_REGISTRY.registered_names():
-        config_class = getattr(TRAINER_REGISTRY.get(name), "Config", None)
-        if config_class:
-            cfg.TRAINER[name.upper()] = default_node(config_class)
+    keys.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
+    keys.TRAINER = CfgNode()
+    for trainer in trainers:
+        config_class = getattr(trainer, "Config", None)
+        if isinstance(config_class, type) and issubclass(config_class, PromptConfig):
+            keys.TRAINER[trainer.__name__.upper()] = default_node(config_class)
+    return keys
+
+
+def add_missing(cfg: CfgNode, keys: CfgNode, path: str = "") -> None:
+    """Adds to a config those of `keys` that it does not have; what it has stays as it is.
+
+    Raises:
+        ValueError: it has a value where `keys` have a group of keys.
+    """
+    for key, value in keys.items():
+        if not isinstance(value, CfgNode):
+            cfg.setdefault(key, value)
+            continue
+        node = cfg.setdefault(key, CfgNode())
+        if not isinstance(node, CfgNode):
+            names = ", ".join(f"{path}{key}.{name}" for name in value)
+            raise ValueError(
+                f"The config has the value {node!r} at {path}{key}, where promptkit has the keys "
+                f"{names}. Give that value another name."
+            )
+        add_missing(node, value, f"{path}{key}.")
 
 
 def default_cfg(modules: Iterable[ModuleType]) -> CfgNode:
@@ -75,11 +110,10 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
     merge_opts(cfg, pairs)
-    sentences = idle_keys(given | typed, cfg)
-    if hasattr(trainer, "Config"):
-        sentences += follow_weights(cfg, given | typed)
-    for sentence in sentences:
+    for sentence in idle_keys(given | typed, cfg):
         print(sentence)
+    if hasattr(trainer, "Config"):
+        follow_weights(cfg, given | typed)
     if hasattr(dataset, "name_by_yaml"):
         dataset.name_by_yaml(cfg, args.dataset_config_file)
     cfg.freeze()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 
+from promptkit import plugin
 from promptkit.runs import manifest, settings
 from promptkit.runs.arguments import epoch, parse_args
 from promptkit.runs.model_files import FINAL
@@ -99,7 +99,5 @@ def _settings(options: argparse.Namespace, pairs: list[str]):
         if getattr(options, name)
         for word in (f"--{name.replace('_', '-')}", getattr(options, name))
     ]
-    trainers = importlib.import_module("trainers")  # registers what is in it
-    importlib.import_module("datasets")
-    modules = [*trainers.MODULES, *settings.import_modules(options.modules)]
+    modules = [*plugin.register_ours(), *settings.import_modules(options.modules)]
     return settings.merged(parse_args([*words, *pairs]), modules)

@@ -6,7 +6,6 @@ With class names alone no data set is needed.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from yacs.config import CfgNode
 
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
+from promptkit import plugin
 from promptkit.runs import manifest, settings
 from promptkit.runs.arguments import parse_args
 from promptkit.runs.merging import merge_opts
@@ -111,8 +111,7 @@ def _register(result: dict[str, Any], folder: str | Path) -> None:
     Raises:
         ValueError: a module is not found.
     """
-    for package in ("trainers", "datasets"):
-        importlib.import_module(package)
+    plugin.register_ours()
     inputs = result.get("inputs", {})
     modules = parse_args(inputs.get("argv", [])).modules
     try:
@@ -158,12 +157,4 @@ def _fill(cfg: CfgNode, trainer: str) -> None:
     settings.extend_cfg(defaults)
     own = {"NAME", trainer.upper()}
     defaults.TRAINER = CfgNode({key: defaults.TRAINER[key] for key in own & set(defaults.TRAINER)})
-    _add_missing(cfg, defaults)
-
-
-def _add_missing(node: CfgNode, defaults: CfgNode) -> None:
-    for key, value in defaults.items():
-        if isinstance(value, CfgNode):
-            _add_missing(node.setdefault(key, CfgNode()), value)
-        else:
-            node.setdefault(key, value)
+    settings.add_missing(cfg, defaults)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.files import read_json, read_text
-from reports.runs.run import Run
 from reports.runs.epochs import logs_of
+from reports.runs.run import Run
 from run_files.dotted import flatten
 from run_files.result import Result
 

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from tabulate import tabulate
 
-from reports.layout.grid import DAGGER, DOUBLE_DAGGER, MINUS, PLUS_MINUS, Cell, Document, Grid, Written
+from reports.layout.grid import (
+    DAGGER,
+    DOUBLE_DAGGER,
+    MINUS,
+    PLUS_MINUS,
+    Cell,
+    Document,
+    Grid,
+    Written,
+)
 from reports.output.markup import filled
 
 

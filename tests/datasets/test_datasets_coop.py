@@ -55,10 +55,6 @@ def test_root_may_start_with_a_tilde(make_cfg, root, monkeypatch):
     assert Tiny(make_cfg(root="~/root")).dataset_dir == str(root / "tiny")
 
 
-def test_default_template():
-    assert CoOpDataset.template == "a photo of a {}."
-
-
 def test_missing_folder_says_what_to_do(make_cfg, tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         Tiny(make_cfg(root=tmp_path / "nowhere"))

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pickle
@@ -7,8 +8,9 @@ import shutil
 import pytest
 
 from dassl.data.datasets import DatasetBase, Datum
+from datasets.class_subset import subsample_classes
 from datasets.coop import CoOpDataset
-from datasets.few_shot import sample_few_shot, subsample_classes
+from datasets.few_shot import sample_few_shot
 from datasets.split_file import read_split
 
 
@@ -263,6 +265,18 @@ def test_a_failed_write_leaves_no_file(make_cfg, root, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         Tiny(make_cfg(num_shots=4))
     assert os.listdir(kept(root).parent) == []
+
+
+def test_on_a_read_only_disk_the_picks_are_drawn_and_that_is_said(
+    make_cfg, root, monkeypatch, capsys
+):
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("os.replace", refuse)
+    assert names(Tiny(make_cfg(num_shots=4)).train_x)[:8] == GOLDEN[1][0].split()
+    message = f"Few-shot picks are not kept, {root / 'tiny'} is read-only; the seed draws the same"
+    assert message in capsys.readouterr().out and os.listdir(kept(root).parent) == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import open_clip, timm, transformers
 from datasets import Dataset
 import datasets.distributed
 import timm.data.readers.reader_hfds, timm.data.readers.reader_hfids
-from transformers import Trainer, modelcard
+from transformers import modelcard
 from dassl.data.datasets import DATASET_REGISTRY
 
 rows = Dataset.from_dict({"number": [1, 2, 3]})

@@ -5,11 +5,14 @@ import pytest
 from dassl.config import (
     clean_cfg,
     get_cfg_default,
-    merge_file,
     merge_opts,
     merge_tree,
     read_yaml,
 )
+
+
+def merge_file(cfg, path):
+    merge_tree(cfg, read_yaml(path), path)
 
 
 def test_defaults_are_a_copy_with_upstream_values():

@@ -10,7 +10,8 @@ from PIL import Image
 import pocket.datasets
 import train
 from dassl.data.datasets import build_dataset
-from pocket.datasets import SETS, SPLIT_FILE, contact_sheet, draw, draw_class
+from pocket.contact_sheet import contact_sheet
+from pocket.datasets import SETS, SPLIT_FILE, draw, draw_class
 
 
 @pytest.fixture(scope="module")

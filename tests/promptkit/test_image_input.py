@@ -4,6 +4,7 @@ import pytest
 
 import train
 from promptkit.backbones.backbone import ImageInput
+from promptkit.runs.image_input import differences
 
 OPENAI = ImageInput(224)
 
@@ -24,20 +25,22 @@ def test_a_weights_file_is_read_for_its_resolution(tiny_weights):
     assert merged("--backbone", tiny_weights).INPUT.SIZE == (32, 32)
 
 
-def test_what_is_set_and_differs_is_said(capsys, tiny_weights):
+def test_what_is_set_and_differs_has_a_sentence(tiny_weights):
     words = ("INPUT.PIXEL_MEAN", "[0.5, 0.5, 0.5]", "INPUT.PIXEL_STD", "[0.2686, 0.2613, 0.2758]")
-    node = merged("--backbone", "ViT-B/16", *words, "INPUT.TRANSFORMS", "['normalize']").INPUT
-    assert node.PIXEL_MEAN == [0.5, 0.5, 0.5]
-    printed = capsys.readouterr().out
-    assert (
-        "INPUT.PIXEL_MEAN is [0.5, 0.5, 0.5] (on the command line); the weights of ViT-B/16 "
-        in (printed)
-    )
-    assert "trained with [0.48145466" in printed and "PIXEL_STD is" not in printed
-    merged("--backbone", "ViT-B/16", *words[:2], "INPUT.TRANSFORMS", "[]")  # has no effect at all
-    assert "the weights of" not in capsys.readouterr().out
-    merged("--backbone", tiny_weights, *words, "INPUT.TRANSFORMS", "['normalize']")  # who knows
-    assert "the weights of" not in capsys.readouterr().out
+    used, unused = ("INPUT.TRANSFORMS", "['normalize']"), ("INPUT.TRANSFORMS", "[]")
+    cfg = merged("--backbone", "ViT-B/16", *words, *used)
+    assert cfg.INPUT.PIXEL_MEAN == [0.5, 0.5, 0.5]
+    (sentence,) = differences(cfg)
+    assert sentence.startswith("INPUT.PIXEL_MEAN is [0.5, 0.5, 0.5]; the weights of ViT-B/16 were")
+    assert "trained with [0.48145466" in sentence
+    assert not differences(merged("--backbone", "ViT-B/16", *words[:2], *unused))  # has no effect
+    assert not differences(merged("--backbone", tiny_weights, *words, *used))  # who knows
+
+
+def test_a_trainer_says_it_whoever_merged_its_config(tiny_trainer, capsys):
+    words = ("INPUT.PIXEL_MEAN", "[0.5, 0.5, 0.5]", "INPUT.SIZE", "(48, 48)")
+    tiny_trainer("ZeroshotCLIP", "MODEL.BACKBONE.NAME", "Pocket", *words)
+    assert "INPUT.PIXEL_MEAN is [0.5, 0.5, 0.5]; the weights of Pocket" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import pytest
 
+import datasets  # noqa: F401  (registers the data sets)
+from dassl.data.datasets import DATASET_REGISTRY
 from promptkit.prompts.templates import (
     CUSTOM_TEMPLATES,
     DEFAULT_TEMPLATE,
@@ -59,6 +61,16 @@ def test_dataset_template_asks_in_order():
     assert dataset_template(ours) == "a pet: {}."
     assert dataset_template(make_dataset("OxfordPets")) == CUSTOM_TEMPLATES["OxfordPets"]
     assert dataset_template(make_dataset("Unheard")) == DEFAULT_TEMPLATE
+    heir = type("Cats", (type(make_dataset("OxfordPets")),), {})
+    assert dataset_template(heir()) == CUSTOM_TEMPLATES["OxfordPets"]
+
+
+@pytest.mark.parametrize("name", CUSTOM_TEMPLATES)
+def test_the_sentence_of_a_benchmark_stands_in_one_place(monkeypatch, name):
+    benchmark = DATASET_REGISTRY.get(name)
+    assert benchmark.__module__.startswith("datasets.")
+    monkeypatch.setitem(CUSTOM_TEMPLATES, name, "another {}.")
+    assert dataset_template(benchmark.__new__(benchmark)) == "another {}."
 
 
 @pytest.mark.parametrize("template", ["a photo.", "{} or {}.", "a photo of a {name}."])

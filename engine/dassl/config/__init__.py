@@ -3,12 +3,11 @@
 from yacs.config import CfgNode
 
 from dassl.config.defaults import make_defaults
-from dassl.config.merge import merge_file, merge_opts, merge_tree, read_yaml
+from dassl.config.merge import merge_opts, merge_tree, read_yaml
 
 __all__ = [
     "clean_cfg",
     "get_cfg_default",
-    "merge_file",
     "merge_opts",
     "merge_tree",
     "read_yaml",

@@ -13,19 +13,18 @@ from yacs.config import CfgNode
 from dassl.utils.registry import UnknownNameError
 
 
-def merge_file(cfg: CfgNode, path: str) -> None:
-    """Merge a YAML file into `cfg`, in place; on error `cfg` is left as it was.
+def merge_tree(cfg: CfgNode, tree: Mapping[str, Any], path: str) -> None:
+    """Merge nested dictionaries, in place; on error `cfg` is left as it was.
+
+    Args:
+        cfg: the configuration.
+        tree: what `read_yaml` returned.
+        path: of its file, for messages.
 
     Raises:
-        FileNotFoundError: the file does not exist.
         KeyError: it sets a key the configuration does not have.
-        ValueError: it is not a YAML mapping, or a value has the wrong type.
+        ValueError: a value has the wrong type.
     """
-    merge_tree(cfg, read_yaml(path), path)
-
-
-def merge_tree(cfg: CfgNode, tree: Mapping[str, Any], path: str) -> None:
-    """Merge nested dictionaries that were read from the file `path`, as `merge_file` does."""
     settings = list(_settings(_nodes(tree, path), cfg))
     _merge_all(cfg, settings, f'the file "{path}"')
 

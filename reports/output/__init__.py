@@ -1,0 +1,1 @@
+"""Documents as markdown, LaTeX, CSV and HTML, and the page."""
