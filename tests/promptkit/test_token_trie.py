@@ -45,7 +45,7 @@ def test_groups_hold_every_sequence_once_with_little_padding(sequences):
 
 @given(SEQUENCES, st.data())
 @settings(max_examples=50, deadline=None)
-def test_a_tree_of_some_sequences_is_made_of_them_alone(sequences, data):
+def test_a_trie_of_some_sequences_is_made_of_them_alone(sequences, data):
     rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, unique=True))
     part = token_trie(*padded(sequences)).of_sequences(torch.tensor(rows))
     alone = token_trie(*padded([sequences[row] for row in rows]))
@@ -61,9 +61,9 @@ def test_nothing_is_shared_behind_tokens_that_differ():
     assert tree.apart(2) is apart and tree.apart(1) is not apart
 
 
-def test_a_tree_is_moved_once():
+def test_a_trie_is_moved_once():
     tree = token_trie(*padded([[1, 2], [1, 2, 3]]))
     assert tree.to(torch.device("cpu")) is tree
     moved = tree.to(torch.device("meta"))
     assert moved.nodes.device.type == moved.groups[0].ends.device.type == "meta"
-    assert tree.to(torch.device("meta")) is moved and moved.made == {}
+    assert tree.to(torch.device("meta")) is moved and moved._made == {}
