@@ -3,6 +3,7 @@
 from PIL import Image, UnidentifiedImageError
 
 from dassl.utils import read_image
+from datasets.text_files import HEAD, what_else
 
 ALMOST_BLACK = 16  # of 256 levels
 
@@ -21,7 +22,16 @@ def examine(path: str) -> tuple[str, bool]:
             return "", False
         return "", max(high for _, high in read_image(path).getextrema()) < ALMOST_BLACK
     except UnidentifiedImageError:
-        return "not an image, or of a format unknown to PIL", False
+        return _what_it_is(path), False
     # PIL's ways to say damaged, and larger than it opens.
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         return str(error).removeprefix(f'Cannot read image "{path}": '), False
+
+
+def _what_it_is(path: str) -> str:
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        return "it is empty"
+    what = what_else(head)
+    return f"it is {what}" if what else "not an image, or of a format unknown to PIL"

@@ -21,7 +21,7 @@ from datasets.image_files import examine
 from datasets.image_list import read_classnames, read_list
 from datasets.kept_picks import list_suffix
 from datasets.left_out import left_out_of_folders, left_out_of_list
-from datasets.listing import images_by_folder, some, split_50_20_30
+from datasets.listing import images_by_folder, printable, some, split_50_20_30
 from datasets.own_data import identity_of
 from datasets.split_file import Splits, find_images, read_split, save_split
 
@@ -171,7 +171,18 @@ class ImageFolder(CoOpDataset):
         return f"{len(paths):,} ({some(paths)})" if paths else "none"
 
     def _names(self, folders: list[str]) -> dict[str, str]:
-        """Class name by folder, sorted."""
+        """Class name by folder, sorted.
+
+        Raises:
+            ValueError: a folder's name is no text, or has no line in the list of names.
+        """
+        foreign = [name for name in folders if printable(name) != name]
+        if foreign:
+            raise ValueError(
+                f"{self.dataset_dir} has class folders whose names are not UTF-8: "
+                f"{len(foreign):,} ({some(foreign)}). Rename them, or unpack the archive with the "
+                "encoding that it was made with (GBK, SHIFT_JIS, ...)."
+            )
         if not self.keys.CLASSNAMES:
             return {name: name for name in folders}
         return read_classnames(os.path.join(self.dataset_dir, self.keys.CLASSNAMES), folders)
@@ -184,6 +195,7 @@ class ImageFolder(CoOpDataset):
         if bad:
             print(f"Warning: skipping {len(bad)} of {len(items)} images that cannot be read:")
             for item, reason in bad.items():
-                print(f"  {os.path.relpath(item.impath, self.image_dir)}: {reason}")
+                path = os.path.relpath(item.impath, self.image_dir)
+                print(f"  {printable(path)}: {reason}")
         train, val, test = ([item for item in part if item not in bad] for part in splits)
         return train, val, test

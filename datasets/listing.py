@@ -44,7 +44,12 @@ def list_folders(folder: str) -> list[str]:
 def some(names: list[str], count: int = 3) -> str:
     """The first names in words, and how many more there are."""
     more = f" and {len(names) - count:,} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    return ", ".join(map(printable, names[:count])) + more
+
+
+def printable(name: str) -> str:
+    """A file's name with bytes that are no UTF-8 escaped: not every console takes them."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def list_images(folder: str) -> list[str]:

@@ -89,12 +89,17 @@ def read_json(path: str) -> Any:
         raise ValueError(f"{path}: {error}") from error
 
 
+def what_else(head: bytes) -> str:
+    """What a file that begins with `head` is, and what to do, if it is known to be no list."""
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    return next((what for start, what in FOREIGN if head.startswith(start)), "")
+
+
 def refuse_foreign(path: str, head: bytes) -> None:
     """Raises ValueError if a file that begins with `head` is known to be something else."""
-    head = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    for start, what in FOREIGN:
-        if head.startswith(start):
-            raise ValueError(f"{path} is {what}.")
+    what = what_else(head)
+    if what:
+        raise ValueError(f"{path} is {what}.")
 
 
 def malformed(path: str, number: int, line: str, wanted: str) -> ValueError:

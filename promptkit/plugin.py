@@ -9,7 +9,6 @@ scripts, with Dassl or with the engine of this project. `python -m promptkit.rec
 paths of the config files.
 """
 
-import difflib
 import importlib
 from types import ModuleType
 
@@ -17,6 +16,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.clone import HOME, IS_CLONE, from_clone
+from promptkit.did_you_mean import did_you_mean
 from promptkit.registry import INSTALLED, TRAINERS
 from promptkit.runs.settings import add_missing, trainer_keys
 
@@ -93,8 +93,7 @@ def _import_trainers() -> None:
 def _check(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in TRAINERS:
-            close = difflib.get_close_matches(name, TRAINERS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
+            hint = did_you_mean(name, TRAINERS)
             raise ValueError(
                 f"promptkit has the trainers {', '.join(sorted(TRAINERS))}; got '{name}'.{hint}"
             )

@@ -1,1 +1,6 @@
-"""Turns result files into tables and plots; reads files only and imports nothing else of ours."""
+"""Tables, figures and a page from result files.
+
+The way of a result: `runs` (read and checked) -> `layout` (its row, and what that is called) ->
+`tables` (averaged, compared, beside `published` numbers) -> `figures` -> `output` (markdown, LaTeX,
+CSV, HTML). `kinds` has all reports, `__main__` the command line.
+"""

@@ -144,7 +144,7 @@ def page(
     notes: Sequence[str],
     title: str,
 ) -> tuple[str, list[LeftOut]]:
-    """The page with every report that has results, the training curves, and all runs.
+    """The page with every report that has results or leaves some out, the curves, and all runs.
 
     Returns:
         The page, and all files that are left out of one of its tables.
@@ -154,7 +154,7 @@ def page(
         options = argparse.Namespace(**vars(PLAIN), title=report.title)
         made = report.make(runs, (), options)
         left |= set(made.document.left_out)
-        if made.document.grids:
+        if made.document.grids or made.document.left_out:
             sections.append((made.document, list(made.figures.values())))
     curves = training(folder, runs, (), "Training")
     if curves.figures:

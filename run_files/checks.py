@@ -26,14 +26,18 @@ def read(text: str, schema: type[Schema]) -> Schema:
     try:
         return msgspec.json.decode(text, type=schema)
     except (msgspec.DecodeError, RecursionError):  # says little: where it is, not what
+        pass
+    try:
         return _read_closely(text, schema)
+    except RecursionError as error:
+        raise ValueError("not a JSON file of ours: it is nested too deeply") from error
 
 
 def _read_closely(text: str, schema: type[Schema]) -> Schema:
     """As `read`, slowly; a config may hold what Python's JSON has besides the standard's: NaN."""
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"not a JSON file ({error})") from error
     if not isinstance(content, dict):
         raise ValueError(f"must hold a JSON object; got {type(content).__name__}")

@@ -34,7 +34,7 @@ ARROWS = {
 }
 # What each room of promptkit may import of the others, besides the two files that any may; what
 # lies beside the rooms may import all.
-FOR_ALL = {"files", "clone"}
+FOR_ALL = {"files", "clone", "did_you_mean"}
 ROOMS = {
     "backbones": set(),
     "objectives": set(),

@@ -1,6 +1,5 @@
 """Opens a CLIP by OpenAI name, by path, or `Pocket`: always fp32, frozen, on the CPU."""
 
-import difflib
 import os
 
 from torch import nn
@@ -10,6 +9,7 @@ from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock, cli
 from promptkit.backbones.open_clip_names import PREFIX, OpenClipName
 from promptkit.backbones.weights_file import build_clip, read_weights
 from promptkit.clone import from_clone
+from promptkit.did_you_mean import did_you_mean
 from promptkit.files import checksum
 
 POCKET = "Pocket"
@@ -125,8 +125,7 @@ def _local_path(name: str) -> str:
     if os.path.isfile(path):
         return path
     known = [POCKET, *clip.available_models()]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
+    hint = did_you_mean(name, known, cutoff=0.4)
     raise ValueError(
         f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, one of open_clip's "
         f"(open_clip:<model>@<weights>), or the path of a weights file; got '{name}'.{hint}"

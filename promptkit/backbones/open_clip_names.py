@@ -1,6 +1,5 @@
 """Names of open_clip's models, `open_clip:<model>@<weights>`: what they mean, before weights."""
 
-import difflib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from promptkit.backbones.backbone import GELU, QUICK_GELU, ImageInput
+from promptkit.did_you_mean import did_you_mean
 
 PREFIX = "open_clip:"
 # Beginnings of timm's image encoders that have tokens which others can join.
@@ -64,9 +64,8 @@ class OpenClipName:
         """
         found = library().get_model_config(self.model)
         if found is None:
-            known = library().list_models()
-            close = difflib.get_close_matches(self.model, known, n=1, cutoff=0.4)
-            hint = f" Did you mean '{PREFIX}{close[0]}'?" if close else ""
+            known = [f"{PREFIX}{model}" for model in library().list_models()]
+            hint = did_you_mean(f"{PREFIX}{self.model}", known)
             raise ValueError(
                 f"open_clip has no model '{self.model}'.{hint} python -m promptkit.backbones lists "
                 "what there is."

@@ -63,7 +63,7 @@ def shot_list_hash(trainer: TrainerX) -> str:
     """sha256 of the training images (paths relative to DATASET.ROOT) and labels, in order."""
     root = os.path.abspath(os.path.expanduser(trainer.cfg.DATASET.ROOT or "."))
     lines = [f"{os.path.relpath(x.impath, root)} {x.label}" for x in trainer.dm.dataset.train_x]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def forget_peak_memory() -> None:

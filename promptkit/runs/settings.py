@@ -1,7 +1,6 @@
 """The merged config of a run: defaults < data set yaml < method yaml < flags < KEY VALUE pairs."""
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -15,6 +14,7 @@ from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, default_node
+from promptkit.did_you_mean import did_you_mean
 from promptkit.runs.image_input import follow_weights
 from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.published_config import adapted
@@ -214,8 +214,7 @@ def check_names(cfg) -> None:
         known = registry.registered_names()
         if name in known:
             continue
-        lower = {candidate.lower(): candidate for candidate in known}
-        close = difflib.get_close_matches(name.lower(), lower, n=1)
-        hint = f" Did you mean '{lower[close[0]]}'?" if close else ""
-        given = f"got '{name}'.{hint}" if name else f"it is not set. Give {flag}."
+        given = (
+            f"got '{name}'.{did_you_mean(name, known)}" if name else f"it is not set. Give {flag}."
+        )
         raise ValueError(f"{key} must be one of {', '.join(known)}; {given}")

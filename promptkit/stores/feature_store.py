@@ -42,7 +42,8 @@ def image_files_key(paths: list[str]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         found = os.stat(path)
-        digest.update(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+        line = f"{path}\0{found.st_size}\0{found.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))  # names may be of any encoding
     return digest.hexdigest()
 
 

@@ -18,6 +18,11 @@ HELP = (
 )
 FILE_SUFFIX = re.compile(r"\.(txt|csv|tsv|json|ya?ml|names|list|md|xlsx?)$", re.I)
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+FOREIGN = {  # by the beginning of the first line, in lower case
+    "version https://git-lfs": "a Git LFS pointer, which stands for the file (git lfs pull)",
+    "<!doctype html": "a web page, saved under this name",
+    "<html": "a web page, saved under this name",
+}
 
 
 def class_names(given: list[str]) -> list[str]:
@@ -44,6 +49,8 @@ def class_names(given: list[str]) -> list[str]:
         names = _between_commas(given[0]) if given else []
     if given and not all(names):
         raise ValueError(f"--classes has an empty name: got {' '.join(map(repr, given))}.")
+    if len(names) == 1:
+        _say(f"One class, {names[0]!r}: there is nothing to tell it from")
     _say(warning_of_same_words(names))
     return names
 
@@ -70,17 +77,14 @@ def _between_commas(text: str) -> list[str]:
             f"the option for names that hold commas ("
             f"{' '.join(f'--classes {name!r}' for name in long)}), or write all commas alike."
         )
-    names = [name.strip() for name in inner.split(",")]
-    if len(names) == 1:
-        _say(f"One class, {names[0]!r}: there is nothing to tell it from")
-    return names
+    return [name.strip() for name in inner.split(",")]
 
 
 def names_in_file(path: str) -> list[str]:
     """The names in a text file, one a line; empty lines are passed over.
 
     Raises:
-        ValueError: it is no text of names; the line is quoted.
+        ValueError: it is no text of names; the line is quoted, or the kind of file named.
     """
     with open(path, "rb") as file:
         content = file.read()
@@ -93,6 +97,10 @@ def names_in_file(path: str) -> list[str]:
             f"byte {error.start}). Save it as UTF-8 text with one class name a line."
         ) from error
     names = [line.strip() for line in lines if line.strip()]
+    first = names[0].lower() if names else ""
+    foreign = next((what for start, what in FOREIGN.items() if first.startswith(start)), None)
+    if foreign:
+        raise ValueError(f"{path} is {foreign}. Give a text file with one class name a line.")
     odd = next((line for line in names if "\t" in line or not line.isprintable()), None)
     if odd or not names or (len(names) == 1 and "," in names[0]):
         found = f"got the line {odd or names[0]!r}" if names else "it is empty"

@@ -16,11 +16,11 @@ from run_files.result import Git, OwnSet, Result
 
 # Keys of the config that say where, how fast, on which data, or what a column says already.
 NOT_SETTINGS = (
-    "VERSION", "OUTPUT_DIR", "RESUME", "SEED", "VERBOSE", "USE_CUDA", "DATASET.ROOT",
-    "DATASET.NAME", "DATASET.SUBSAMPLE_CLASSES", "DATASET.NUM_SHOTS", "DATASET.FOLDER",
-    "DATASET.TEMPLATE", "DATALOADER.NUM_WORKERS", "DATALOADER.TEST", "TRAIN.PRINT_FREQ",
-    "TRAIN.CHECKPOINT_FREQ", "TEST.PER_CLASS_RESULT", "TEST.COMPUTE_CMAT", "TEST.SPLIT",
-    "FEATURES.STORE", "MODEL.BACKBONE.NAME", "TRAINER.NAME",
+    "VERSION.", "OUTPUT_DIR.", "RESUME.", "SEED.", "VERBOSE.", "USE_CUDA.", "DATASET.ROOT.",
+    "DATASET.NAME.", "DATASET.SUBSAMPLE_CLASSES.", "DATASET.NUM_SHOTS.", "DATASET.FOLDER.",
+    "DATASET.TEMPLATE.", "DATALOADER.NUM_WORKERS.", "DATALOADER.TEST.", "TRAIN.PRINT_FREQ.",
+    "TRAIN.CHECKPOINT_FREQ.", "TEST.PER_CLASS_RESULT.", "TEST.COMPUTE_CMAT.", "TEST.SPLIT.",
+    "FEATURES.STORE.", "MODEL.BACKBONE.NAME.", "TRAINER.NAME.",
 )  # fmt: skip
 OWN_KIND = "ImageFolder"  # the data set class of users' images
 WEIGHTS_PATH = re.compile(
@@ -49,7 +49,7 @@ def collect_runs(folder: Path) -> tuple[list[Run], list[LeftOut]]:
             if shown != name:
                 raise ValueError("its path is not valid UTF-8; rename it")
             runs.append(read_run(path, name=name))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             left_out.append(LeftOut(shown, str(error)))
     if not runs and not left_out:
         raise FileNotFoundError(
@@ -123,7 +123,7 @@ def _settings(config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         sorted(
             (key, str(value))
             for key, value in config.items()
-            if not any(key == name or key.startswith(f"{name}.") for name in NOT_SETTINGS)
+            if not f"{key}.".startswith(NOT_SETTINGS)  # the key itself, or one below it
         )
     )
 

@@ -70,6 +70,19 @@ def test_copies_and_unreadable_images(birds, capsys):
     assert (code, row) == (0, f"my birds found 3 9 0 6 {folder}")
 
 
+def test_files_that_are_no_pictures_are_called_what_they_are(birds, capsys):
+    folder = birds / "birds"
+    (folder / "test/elk/lfs.png").write_text("version https://git-lfs.github.com/spec/v1\nsize 1")
+    (folder / "test/elk/no.png").write_bytes(b"")
+    (folder / "test/elk/page.jpg").write_text("<!DOCTYPE html><html>")
+    code, _, remarks = check(capsys, folder, "--deep")
+    assert code == 1 and remarks[0] == (
+        f"birds: 3 unreadable in {folder}: test/elk/lfs.png (it is a Git LFS pointer, which stands "
+        "for the file. Get the file itself: git lfs pull), test/elk/no.png (it is empty), "
+        "test/elk/page.jpg (it is a web page, saved under this name. Download the file itself)"
+    )
+
+
 def test_pictures_that_come_out_almost_black_are_named(birds, capsys):
     """12 bits in a file of 16, which says nothing of it."""
     for name, white in (("dark", 4095), ("light", 65535)):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -171,6 +172,20 @@ def test_a_truncated_file_is_named_or_skipped(pictures, tiny_weights, tmp_path, 
     split = json.loads((pictures / "split_50_20_30.json").read_text())
     bad_tests = [e for e in split["test"] if e[0].split("/")[1] in broken and "Äpfel" in e[0]]
     assert sum(c["total"] for c in result["per_class"]) == 12 - len(bad_tests)
+
+
+def test_names_of_another_encoding(pictures, tiny_weights, tmp_path, capfd):
+    """As unpacking leaves them where the archive was made with another; 0xff is in no UTF-8."""
+    folder = pictures / CLASSES[0]
+    (folder / "bild 0.jpg").rename(os.fsdecode(bytes(folder) + b"/\xc4\xff.jpg"))
+    Path(os.fsdecode(bytes(pictures) + b"/\xff.png")).write_bytes(b"")
+    code, result = run(pictures, tiny_weights, tmp_path / "out")
+    assert code == 0 and sum(c["total"] for c in result["per_class"]) == 12
+    left = r"left out: images in no class folder: 1 (\xff.png)"
+    assert left in (tmp_path / "out/log.txt").read_text() and left in capfd.readouterr().out
+    folder.rename(os.fsdecode(bytes(pictures) + b"/K\xffhe"))
+    with pytest.raises(ValueError, match=r"names are not UTF-8: 1 \(K\\xffhe\)\. Rename them"):
+        ImageFolder(cfg_of(pictures))
 
 
 def test_three_trees(pictures, tmp_path):

@@ -208,7 +208,7 @@ def test_unreadable_image_is_named(make_cfg, tmp_path, workers):
     items = [datum(impath=str(tmp_path / "bad.png"))]
     cfg = make_cfg("DATALOADER.NUM_WORKERS", workers)
     loader = build_data_loader(cfg, data_source=items, tfm=lambda image: image)
-    with pytest.raises(OSError, match='Cannot read image ".*bad.png": not an image'):
+    with pytest.raises(OSError, match='Cannot read image ".*bad.png": it is a text file'):
         next(iter(loader))
     stop_processes(loader)
     items[0]._impath = "/nowhere.png"
@@ -228,6 +228,21 @@ def test_read_image(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(OSError, match='Cannot read image ".*a.png"'):
         read_image(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer"),
+        (b"<!DOCTYPE html>", "it is an HTML page"),
+        (b"", "it is an empty file"),
+        (b"\x00\x01\x02", "not an image, or of a format unknown to PIL"),
+    ],
+)
+def test_what_was_taken_for_an_image_is_said(tmp_path, content, message):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(OSError, match=f'Cannot read image ".*a.png": {message}'):
+        read_image(str(tmp_path / "a.png"))
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_32_bits_keep_one_scale(tmp_path, values, kind, expected):
 @pytest.mark.parametrize(
     ("values", "kind", "message"),
     [
-        ((0, 0, 1, 1), np.float32, "floats are 0 to 1; which of them is white is known only for"),
+        ((0, 0, 1, 1), np.float32, "floats are 0 and 1 alone, .* two blacks. Save it with 8"),
         ((0, 0.5, 1.02, 1), np.float32, r"floats are 0 to 1\.02; .* or 0 to 255 with one of 16"),
         ((-0.5, 0.5, 1, 1), np.float32, "floats are -0.5 to 1"),
         ((0, 1, 2, float("nan")), np.float32, "floats are nan to nan"),

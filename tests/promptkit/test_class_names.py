@@ -58,6 +58,8 @@ def test_what_can_be_read_in_two_ways_is_refused(given, message):
         (b"\n \n", "it is empty"),
         (b"\xc3\xa8\x00", "got the line"),
         (b"caf\xe9\n", "cannot be read as UTF-8 .* at byte 3"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+        (b"\n<!DOCTYPE html>\n<html>\ncat\n", "is a web page"),
     ],
 )
 def test_files_that_are_no_lists_of_names(tmp_path, content, message):
@@ -66,7 +68,7 @@ def test_files_that_are_no_lists_of_names(tmp_path, content, message):
         class_names([str(tmp_path / "names")])
 
 
-def test_the_same_words_are_named_once_and_one_class_is_said(capsys):
+def test_the_same_words_are_named_once_and_one_class_is_said(tmp_path, capsys):
     assert class_names(["Cat,cat,red_fox,red  fox,dog"]) == [
         "Cat",
         "cat",
@@ -78,3 +80,9 @@ def test_the_same_words_are_named_once_and_one_class_is_said(capsys):
     assert warning.count("\n") == 1 and "'Cat' = 'cat'; 'red_fox' = 'red  fox'" in warning
     assert class_names(["normal"]) == ["normal"]
     assert "One class, 'normal'" in capsys.readouterr().err
+    (tmp_path / "names").write_text("normal\n")
+    assert class_names([str(tmp_path / "names")]) == ["normal"]
+    assert "One class, 'normal'" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="an empty name"):
+        class_names([""])
+    assert capsys.readouterr().err == ""

@@ -206,3 +206,6 @@ def test_training_and_the_page_say_what_they_leave_out(tmp_path, write_result, c
     assert lines[1].startswith("left out: b/result.json: not a JSON file (")
     assert "b/result.json is not text in UTF-8" in lines[1]
     assert lines[-1] == "2 file(s) are left out; the page names them."
+    page = (tmp_path / "runs/report.html").read_text(encoding="utf-8")
+    assert "b/result.json</code>: not a JSON file (" in page
+    assert "<code>a/result.json</code>: " in page.split('id="base-to-new"')[1]  # has no table

@@ -1,4 +1,4 @@
-"""What a file is that was taken for a checkpoint, from its first bytes and its list of members."""
+"""What a file is that was taken for a checkpoint or an image, from its beginning and members."""
 
 import tarfile
 import zipfile
@@ -10,7 +10,7 @@ _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf
 
 
 def what_it_is(path: str) -> str | None:
-    """Say in words what kind of file this is; None where it may be one that torch reads."""
+    """Say in words what kind of file this is; None where it may be what was wanted."""
     with open(path, "rb") as file:
         head = file.read(_HEAD)
     if not head:

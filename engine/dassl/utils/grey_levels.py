@@ -49,10 +49,15 @@ def _scale(values: np.ndarray) -> float:
             return 1
         if high <= 1 and (values % 1).any():  # 0 and 1 alone may be black or black and white
             return 255
+    advice = "Save it with 8 or 16 bits, all pictures of a set on one scale"
+    if is_float and low >= 0 and high <= 1:
+        raise ValueError(
+            f"its floats are 0 and 1 alone, which may be black and white or two blacks. {advice}"
+        )
     kind, known = "integers", "0 to 255"
     if is_float:
         kind, known = "floats", f"0 to 1, or 0 to 255 with one of {DARKEST_MAXIMUM} or more"
     raise ValueError(
         f"its {kind} are {low:g} to {high:g}; which of them is white is known only for {known}. "
-        "Save it with 8 or 16 bits, all pictures of a set on one scale"
+        f"{advice}"
     )

@@ -24,7 +24,10 @@ class Logger:
         if fpath is not None:
             Path(fpath).parent.mkdir(parents=True, exist_ok=True)
             # Line by line, so that the log of a killed run is complete up to its last line.
-            self.file = open(fpath, "w", buffering=1, encoding="utf-8")  # noqa: SIM115
+            # Names of files may hold bytes that are no UTF-8: they are escaped.
+            self.file = open(  # noqa: SIM115
+                fpath, "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+            )
 
     def write(self, msg: str) -> int:
         """Write to both; return the number of characters."""

@@ -16,6 +16,7 @@ import PIL
 import torch
 from PIL import Image
 
+from dassl.utils.file_kinds import what_it_is
 from dassl.utils.grey_levels import is_deep_grey, to_eight_bits
 from dassl.utils.registry import Registry
 
@@ -115,7 +116,8 @@ def read_image(path: str, shorter_side: int = 0) -> Image.Image:
         # PIL reports damaged files with several classes; callers need one.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if isinstance(error, PIL.UnidentifiedImageError):
-            reason = "not an image, or of a format unknown to PIL"
+            kind = what_it_is(path)
+            reason = f"it is {kind}" if kind else "not an image, or of a format unknown to PIL"
         raise OSError(f'Cannot read image "{path}": {reason}') from error
 
 

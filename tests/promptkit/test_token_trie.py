@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.encoders.suffix_tree import suffix_tree
+from promptkit.encoders.token_trie import token_trie
 
 SEQUENCES = st.lists(st.lists(st.integers(-3, 3), min_size=1, max_size=20), min_size=1, max_size=30)
 
@@ -21,7 +21,7 @@ def padded(sequences):
 @settings(max_examples=100, deadline=None)
 def test_a_node_is_a_distinct_beginning(sequences):
     ids, lengths = padded(sequences)
-    tree = suffix_tree(ids, lengths)
+    tree = token_trie(ids, lengths)
     beginnings = {tuple(s[: place + 1]) for s in sequences for place in range(len(s))}
     assert len(tree.source) == len(tree.first) == len(beginnings)
     token = ids.flatten()[tree.source]
@@ -33,7 +33,7 @@ def test_a_node_is_a_distinct_beginning(sequences):
 @given(SEQUENCES)
 @settings(max_examples=100, deadline=None)
 def test_groups_hold_every_sequence_once_with_little_padding(sequences):
-    tree = suffix_tree(*padded(sequences))
+    tree = token_trie(*padded(sequences))
     joined = torch.cat([group.nodes.flatten() for group in tree.groups])
     assert joined[tree.first].tolist() == list(range(len(tree.source)))
     ends = torch.cat([group.nodes.gather(1, group.ends[:, None]) for group in tree.groups])
@@ -45,25 +45,25 @@ def test_groups_hold_every_sequence_once_with_little_padding(sequences):
 
 @given(SEQUENCES, st.data())
 @settings(max_examples=50, deadline=None)
-def test_a_tree_of_some_sequences_is_made_of_them_alone(sequences, data):
+def test_a_trie_of_some_sequences_is_made_of_them_alone(sequences, data):
     rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, unique=True))
-    part = suffix_tree(*padded(sequences)).of_suffixes(torch.tensor(rows))
-    alone = suffix_tree(*padded([sequences[row] for row in rows]))
+    part = token_trie(*padded(sequences)).of_sequences(torch.tensor(rows))
+    alone = token_trie(*padded([sequences[row] for row in rows]))
     assert len(part.source) == len(alone.source)
     assert part.ends.tolist() == alone.ends.tolist()
 
 
 def test_nothing_is_shared_behind_tokens_that_differ():
-    tree = suffix_tree(*padded([[1, 2], [1, 2, 3]]))
+    tree = token_trie(*padded([[1, 2], [1, 2, 3]]))
     apart = tree.apart(2)
     assert len(apart.source) == (2 + 2) + (2 + 3)
     assert apart.ends.tolist() == [3, 4]
     assert tree.apart(2) is apart and tree.apart(1) is not apart
 
 
-def test_a_tree_is_moved_once():
-    tree = suffix_tree(*padded([[1, 2], [1, 2, 3]]))
+def test_a_trie_is_moved_once():
+    tree = token_trie(*padded([[1, 2], [1, 2, 3]]))
     assert tree.to(torch.device("cpu")) is tree
     moved = tree.to(torch.device("meta"))
     assert moved.nodes.device.type == moved.groups[0].ends.device.type == "meta"
-    assert tree.to(torch.device("meta")) is moved and moved.made == {}
+    assert tree.to(torch.device("meta")) is moved and moved._made == {}
