@@ -1,5 +1,7 @@
 """What has to happen before torch and `dassl` are imported; importing this module does it.
 
+It is of a clone: where promptkit is installed, both are left to the user.
+
 - `dassl` is this clone's engine, whichever clone the environment was set up from. An installed
   `dassl` that is none of ours, upstream's, stays.
 - Threads that wait for each other soon sleep. torch's spin long by default, which on a busy machine

@@ -13,7 +13,7 @@ from promptkit.clone import HOME, IS_CLONE
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HOME / "configs/trainers" if IS_CLONE else HERE / "recipe_files"  # <Trainer>/<name>.yaml
-PUBLISHED = HOME / "reports/published" if IS_CLONE else HERE / "published"  # csv and README.md
+PUBLISHED = HOME / "reports/published/numbers" if IS_CLONE else HERE / "published"  # csv files
 
 
 def recipes(trainer: str = "*", name: str = "*") -> list[Path]:

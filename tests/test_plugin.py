@@ -23,15 +23,17 @@ from promptkit.backbones import __main__ as listing
 from promptkit.backbones.loading import load_clip
 from promptkit.runs import settings
 from tests.other_repository import accuracies, options, run_python, write_repository
-from tests.test_architecture import tracked
+from tests.test_architecture import FILES, imports, package, tracked
 from tests.test_upstream_engine import ClosingLogger, set_up_closing_logger
 
 PROJECT = Path(train.__file__).parent
-# Files of the project that lie in the package besides promptkit/, and the folder in it.
+# Files of the project that are installed, and the folder that they then lie in.
 INSTALLED_AS = {
-    "trainers/*.py": "trainers",
-    "configs/trainers/*.yaml": "recipe_files",
-    "reports/published/*": "published",
+    "promptkit/*.py": "promptkit",
+    "trainers/*.py": "promptkit/trainers",
+    "configs/trainers/*.yaml": "promptkit/recipe_files",
+    "reports/published/numbers/*": "promptkit/published",
+    "run_files/*.py": "run_files",
 }
 # Runs train.py with each list of arguments, in one process; then a command of promptkit, and says
 # who is registered.
@@ -166,7 +168,9 @@ def test_recipes_are_found_by_name_and_merge_by_yacs_rules(capsys):
     assert recipes.main(["E2"]) == 1
     assert "trainer must be one of CoCoOp, CoOp, E2MIM" in capsys.readouterr().err
     assert recipes.main([]) == 0
-    assert capsys.readouterr().out.endswith(f"Published numbers: {PROJECT}/reports/published\n")
+    assert capsys.readouterr().out.endswith(
+        f"Published numbers: {PROJECT}/reports/published/numbers\n"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -205,14 +209,30 @@ def python(wheel, tmp_path_factory) -> str:
 
 def test_one_package_is_installed_with_all_that_belongs_to_it(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    wanted = {str(path.relative_to(PROJECT)) for path in tracked("promptkit/*.py")}
-    for pattern, inside in INSTALLED_AS.items():
-        folder = PROJECT / pattern.rpartition("/")[0]
-        wanted |= {f"promptkit/{inside}/{path.relative_to(folder)}" for path in tracked(pattern)}
+    wanted = {
+        f"{place}/{path.relative_to(PROJECT / pattern.rpartition('/')[0])}"
+        for pattern, place in INSTALLED_AS.items()
+        for path in tracked(pattern)
+    }
     assert names == wanted and len(names) > 120
+
+
+def test_what_is_imported_is_asked_for(wheel):
     metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if "METADATA" in name)
     text = zipfile.ZipFile(wheel).read(metadata).decode()
     assert f'\nRequires-Dist: dassl=={dassl.__version__}; extra == "engine"\n' in text
+    asked_for = set(re.findall(r"^Requires-Dist: ([\w-]+)", text, re.M))
+    roots = {
+        module.split(".")[0]
+        for path, tree in FILES.items()
+        if package(path) in ("promptkit", "trainers", "run_files")
+        for module, _ in imports(tree)
+    }
+    roots -= {*sys.stdlib_module_names, "promptkit", "run_files"}
+    assert {"torch", "dassl", "yaml", "open_clip"} <= roots
+    named = {"yaml": "pyyaml", "open_clip": "open_clip_torch"}  # otherwise than what is imported
+    comes_with_another = {"huggingface_hub"}  # open_clip_torch
+    assert {named.get(root, root) for root in roots} - comes_with_another <= asked_for
 
 
 def stand_in_for_upstream(folder: Path) -> Path:

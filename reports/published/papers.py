@@ -1,4 +1,4 @@
-"""Published numbers, as their authors or a later paper printed them: the csv files beside.
+"""Published numbers, as their authors or a later paper printed them: the csv files in numbers/.
 
 All are of ViT-B/16, 16 images a class unless a row says otherwise. Where the spread over seeds was
 published too, columns `<name>_std` hold it. Cells whose harmonic mean or average does not follow
@@ -19,7 +19,7 @@ from reports.layout.labels import Label
 from reports.runs.benchmark_names import ELEVEN, place_of
 from reports.unknown_names import check_name
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "numbers"
 BACKBONE = "ViT-B/16"
 SHOTS = 16
 AVERAGE = "average"
@@ -45,7 +45,7 @@ COST_COLUMNS = {
 HARMONIC_WORDS = ("hm",)
 NOTE = (
     f"{PUBLISHED} published, not run here ({BACKBONE}, {SHOTS} shots where none are named); the "
-    "source of each row is in the CSV and in reports/published/. "
+    "source of each row is in the CSV and in reports/published/numbers/. "
     f"{NOT_RECOMPUTED} does not follow from the published cells that it is an average or a "
     "harmonic mean of."
 )
