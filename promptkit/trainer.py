@@ -72,11 +72,14 @@ class PromptTrainer(TrainerX):
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
 
     def build_data_loader(self) -> None:
-        """As Dassl's; warns of class names that CLIP cannot tell apart."""
+        """As Dassl's; warns of class names that CLIP cannot tell apart, and of one class alone."""
         super().build_data_loader()
-        warning = warning_of_same_words(self.dm.dataset.classnames)
+        names = self.dm.dataset.classnames
+        warning = warning_of_same_words(names)
         if warning:
             print(warning)
+        if len(names) == 1:
+            print(f"Warning: {names[0]!r} is the only class, so that every image is right.")
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
