@@ -164,7 +164,8 @@ def test_weights_that_do_not_fit_or_have_no_effect(tiny_argv, tmp_path, capsys):
         assert train.main(tiny_argv(trainer, "MODEL.INIT_WEIGHTS", path, flags=flags)) == 1
         return capsys.readouterr().err
 
-    assert "gone.pth" in message("CoOp", tmp_path / "gone.pth")
+    text = message("CoOp", tmp_path / "gone.pth")
+    assert f"MODEL.INIT_WEIGHTS: there is no file {tmp_path}/gone.pth" in text
     torch.save({"ctx": torch.zeros(4, 64)}, tmp_path / "small.pth")
     text = message("CoOp", tmp_path / "small.pth")
     assert "fits what this run trains (ctx (16, 64)); it holds ctx (4, 64)" in text
