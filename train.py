@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if same_run.check_plan(cfg.OUTPUT_DIR, plan, defaults):
         announce_finished(cfg.OUTPUT_DIR)
         return
-    setup_logger(cfg.OUTPUT_DIR)
+    setup_logger(os.path.join(cfg.OUTPUT_DIR, "log.txt"))  # also where the folder is called x.txt
     print_plan(args, cfg)
     log_settings(args, cfg)
     if cfg.SEED >= 0:

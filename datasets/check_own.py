@@ -15,6 +15,7 @@ from datasets.finding import Finding, look_at, quiet
 from datasets.folder_classes import check_every_part
 from datasets.folder_layout import class_folders
 from datasets.image_folder import KEYS, ImageFolder
+from datasets.listing import list_images
 from datasets.remarks import few_images
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs/datasets"
@@ -22,11 +23,12 @@ SHOTS = 16  # the most that the protocols take
 
 
 def is_own_folder(path: str) -> bool:
-    """Whether a folder holds a user's images: some folders, none of them a known data set's."""
+    """Whether a folder holds a user's images: some, or folders, none of them a known data set's."""
     kinds = [DATASET_REGISTRY.get(name) for name in DATASET_REGISTRY.registered_names()]
     known = {kind.dataset_dir.split("/")[0] for kind in kinds}
-    folders = class_folders(os.path.expanduser(path))
-    return bool(folders) and not known & set(folders)
+    path = os.path.expanduser(path)
+    folders = class_folders(path)
+    return bool(folders or list_images(path)) and not known & set(folders)
 
 
 def yaml_of(name: str) -> Path | None:
@@ -85,7 +87,7 @@ def check_own(root: str, keys: dict[str, Any] | None = None, *, deep: bool = Fal
     else:
         remarks += look.unreadable
     try:
-        check_every_part(splits, folder, dataset.classnames_by_folder)
+        check_every_part(splits, dataset.origin, dataset.classnames_by_folder)
     except ValueError as error:
         remarks.append(str(error))
     state = "incomplete" if remarks else "found"

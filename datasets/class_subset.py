@@ -17,7 +17,7 @@ def subsample_classes(*datasets: list[Datum], subsample: str = "all") -> list[li
     kept classes are numbered from 0.
 
     Raises:
-        ValueError: `subsample` is none of all, base, new.
+        ValueError: `subsample` is none of all, base, new; or there are no two classes to divide.
     """
     if subsample not in SUBSETS:
         raise ValueError(
@@ -27,6 +27,11 @@ def subsample_classes(*datasets: list[Datum], subsample: str = "all") -> list[li
         return list(datasets)
     print(f"SUBSAMPLE {subsample.upper()} CLASSES!")
     labels = sorted({item.label for item in datasets[0]})
+    if len(labels) < 2:
+        raise ValueError(
+            f"DATASET.SUBSAMPLE_CLASSES {subsample} is half of the classes, and there is no more "
+            f"than {len(labels)} in the data set. Add classes, or leave the key out."
+        )
     middle = math.ceil(len(labels) / 2)
     kept = labels[:middle] if subsample == "base" else labels[middle:]
     number = {label: index for index, label in enumerate(kept)}

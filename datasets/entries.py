@@ -37,9 +37,12 @@ def check_classes(entries: Entries, *, named_by: str) -> None:
     for part in parts:
         for image, label, name in entries[part]:
             if label not in names and part != parts[0]:
+                alike = next((x for x in names.values() if _same_letters(x, name)), None)
+                hint = f", or the name: {alike!r} is there" if alike else ""
                 raise ValueError(
                     f"{named_by}: label {label}, {name!r}, of {part} ({image}) has no image in "
-                    f"{parts[0]}, which has {len(names)} classes. Add images, or correct the label."
+                    f"{parts[0]}, which has {len(names)} classes. Add images, or correct the "
+                    f"label{hint}."
                 )
             if label not in names:
                 names[label], origin[label] = name, f"{part} ({image})"
@@ -48,6 +51,12 @@ def check_classes(entries: Entries, *, named_by: str) -> None:
                     f"{named_by}: label {label} is {names[label]!r} in {origin[label]} and "
                     f"{name!r} in {part} ({image}). Give each label one name, the same everywhere."
                 )
+
+
+def _same_letters(one: str, other: str) -> bool:
+    """Whether two names differ in nothing but case, blanks and underscores."""
+    one, other = ("".join(name.lower().replace("_", " ").split()) for name in (one, other))
+    return one == other
 
 
 def as_lists(items: Iterable[Datum], folder: str) -> list[list]:

@@ -25,12 +25,12 @@ def check_known(folder: str, classes: list[str], known: list[str]) -> None:
     )
 
 
-def check_every_part(splits: Splits, dataset_dir: str, names: Mapping[str, str]) -> None:
+def check_every_part(splits: Splits, origin: str, names: Mapping[str, str]) -> None:
     """Checks that each class has images to train and to test on.
 
     Args:
         splits: the images.
-        dataset_dir: named in the message.
+        origin: the folder or list that they are of.
         names: class name by class folder, for classes without any image; empty for lists.
 
     Raises:
@@ -48,9 +48,12 @@ def check_every_part(splits: Splits, dataset_dir: str, names: Mapping[str, str])
         for what, found in lacking.items()
         if found
     ]
-    if lacks:
-        raise ValueError(
-            f"{dataset_dir} has classes {'; '.join(lacks)}. Add images "
-            f"({', '.join(IMAGE_SUFFIXES)}; an automatic split needs 2 a class), take those "
-            "folders away, or give a list (DATASET.FOLDER.SPLIT)."
-        )
+    if not lacks:
+        return
+    advice = (
+        f"Add images ({', '.join(IMAGE_SUFFIXES)}; an automatic split needs 2 a class), take those "
+        "folders away, or give a list (DATASET.FOLDER.SPLIT)."
+        if names
+        else "Add lines for them, or take those classes out; a split of its own needs 2 a class."
+    )
+    raise ValueError(f"{origin} has classes {'; '.join(lacks)}. {advice}")

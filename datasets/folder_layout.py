@@ -155,8 +155,9 @@ def _kind_of(folder: str, inner: list[str]) -> str:
     parts = {name for spellings in PART_NAMES.values() for name in spellings}
     if not {name.lower() for name in inner} <= parts:
         return (
-            "They are domains: make a yaml for each, with DATASET.FOLDER.PATH "
-            f"{folder} and so on, or put all into one list (DATASET.FOLDER.SPLIT)."
+            f"If they are domains, make a yaml for each, with DATASET.FOLDER.PATH {folder} and so "
+            "on, or put all into one list (DATASET.FOLDER.SPLIT); if they are parts, call them "
+            "train, val and test."
         )
     if any(list_images(os.path.join(folder, name)) for name in inner):
         return (

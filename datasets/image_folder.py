@@ -52,8 +52,9 @@ class ImageFolder(CoOpDataset):
 
     Raises:
         FileNotFoundError: the folder, the list or images are missing.
-        ValueError: a list is malformed, the folder can be read in more than one way, a class has no
-            image to train or to test on, or another data set has the name.
+        ValueError: a list is malformed or there are two of class names, the folder can be read in
+            more than one way, a class has no image to train or to test on, or another data set has
+            the name.
     """
 
     config_keys = ("FOLDER",)
@@ -66,6 +67,11 @@ class ImageFolder(CoOpDataset):
     def title(self) -> str:
         """Name in results."""
         return self.keys.NAME or os.path.basename(self.dataset_dir)
+
+    @property
+    def origin(self) -> str:
+        """The list or the folder that says which images belong to it."""
+        return self.split_path if self.keys.SPLIT else self.dataset_dir
 
     def locate(self, root: str) -> None:
         """All images are below the one folder."""
@@ -98,7 +104,7 @@ class ImageFolder(CoOpDataset):
         splits = self.find()
         for remark in self.remarks:
             print(f"{self.title}: {remark}")
-        check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
+        check_every_part(splits, self.origin, self.classnames_by_folder)
         if not self.keys.SPLIT and not self.layout.parts and not os.path.isfile(self.split_path):
             save_split(*splits, self.split_path, self.image_dir)
         own_list = self.keys.SPLIT or self.keys.CLASSNAMES
@@ -107,7 +113,7 @@ class ImageFolder(CoOpDataset):
         if self.keys.SKIP_UNREADABLE:
             self.picks_suffix += "-readable"  # there may be picks with unreadable images already
             splits = self._without_unreadable(splits)
-            check_every_part(splits, self.dataset_dir, self.classnames_by_folder)
+            check_every_part(splits, self.origin, self.classnames_by_folder)
         if not splits[1] and cfg.TEST.FINAL_MODEL == "best_val":
             print(
                 f"Warning: {self.title} has no images to validate on, so that TEST.FINAL_MODEL "
@@ -120,6 +126,12 @@ class ImageFolder(CoOpDataset):
         """The splits as the list or the folders have them, and the remarks; writes nothing."""
         self.layout, self.classnames_by_folder = Layout({}, []), {}
         if self.keys.SPLIT:
+            if self.keys.CLASSNAMES:
+                raise ValueError(
+                    f"DATASET.FOLDER.CLASSNAMES ({self.keys.CLASSNAMES}) has no effect with "
+                    f"DATASET.FOLDER.SPLIT: the list {self.keys.SPLIT} has the class names. Leave "
+                    "one of them out."
+                )
             splits = self._from_list()
             images = [item.impath for items in splits for item in items]
             self.remarks = left_out_of_list(self.split_path, images)
@@ -137,6 +149,8 @@ class ImageFolder(CoOpDataset):
                 "below DATASET.FOLDER.PATH, or none to read the folders."
             )
         entries, is_split = read_list(self.split_path)
+        if not any(entries.values()):
+            raise ValueError(f"{self.split_path} names no image. Write or download it again.")
         train, val, test = find_images(entries, self.image_dir, named_by=self.split_path)
         return (train, val, test) if is_split else split_50_20_30(train)
 

@@ -19,7 +19,7 @@ def identity_of(splits: Splits, folder: str, list_name: str) -> dict[str, str]:
 
     Returns:
         path: the folder; list: the list's name; images_sha256: of the sorted lines of part,
-        relative path, bytes and class name, with tabs between.
+        relative path, size in bytes and class name, with tabs between.
     """
     lines = sorted(
         f"{part}\t{os.path.relpath(item.impath, folder)}\t{os.path.getsize(item.impath)}\t"

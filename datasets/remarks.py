@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def shared_by_path(parts: dict[str, list[str]], folder: str) -> list[str]:
-    """A remark for each two parts that hold the same files.
+    """A remark for each two parts that hold the same files, and each that holds one twice.
 
     Args:
         parts: paths of the images by part.
@@ -22,6 +22,14 @@ def shared_by_path(parts: dict[str, list[str]], folder: str) -> list[str]:
     """
     files = {part: set(map(_plain, paths)) for part, paths in parts.items()}
     remarks = []
+    for part, paths in parts.items():
+        if len(files[part]) < len(paths):
+            counts = Counter(map(_plain, paths))
+            twice = sorted(os.path.relpath(path, folder) for path in counts if counts[path] > 1)
+            remarks.append(
+                f"images that {part} holds more than once: {len(twice):,} ({some(twice)}); each "
+                "counts as often"
+            )
     for first, second in PAIRS:
         shared = sorted(os.path.relpath(path, folder) for path in files[first] & files[second])
         if shared:

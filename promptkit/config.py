@@ -81,7 +81,7 @@ class VisionLanguageConfig(PromptConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range("n_ctx_vision", self.n_ctx_vision, 1)
+        require_range("n_ctx_vision", self.n_ctx_vision, 1 if self.prompt_depth_vision else 0)
         require_range("n_ctx_text", self.n_ctx_text, 1)
 
     def sizes(self) -> dict[str, int | str]:

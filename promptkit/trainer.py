@@ -94,6 +94,9 @@ class PromptTrainer(TrainerX):
                     setattr(self, name, value)
             return
         super().build_data_loader()
+        names = self.dm.dataset.classnames
+        if len(names) == 1:
+            print(f"Warning: {names[0]!r} is the only class, so that every image is right.")
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""

@@ -1,5 +1,7 @@
 """MODEL.INIT_WEIGHTS: what is trained starts from the tensors of an earlier checkpoint."""
 
+import os
+
 from torch import nn
 
 from dassl.utils import load_checkpoint
@@ -17,6 +19,11 @@ def load_initial_weights(learner: nn.Module, path: str, clip_model: Backbone) ->
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or nothing in it fits.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"MODEL.INIT_WEIGHTS: there is no file {path}. Give the path of a checkpoint "
+            "(model.pth.tar-...), or leave the key out."
+        )
     state = from_published(
         learner, state_dict_of(load_checkpoint(path), path), clip_model, path=path
     )

@@ -63,15 +63,15 @@ def load_learner(
     path = _file(directory, name, epoch)
     content = load_checkpoint(path)
     saved = state_dict_of(content, path)
-    _check_classes(content.get("run", {}), bound_to, path=path, trainer=trainer)
+    _check_classes(content.get("run"), bound_to, path=path, trainer=trainer)
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
     state = from_published(learner, saved, clip_model, path=path)
     load_exactly(learner, state, path=path)
 
 
-def _check_classes(run: dict, bound_to: list[str] | None, *, path: str, trainer: str) -> None:
+def _check_classes(run: object, bound_to: list[str] | None, *, path: str, trainer: str) -> None:
     """Equal numbers of classes are not enough: a context of one class says nothing of another."""
-    theirs = run.get("classnames")
+    theirs = run.get("classnames") if isinstance(run, dict) else None  # in others' it may be a name
     if bound_to is None or theirs is None or theirs == bound_to:
         return
     raise ValueError(

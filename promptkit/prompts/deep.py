@@ -89,7 +89,8 @@ class VisionLanguagePrompts(nn.Module):
         start = first_words(model, num_text, init)
         print(f'Independent V-L design\nInitial text context: "{start.words}"')
         print(f"Number of context words (tokens) for Language prompting: {num_text}")
-        print(f"Number of context words (tokens) for Vision prompting: {num_vision}")
+        vision_tokens = num_vision if depth_vision else 0
+        print(f"Number of context words (tokens) for Vision prompting: {vision_tokens}")
         self.ctx = nn.Parameter(start.vectors)
         self.deep_text = random_layers(depth_text, num_text, start.vectors.shape[1])
         self.vision = None

@@ -26,7 +26,8 @@ def _headline(cfg: CfgNode) -> str:
     amount = f"{shots} shot{'s' * (shots != 1)}" if shots > 0 else "all images"
     seed = f"seed {cfg.SEED}" if cfg.SEED >= 0 else "no seed"
     subset = f"{data.get('SUBSAMPLE_CLASSES', 'all')} classes"
-    return f"{cfg.TRAINER.NAME} on {data.NAME}, {subset}, {amount}, {seed}"
+    name = data.FOLDER.NAME or data.NAME  # a set of the user's own is called as in results
+    return f"{cfg.TRAINER.NAME} on {name}, {subset}, {amount}, {seed}"
 
 
 def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
@@ -45,7 +46,8 @@ def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
     else:
         optim, batch = cfg.OPTIM, cfg.DATALOADER.TRAIN_X.BATCH_SIZE
         how = f"{optim.NAME}, learning rate {optim.LR:g}, {optim.LR_SCHEDULER}"
-        lines.append(("training", f"{optim.MAX_EPOCH} epochs, batches of {batch}, {how}"))
+        epochs = f"{optim.MAX_EPOCH} epoch{'s' * (optim.MAX_EPOCH != 1)}"
+        lines.append(("training", f"{epochs}, batches of {batch}, {how}"))
     lines.append(("results", f"{cfg.OUTPUT_DIR} (all settings: log.txt)"))
     return lines
 

@@ -5,7 +5,7 @@ their CTX_INIT is True or False. Their files are read as they stand: `PublishedC
 trainer, what their keys mean here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,23 @@ def adapted(settings: Mapping[str, Any], trainer: type | None, *, path: str) -> 
         elif own != key:
             print(f"{path}: {key} is read as {own}")
         found[own] = value
+    return found
+
+
+def adapted_pairs(pairs: Sequence[Any], trainer: type | None) -> list[Any]:
+    """KEY VALUE pairs with True and False for CTX_INIT read as in the trainer's published files.
+
+    Only where those have them: for all other trainers they are words like others. Says so.
+    """
+    found, published = list(pairs), published_config(trainer)
+    if CTX_INIT not in published.keys.values():
+        return found
+    key = f"TRAINER.{trainer.__name__.upper()}.{CTX_INIT}"
+    for place in range(1, len(found), 2):
+        if found[place - 1] == key and found[place] in ("True", "False"):
+            words = published.ctx_init if found[place] == "True" else ""
+            print(f"{key} {found[place]} is read as '{words}'")
+            found[place] = words
     return found
 
 

@@ -59,6 +59,11 @@ def confused(labels: list[int], predictions: list[int]) -> list[list[int]]:
     return [[int(label), int(taken), count] for (label, taken), count in sorted(errors.items())]
 
 
+def dataset_name(trainer: TrainerX) -> str:
+    """What the data set is called in results: a set of the user's own has a title."""
+    return getattr(trainer.dm.dataset, "title", trainer.cfg.DATASET.NAME)
+
+
 def shot_list_hash(trainer: TrainerX) -> str:
     """sha256 of the training images (paths relative to DATASET.ROOT) and labels, in order."""
     root = os.path.abspath(os.path.expanduser(trainer.cfg.DATASET.ROOT or "."))
@@ -105,7 +110,7 @@ def build_result(
     return {
         "schema": SCHEMA,
         "trainer": cfg.TRAINER.NAME,
-        "dataset": getattr(trainer.dm.dataset, "title", cfg.DATASET.NAME),
+        "dataset": dataset_name(trainer),
         "own_data": getattr(trainer.dm.dataset, "identity", None),
         "recipe": recipe,
         "backbone": cfg.MODEL.BACKBONE.NAME,

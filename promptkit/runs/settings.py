@@ -17,7 +17,7 @@ from promptkit.config import PromptConfig, default_node
 from promptkit.did_you_mean import did_you_mean
 from promptkit.runs.image_input import follow_weights
 from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
-from promptkit.runs.published_config import adapted
+from promptkit.runs.published_config import adapted, adapted_pairs
 from promptkit.runs.unread_keys import check_keys, idle_keys
 
 
@@ -109,7 +109,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
         merge_tree(cfg, nested(settings), path)
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
-    merge_opts(cfg, pairs)
+    merge_opts(cfg, adapted_pairs(pairs, trainer))
     for sentence in idle_keys(given | typed, cfg):
         print(sentence)
     if hasattr(trainer, "Config"):

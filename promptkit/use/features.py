@@ -23,7 +23,7 @@ from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
 from promptkit.files import replacing
-from promptkit.runs.results import shot_list_hash
+from promptkit.runs.results import dataset_name, shot_list_hash
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
 from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias, read_result
@@ -39,7 +39,7 @@ def images_of(trainer: PromptTrainer, split: str) -> list[Datum]:
     """
     items = getattr(trainer.dm.dataset, PARTS[split])
     if not items:
-        raise ValueError(f"{trainer.cfg.DATASET.NAME} has no images in its split {split}.")
+        raise ValueError(f"{dataset_name(trainer)} has no images in its split {split}.")
     return items
 
 
@@ -102,7 +102,7 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
         "classnames": json.dumps(names),
         "paths": json.dumps([os.path.relpath(item.impath, root) for item in items]),
         "trainer": cfg.TRAINER.NAME,
-        "dataset": cfg.DATASET.NAME,
+        "dataset": dataset_name(trainer),
         "split": split,
         "backbone": cfg.MODEL.BACKBONE.NAME,
         "activation": trainer.clip_model.activation,
@@ -120,7 +120,7 @@ def check_shots(trainer: PromptTrainer, folder: str) -> None:
     theirs = (read_result(folder) or {}).get("shot_list_sha256")
     if theirs not in (None, shot_list_hash(trainer)):
         raise ValueError(
-            f"The training images that {trainer.cfg.DATASET.NAME} gives now are not those of "
+            f"The training images that {dataset_name(trainer)} gives now are not those of "
             f"{folder}: its picks are gone, or it ran without a seed. Take --split test."
         )
 

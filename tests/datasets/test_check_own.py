@@ -70,6 +70,12 @@ def test_copies_and_unreadable_images(birds, capsys):
     assert (code, row) == (0, f"my birds found 3 9 0 6 {folder}")
 
 
+def test_a_folder_of_loose_pictures_is_of_ones_own(birds, capsys):
+    code, row, remarks = check(capsys, birds / "birds/test/owl")
+    assert (code, row) == (1, f"owl incomplete 0 0 0 0 {birds}/birds/test/owl")
+    assert "no folders, one per class, with images in them. It holds 2 images itself" in remarks[0]
+
+
 def test_files_that_are_no_pictures_are_called_what_they_are(birds, capsys):
     folder = birds / "birds"
     (folder / "test/elk/lfs.png").write_text("version https://git-lfs.github.com/spec/v1\nsize 1")

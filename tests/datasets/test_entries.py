@@ -35,6 +35,10 @@ CAT, DOG = ("a.png", 0, "cat"), ("b.png", 1, "dog")
             r"label 2, 'bird', of test \(e.png\) has no image in train, which has 2 classes",
         ),
         (
+            entries([CAT, DOG], test=[CAT, ("e.png", 2, " Dog")]),
+            r"label 2, ' Dog', of .* correct the label, or the name: 'dog' is there\.",
+        ),
+        (
             entries([CAT], val=[DOG], test=[DOG]),
             r"label 1, 'dog', of val \(b.png\) has no image in train, which has 1 classes",
         ),

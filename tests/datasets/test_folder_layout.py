@@ -82,7 +82,8 @@ def test_without_test_images_validation_is_the_test(make, capsys, name):
          r"d that test, train\. Set DATASET.FOLDER.PATH to .*birds/in"),
         ([*tree("birds/cat", "birds/dog"), "birds/x.png", "__MACOSX/x.png"], "one level too high"),
         (tree("photo/cat", "photo/dog", "sketch/Cat", "sketch/dog"), r"photo, sketch hold the same "
-         r"folders \(cat, dog\)\. They are domains: make a yaml for each, with .*birds/photo"),
+         r"folders \(cat, dog\)\. If they are domains, make a yaml for each, with .*birds/photo"),
+        (tree("train/cat", "train/dog", "dev/cat", "dev/dog"), "; if they are parts, call them"),
         (tree("cat/train", "cat/test", "dog/train", "dog/test"), "classes with parts in them, the "
          "wrong way round: make it train/<class>/ and"),
         (tree("a/train/x", "a/test/x", "b/train/y", "b/test/y"), "Each is a data set: make a yaml"),
@@ -176,3 +177,10 @@ def test_shared_images_of_a_list_are_counted(make, capsys):
     assert "Warning: images of test that are also in train: 2 (cat/0.png, cat/1.png); they" in out
     assert "Warning: images of val that are also in train: 1 (cat/0.png); they" in out
     assert "Warning: images of test that are also in val: 1 (cat/0.png); they" in out
+    assert "more than once" not in out
+    split["test"].append(["cat/0.png", 0, "cat"])
+    (root / "list.json").write_text(json.dumps(split))
+    read(root, "DATASET.FOLDER.SPLIT", "list.json")
+    assert (
+        "Warning: images that test holds more than once: 1 (cat/0.png)" in capsys.readouterr().out
+    )

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
 import train
 from datasets.image_folder import ImageFolder
 from promptkit.runs.results import near_chance
+from promptkit.use import features
 
 CLASSES = ("Kühe im Stall", "Äpfel", "猫 und Hund")
 SIZE = 32  # of the tiny CLIP
@@ -124,6 +126,18 @@ def test_a_set_is_named_by_its_yaml_and_told_from_others(pictures, tmp_path):
         "list": "list.csv",
         "images_sha256": hashlib.sha256("\n".join(text).encode()).hexdigest(),
     }
+
+
+def test_its_name_is_that_of_the_plan_and_of_features_too(pictures, tiny_weights, tmp_path):
+    """In a run's folder that has the name of a file."""
+    output, path = tmp_path / "out.txt", tmp_path / "out.safetensors"
+    assert run(pictures, tiny_weights, output, "DATASET.FOLDER.NAME", "birds")[0] == 0
+    log = (output / "log.txt").read_text().splitlines()
+    assert log[0] == "CoOp on birds, all classes, 2 shots, seed 1"
+    assert "  training  1 epoch, batches of 6, adam," in "\n".join(log)
+    assert features.main([str(output), str(path)]) == 0
+    with safe_open(path, "pt") as file:
+        assert file.metadata()["dataset"] == "birds"
 
 
 def test_the_identity_is_that_of_all_images(pictures):

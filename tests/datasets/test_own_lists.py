@@ -138,3 +138,41 @@ def test_picks_without_the_lists_name_are_not_read_and_that_is_said(folder, caps
     for is_said in (True, False):  # when picks are drawn
         build(folder, "split.json", 1)
         assert (note in capsys.readouterr().out) == is_said
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("list.csv", "image,class\n"), ("list.json", '{"train": [], "val": [], "test": []}')],
+)
+def test_a_list_without_images_is_named(folder, name, content):
+    (folder / name).write_text(content)
+    with pytest.raises(ValueError, match=f"^{folder}/{name} names no image"):
+        build(folder, name)
+
+
+def test_classes_that_a_list_lacks_are_of_the_list(folder):
+    write_split(folder, [CAT, DOG], [["c.png", 0, "cat"]])
+    message = r"split.json has classes without images to test on: 1 \('dog'\)\. Add lines for them"
+    with pytest.raises(ValueError, match=message):
+        build(folder, "split.json")
+
+
+def test_a_list_has_the_class_names_and_no_other_file(folder):
+    write_split(folder, [CAT, DOG], [["c.png", 0, "cat"], ["d.png", 1, "dog"]])
+    argv = arguments(folder, "split.json", "DATASET.FOLDER.CLASSNAMES", "names.txt")
+    with pytest.raises(ValueError, match=r"CLASSNAMES \(names.txt\) has no effect with .*SPLIT"):
+        ImageFolder(train.setup_cfg(train.parse_args(argv)))
+
+
+def test_one_class_alone_is_said_and_has_no_halves(folder, tiny_weights, tmp_path, capfd):
+    """It would be 100 % right, in base and in new classes of two as well."""
+    write_split(folder, [CAT, DOG], [["c.png", 0, "cat"], ["d.png", 1, "dog"]])
+    flags = ("--trainer", "ZeroshotCLIP", "--eval-only")
+    half = ("DATASET.SUBSAMPLE_CLASSES", "new")
+    argv = ["--backbone", tiny_weights, "--output-dir", str(tmp_path / "out"), *flags]
+    argv += ["--transforms", "normalize", *arguments(folder, "split.json", *half)]
+    assert train.main([*argv, "INPUT.SIZE", "(32, 32)", "DATALOADER.NUM_WORKERS", "0"]) == 0
+    assert "Warning: 'dog' is the only class, so that every" in capfd.readouterr().out
+    write_split(folder, [CAT], [["c.png", 0, "cat"]])
+    with pytest.raises(ValueError, match="new is half of the classes, and there is no more than 1"):
+        ImageFolder(train.setup_cfg(train.parse_args(arguments(folder, "split.json", *half))))

@@ -165,5 +165,14 @@ def test_files_that_are_no_configuration(tmp_path):
         merge_file(get_cfg_default(), write(tmp_path, "OPTIM: [1,\n"))
     with pytest.raises(ValueError, match="must hold KEY: VALUE pairs; got a list"):
         merge_file(get_cfg_default(), write(tmp_path, "- 1\n"))
+    for text, kind in (
+        ("version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        ("<!DOCTYPE html><html>", "an HTML page"),
+        ("OPTIM", "a text file"),
+    ):
+        with pytest.raises(ValueError, match=f"must hold KEY: VALUE pairs; got {kind}"):
+            merge_file(get_cfg_default(), write(tmp_path, text))
+    with pytest.raises(ValueError, match="got a group of keys in .* put it in quotes: '{}'"):
+        merge_file(get_cfg_default(), write(tmp_path, "DATASET:\n  NAME: {}\n"))
     with pytest.raises(ValueError, match="of no known type"):
         merge_file(get_cfg_default(), write(tmp_path, "SEED: 2020-01-01\n"))

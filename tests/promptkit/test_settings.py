@@ -41,6 +41,17 @@ def test_files_of_code_that_reads_coops_node(tmp_path, capsys, trainer, given, w
     )
 
 
+@pytest.mark.parametrize("trainer", ["KgCoOp", "TCP", "ProGrad"])
+def test_true_and_false_on_the_command_line_mean_what_they_do_in_files(capsys, trainer):
+    """The message about TRAINER.COOP.CTX_INIT leads there: it must not become the word "True"."""
+    key, words = f"TRAINER.{trainer.upper()}.CTX_INIT", {"ProGrad": "template"}
+    for given, expected in (("True", words.get(trainer, "a photo of a")), ("False", "")):
+        cfg = merged("--trainer", trainer, key, given)
+        assert cfg.TRAINER[trainer.upper()].CTX_INIT == expected
+        assert f"{key} {given} is read as '{expected}'" in capsys.readouterr().out
+    assert merged("--trainer", trainer, key, "true").TRAINER[trainer.upper()].CTX_INIT == "true"
+
+
 def test_prograds_loss_and_promptsrcs_whole_numbers(tmp_path):
     text = "LOSS:\n  NAME: prograd\n  T: 2\n  LAMBDA: 0.5\nTRAINER:\n  COOP:\n    CTX_INIT: True\n"
     node = merged("--trainer", "ProGrad", *file(tmp_path, text)).TRAINER.PROGRAD
@@ -153,7 +164,8 @@ def test_weights_that_do_not_fit_or_have_no_effect(tiny_argv, tmp_path, capsys):
         assert train.main(tiny_argv(trainer, "MODEL.INIT_WEIGHTS", path, flags=flags)) == 1
         return capsys.readouterr().err
 
-    assert "gone.pth" in message("CoOp", tmp_path / "gone.pth")
+    text = message("CoOp", tmp_path / "gone.pth")
+    assert f"MODEL.INIT_WEIGHTS: there is no file {tmp_path}/gone.pth" in text
     torch.save({"ctx": torch.zeros(4, 64)}, tmp_path / "small.pth")
     text = message("CoOp", tmp_path / "small.pth")
     assert "fits what this run trains (ctx (16, 64)); it holds ctx (4, 64)" in text

@@ -40,6 +40,16 @@ def test_logits_loss_and_gradients_are_the_formulas(tiny_trainer, text, vision):
     assert len(gradients) == text + vision
 
 
+def test_the_published_language_only_settings(tiny_trainer, capsys):
+    """MaPLe's file for it asks for no tokens in no layer of the images."""
+    key = "TRAINER.IVLP.PROMPT_DEPTH_VISION"
+    trainer = tiny_trainer("IVLP", "TRAINER.IVLP.N_CTX_VISION", 0, key, 0)
+    assert trainer.learner.vision is None
+    assert "(tokens) for Vision prompting: 0" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="N_CTX_VISION must be at least 1; got 0"):
+        tiny_trainer("IVLP", "TRAINER.IVLP.N_CTX_VISION", 0, key, 1, output="deep")
+
+
 def test_with_one_text_layer_and_no_image_prompts_it_is_coop(tiny_trainer):
     contexts = []
     for name, *options in (

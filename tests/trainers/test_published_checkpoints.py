@@ -199,6 +199,7 @@ def test_what_holds_no_weights_is_described(tiny_trainer, tmp_path, content):
 @pytest.mark.parametrize("wrap", [
     lambda state: state,
     lambda state: {"model_state_dict": state, "epoch": 1},
+    lambda state: {"state_dict": state, "run": "a name that is not ours"},
     lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
 ])  # fmt: skip
 def test_weights_are_taken_out_of_their_wrappers(tiny_trainer, tmp_path, wrap):

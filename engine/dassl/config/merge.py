@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
+from dassl.utils.file_kinds import what_it_is
 from dassl.utils.registry import UnknownNameError
 
 
@@ -64,8 +65,10 @@ def read_yaml(path: str) -> dict[str, Any]:
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
+        kind = what_it_is(path) if isinstance(tree, str) else None
         raise ValueError(
-            f'Config file "{path}" must hold KEY: VALUE pairs; got a {type(tree).__name__}.'
+            f'Config file "{path}" must hold KEY: VALUE pairs; got '
+            f"{kind or f'a {type(tree).__name__}'}."
         )
     return tree
 
@@ -180,8 +183,8 @@ def _wrong_type(cfg: CfgNode, key: str, value: Any, source: str) -> str:
     message = f"{'.'.join(reached)} must be {allowed}{default}; got {got} in {source}."
     if reached != key.split("."):
         message = f'There is no key "{key}": ' + message
-    if isinstance(known, str) and not isinstance(value, CfgNode):
-        text = "''" if value is None else f"'{value}'"
+    if isinstance(known, str) and not (isinstance(value, CfgNode) and value):
+        text = "''" if value is None else "'{}'" if isinstance(value, CfgNode) else f"'{value}'"
         message += f" In YAML put it in quotes: {text}."
     return message
 
