@@ -33,7 +33,9 @@ class ClosingLogger:
 
 
 def set_up_closing_logger(output: str) -> None:
-    sys.stdout = ClosingLogger(os.path.join(output, "log.txt"))
+    """Takes the log file or its folder, as upstream's."""
+    is_file = output.endswith((".txt", ".log"))
+    sys.stdout = ClosingLogger(output if is_file else os.path.join(output, "log.txt"))
 
 
 def test_all_runs_between_then_print_to_an_open_console(tiny_argv, tmp_path, capfd, monkeypatch):

@@ -77,7 +77,7 @@ def test_other_classes_and_unreadable_images(finished, tiny_root, tmp_path, caps
     assert predict.main([*argv, "--json", str(tmp_path / "out.json")]) == 1
     assert "broken.png" in capsys.readouterr().err
     broken, whole = json.loads((tmp_path / "out.json").read_text())["images"]
-    assert "not an image" in broken["error"]
+    assert "it is a text file" in broken["error"]
     assert {entry["class"] for entry in whole["classes"]} == {"a dog", "a cat"}
     assert sum(entry["probability"] for entry in whole["classes"]) == pytest.approx(1)
 
