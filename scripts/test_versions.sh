@@ -52,7 +52,9 @@ for name in "${names[@]}"; do
     needs=requirements.txt
   fi
   echo "== $name: $("$folder/bin/python" --version)"
+  # The stamp keeps scripts that tests call from installing anything, see scripts/setup.sh.
   if ! "$folder/bin/python" -m pip install --quiet --requirement "$needs" ||
+    ! cat requirements.txt engine/pyproject.toml >"$folder/.promptkit-requirements" ||
     ! PATH=$PWD/$folder/bin:$PATH VIRTUAL_ENV=$PWD/$folder CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1 \
       "$folder/bin/python" -m pytest --numprocesses 2 "$@"; then
     failed+=("$name")
