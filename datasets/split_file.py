@@ -40,7 +40,7 @@ def read_entries(path: str) -> Entries:
             f"{path} must hold an object with the lists train, val and test; got "
             f"{_contents(split)}."
         )
-    more = sorted(set(split) - set(SPLIT_NAMES))
+    more = sorted(name for name in set(split) - set(SPLIT_NAMES) if isinstance(split[name], list))
     if more:
         print(f"Note: {', '.join(map(repr, more))} in {path} is not read, only train, val and test")
     for name in SPLIT_NAMES:

@@ -128,6 +128,9 @@ def test_what_a_split_file_holds_besides_is_said(folder, capsys):
     build(folder, "split.json")
     path = folder / "split.json"
     assert f"Note: 'extra' in {path} is not read, only" in capsys.readouterr().out
+    path.write_text(json.dumps({**content, "extra": "made in 2026"}))  # no list of images
+    build(folder, "split.json")
+    assert "is not read" not in capsys.readouterr().out
 
 
 def test_picks_without_the_lists_name_are_not_read_and_that_is_said(folder, capsys):
