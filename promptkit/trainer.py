@@ -45,6 +45,7 @@ class PromptTrainer(TrainerX):
     has_frozen_images = True  # image features do not change with what is trained
     classes_alone: list[str] = []  # those to tell apart where no data set is opened
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
+    has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
 
     # What a method defines ------------------------------------------------------------------------
 

@@ -63,6 +63,7 @@ class LinearProbe(PromptTrainer):
     Config = LinearProbeConfig
     learner_name = "linear_probe"
     takes_initial_weights = False
+    has_optimizer = False
 
     def check_cfg(self, cfg) -> None:
         """As the base's; the fit is one epoch."""

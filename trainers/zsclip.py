@@ -25,6 +25,7 @@ class ZeroshotCLIP(PromptTrainer):
     """CLIP with the data set's template."""
 
     takes_initial_weights = False
+    has_optimizer = False
 
     def templates(self) -> tuple[str, ...]:
         """The sentences whose features are averaged."""

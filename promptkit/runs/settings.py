@@ -110,7 +110,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
     merge_opts(cfg, adapted_pairs(pairs, trainer))
-    for sentence in idle_keys(given | typed, cfg):
+    for sentence in idle_keys(given | typed, cfg, trainer):
         print(sentence)
     if hasattr(trainer, "Config"):
         follow_weights(cfg, given | typed)

@@ -107,11 +107,13 @@ def _of_another_set(key: str, dataset: type | None) -> str:
     return f"the data set {dataset.__name__} does not read it. It reads {names}. Leave it out."
 
 
-def idle_keys(given: Iterable[str], cfg: CfgNode) -> list[str]:
-    """For each key that other settings make idle, a sentence that says so."""
-    found = []
+def idle_keys(given: Iterable[str], cfg: CfgNode, trainer: type | None = None) -> list[str]:
+    """For each key that other settings or the trainer make idle, a sentence that says so."""
+    found, has_optimizer = [], getattr(trainer, "has_optimizer", True)
     for key in given:
-        if key in COUNTS_WITH:
+        if key.startswith("OPTIM.") and key != "OPTIM.MAX_EPOCH" and not has_optimizer:
+            found.append(f"{key} has no effect with {trainer.__name__}")
+        elif key in COUNTS_WITH:
             other, values = COUNTS_WITH[key]
             value = _value(cfg, other)
             if value not in values:

@@ -137,6 +137,9 @@ def test_keys_that_others_make_idle_are_named(capsys):
         "OPTIM.ADAM_BETA1 has no effect with OPTIM.NAME sgd\n"
         "INPUT.GB_P has no effect without gaussian_blur\n"
     )
+    for trainer in ("LinearProbe", "ZeroshotCLIP"):
+        merged("--trainer", trainer, "OPTIM.LR", 0.1, "OPTIM.MAX_EPOCH", 1)
+        assert capsys.readouterr().out == f"OPTIM.LR has no effect with {trainer}\n"
     cfg = merged("OPTIM.NAME", "rmsprop")
     assert idle_keys(["OPTIM.MOMENTUM", "OPTIM.LR", "SEED", "INPUT.SIZE"], cfg) == []
 
