@@ -6,6 +6,7 @@ It is of a clone: where promptkit is installed, both are left to the user.
   `dassl` that is none of ours, upstream's, stays.
 - Threads that wait for each other soon sleep. torch's spin long by default, which on a busy machine
   takes the very core that the thread they wait for needs: docs/performance.md has figures.
+- A command, `python -m promptkit.predict`, says that it starts: the imports take seconds.
 """
 
 import os
@@ -42,5 +43,13 @@ def wait_passively() -> None:
         os.environ[WAIT], os.environ[SPINS] = "PASSIVE", FEW_SPINS
 
 
+def say_that_it_starts() -> None:
+    """Prints a command's name on stderr, while it is the one that Python was called for."""
+    if sys.argv[:1] == ["-m"] and "-m" in sys.orig_argv[:-1]:  # its module is being looked for
+        name = sys.orig_argv[sys.orig_argv.index("-m") + 1]
+        print(f"{name} starts ...", file=sys.stderr, flush=True)
+
+
+say_that_it_starts()
 use_own_engine()
 wait_passively()

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from datasets.entries import SPLIT_NAMES, Entries
 from datasets.image_files import examine
 from datasets.listing import some
-from datasets.remarks import same_words, shared_by_content, shared_by_path
+from datasets.remarks import LOW_WHITE, same_words, shared_by_content, shared_by_path
 from datasets.split_file import missing_images
 
 
@@ -92,8 +92,8 @@ def look_at(entries: Entries, image_dir: str, name: str, *, deep: bool) -> Look:
     notes += shared_by_content(parts, image_dir) if deep else []
     if dark:
         notes.append(
-            f"images of more than 8 bits that are almost black as they are read: {len(dark):,} "
-            f"({some(dark)}); if their white is darker than that of 16 bits, save them with 8"
+            f"images that are almost black as they are read: {len(dark):,} ({some(dark)}); "
+            f"{LOW_WHITE}"
         )
     return Look(present, missing, unreadable, notes)
 

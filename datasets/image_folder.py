@@ -23,6 +23,7 @@ from datasets.kept_picks import list_suffix
 from datasets.left_out import left_out_of_folders, left_out_of_list
 from datasets.listing import images_by_folder, printable, some, split_50_20_30
 from datasets.own_data import identity_of
+from datasets.remarks import almost_black
 from datasets.split_file import Splits, find_images, read_split, save_split
 
 OWN_SPLIT = "split_50_20_30.json"
@@ -119,6 +120,9 @@ class ImageFolder(CoOpDataset):
                 f"Warning: {self.title} has no images to validate on, so that TEST.FINAL_MODEL "
                 "best_val chooses the epoch by the test images: the accuracy is too high."
             )
+        images = [item.impath for items in splits for item in items]
+        for remark in almost_black(images, self.dataset_dir):
+            print(f"Warning: {self.title}: {remark}")
         self.identity = identity_of(splits, self.dataset_dir, self.keys.SPLIT)
         return splits
 

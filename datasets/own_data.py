@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 
+from datasets.content import kept_checksums
 from datasets.entries import SPLIT_NAMES
 from datasets.split_file import Splits
 
@@ -19,11 +20,11 @@ def identity_of(splits: Splits, folder: str, list_name: str) -> dict[str, str]:
 
     Returns:
         path: the folder; list: the list's name; images_sha256: of the sorted lines of part,
-        relative path, size in bytes and class name, with tabs between.
+        relative path, sha256 of the file and class name, with tabs between.
     """
+    sums = kept_checksums([item.impath for items in splits for item in items], folder)
     lines = sorted(
-        f"{part}\t{os.path.relpath(item.impath, folder)}\t{os.path.getsize(item.impath)}\t"
-        f"{item.classname}"
+        f"{part}\t{os.path.relpath(item.impath, folder)}\t{sums[item.impath]}\t{item.classname}"
         for part, items in zip(SPLIT_NAMES, splits, strict=True)
         for item in items
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter, defaultdict
 
 from dassl.data.datasets import Datum
+from datasets.content import checksum
+from datasets.image_files import examine
 from datasets.listing import some
 
+SAMPLE = 16  # images that are decoded to see whether a set is dark
+LOW_WHITE = (
+    "if their white is darker than that of their kind (12 bits in 16, masks of 0 and 1), save them "
+    "with 8 bits and white as 255"
+)
 PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
-CHUNK_BYTES = 1 << 20
 
 
 def shared_by_path(parts: dict[str, list[str]], folder: str) -> list[str]:
@@ -49,7 +54,7 @@ def shared_by_content(parts: dict[str, list[str]], folder: str) -> list[str]:
     for path in set().union(*files.values()):
         by_size[os.path.getsize(path)].append(path)
     content = {
-        path: _checksum(path) for paths in by_size.values() if len(paths) > 1 for path in paths
+        path: checksum(path) for paths in by_size.values() if len(paths) > 1 for path in paths
     }
     remarks = []
     for first, second in PAIRS:
@@ -89,6 +94,24 @@ def few_images(train: list[Datum], shots: int) -> list[str]:
     ]
 
 
+def almost_black(images: list[str], folder: str) -> list[str]:
+    """A remark where most of a sample of images come out almost black; the others may be night.
+
+    Args:
+        images: their paths.
+        folder: that the remark counts paths from.
+    """
+    sample = images[:: max(1, len(images) // SAMPLE)][:SAMPLE]
+    dark = [path for path in sample if examine(path)[1]]
+    if 2 * len(dark) <= len(sample):
+        return []
+    names = [os.path.relpath(path, folder) for path in dark]
+    return [
+        f"of {len(sample):,} images looked at {len(dark):,} are almost black as they are read "
+        f"({some(names)}); {LOW_WHITE}"
+    ]
+
+
 def _in_words(what: str, part: str, files: list[str]) -> str:
     return (
         f"images of {part} that are {what}: {len(files):,} ({some(files)}); they say nothing about "
@@ -99,11 +122,3 @@ def _in_words(what: str, part: str, files: list[str]) -> str:
 def _plain(path: str) -> str:
     """A path without detours, so that one file has one; most have none."""
     return os.path.normpath(path) if "/." in path or "//" in path else path
-
-
-def _checksum(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -89,15 +89,10 @@ def read_json(path: str) -> Any:
         raise ValueError(f"{path}: {error}") from error
 
 
-def what_else(head: bytes) -> str:
-    """What a file that begins with `head` is, and what to do, if it is known to be no list."""
-    head = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    return next((what for start, what in FOREIGN if head.startswith(start)), "")
-
-
 def refuse_foreign(path: str, head: bytes) -> None:
     """Raises ValueError if a file that begins with `head` is known to be something else."""
-    what = what_else(head)
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    what = next((what for start, what in FOREIGN if head.startswith(start)), "")
     if what:
         raise ValueError(f"{path} is {what}.")
 

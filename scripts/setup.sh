@@ -20,6 +20,7 @@ setup_environment() {
     # shellcheck disable=SC1091
     source "$PROJECT/.venv/bin/activate"
   fi
+  is_promised python || echo "Note: $(python --version) is not among 3.10 to 3.13, which are tested" >&2
   # The stamp holds the needs as they were last installed; it stands in the environment itself.
   # Clones may share one: each uses its own engine, see startup.py.
   local stamp
@@ -34,11 +35,16 @@ setup_environment() {
 find_python() {
   local candidate
   for candidate in python3 python python3.13 python3.12 python3.11 python3.10; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+    if is_promised "$candidate"; then
       echo "$candidate"
       return
     fi
   done
-  echo "error: Python 3.10 or newer is needed; $(python3 --version 2>&1 || echo none) was found." >&2
+  echo "error: Python 3.10 to 3.13 is needed; $(python3 --version 2>&1 || echo none) was found." >&2
   return 1
+}
+
+# is_promised PYTHON: whether it is of a version that scripts/test_versions.sh tests.
+is_promised() {
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }

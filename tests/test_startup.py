@@ -55,6 +55,20 @@ def test_an_engine_that_was_imported_before_is_named(tmp_path):
     assert f"Note: dassl was imported from {tmp_path}" in done.stderr
 
 
+def test_a_command_says_that_it_starts_before_it_imports_anything_large(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["-m", "--gb", "5"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "promptkit.feature_store", "--gb", "5"])
+    startup.say_that_it_starts()
+    assert capsys.readouterr().err == "promptkit.feature_store starts ...\n"
+    for argv in (["train.py"], ["-c"], [""]):
+        monkeypatch.setattr(sys, "argv", argv)
+        startup.say_that_it_starts()
+    assert capsys.readouterr() == ("", "")
+    lines = (PROJECT / "startup.py").read_text().splitlines()
+    calls = [line for line in lines if line.endswith("()") and line[0] not in " #"]
+    assert calls == ["say_that_it_starts()", "use_own_engine()", "wait_passively()"]
+
+
 @pytest.mark.parametrize("given", [{}, {"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}])
 def test_threads_soon_sleep_unless_the_user_says_otherwise(monkeypatch, given):
     monkeypatch.setattr(os, "environ", given)

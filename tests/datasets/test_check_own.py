@@ -59,7 +59,7 @@ def test_copies_and_unreadable_images(birds, capsys):
     code, row, remarks = check(capsys, folder, "--deep")
     assert (code, row) == (1, f"birds incomplete 3 9 0 6 {folder}")
     assert remarks[0].startswith(
-        f"birds: 2 unreadable in {folder}: test/elk/0.png (not an image, or"
+        f"birds: 2 unreadable in {folder}: test/elk/0.png (it is a text file that"
     )
     assert "test/elk/x.tif (its floats are 700 to 700; which of them is white" in remarks[0]
     copies = "birds: images of test that are copies of images of train: 1 (test/owl/copy.png of Tr"
@@ -84,21 +84,24 @@ def test_files_that_are_no_pictures_are_called_what_they_are(birds, capsys):
     code, _, remarks = check(capsys, folder, "--deep")
     assert code == 1 and remarks[0] == (
         f"birds: 3 unreadable in {folder}: test/elk/lfs.png (it is a Git LFS pointer, which stands "
-        "for the file. Get the file itself: git lfs pull), test/elk/no.png (it is empty), "
-        "test/elk/page.jpg (it is a web page, saved under this name. Download the file itself)"
+        "for the file (git lfs pull fetches the file itself)), test/elk/no.png (it is an empty "
+        "file), test/elk/page.jpg (it is an HTML page, as a download leaves it that needs a login "
+        "or a confirmation)"
     )
 
 
 def test_pictures_that_come_out_almost_black_are_named(birds, capsys):
-    """12 bits in a file of 16, which says nothing of it."""
+    """12 bits in a file of 16, which says nothing of it, and a mask of 0 and 1."""
     for name, white in (("dark", 4095), ("light", 65535)):
         pixels = np.array([[0, white]], np.uint16)
         Image.fromarray(pixels).save(birds / f"birds/test/elk/{name}.png")
-    Image.new("RGB", (2, 2)).save(birds / "birds/test/elk/black.png")
+    Image.fromarray(np.array([[0, 1]], np.uint8)).save(birds / "birds/test/elk/mask.png")
+    Image.fromarray(np.array([[0, 16]], np.uint8)).save(birds / "birds/test/elk/night.png")
     code, _, remarks = check(capsys, birds / "birds", "--deep")
     assert code == 0 and remarks[1] == (
-        "birds: images of more than 8 bits that are almost black as they are read: 1 "
-        "(test/elk/dark.png); if their white is darker than that of 16 bits, save them with 8"
+        "birds: images that are almost black as they are read: 2 (test/elk/dark.png, "
+        "test/elk/mask.png); if their white is darker than that of their kind (12 bits in 16, "
+        "masks of 0 and 1), save them with 8 bits and white as 255"
     )
 
 

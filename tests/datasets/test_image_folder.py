@@ -95,6 +95,10 @@ def yaml_of(folder: Path, name: str, **keys: str) -> str:
     return str(path)
 
 
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def own(root, config: str, *opts) -> ImageFolder:
     argv = ["--root", str(root), "--dataset-config-file", config, *opts]
     return ImageFolder(train.setup_cfg(train.parse_args(argv)))
@@ -115,11 +119,11 @@ def test_a_set_is_named_by_its_yaml_and_told_from_others(pictures, tmp_path):
         lines += [f"{name}/bild 1.PNG,{name},train", f"{name}/bild 2.webp,{name},test"]
     (pictures / "list.csv").write_text("\n".join(lines), encoding="utf-8")
     identity = own("/", plain, "DATASET.FOLDER.SPLIT", "list.csv").identity
-    sizes = {name: (pictures / name / "bild 1.PNG").stat().st_size for name in CLASSES}
-    sizes |= {f"{name}t": (pictures / name / "bild 2.webp").stat().st_size for name in CLASSES}
+    images = [("train", name, "bild 1.PNG") for name in CLASSES]
+    images += [("test", name, "bild 2.webp") for name in CLASSES]
     text = sorted(
-        [f"train\t{name}/bild 1.PNG\t{sizes[name]}\t{name}" for name in CLASSES]
-        + [f"test\t{name}/bild 2.webp\t{sizes[f'{name}t']}\t{name}" for name in CLASSES]
+        f"{part}\t{name}/{image}\t{sha256(pictures / name / image)}\t{name}"
+        for part, name, image in images
     )
     assert identity == {
         "path": str(pictures),
@@ -147,6 +151,37 @@ def test_the_identity_is_that_of_all_images(pictures):
     image = pictures / "Äpfel/bild 1.PNG"
     Image.new("RGB", (9, 9)).save(image)
     assert ImageFolder(cfg_of(pictures)).identity != whole
+
+
+def test_the_identity_is_that_of_the_images_content(pictures):
+    """Also of the same size, and with checksums kept in a file that was damaged."""
+    image = pictures / "Äpfel/bild 1.PNG"
+    whole, content = ImageFolder(cfg_of(pictures)).identity, image.read_bytes()
+    kept = pictures / "sha256_of_images.json"
+    sums = json.loads(kept.read_text())
+    assert len(sums) == 36 and sums["Äpfel/bild 1.PNG"][2] == sha256(image)
+    image.write_bytes(content[:-1] + b"x")
+    assert ImageFolder(cfg_of(pictures)).identity != whole
+    image.write_bytes(content)
+    for damaged in ("", "[1]", '{"Äpfel/bild 1.PNG": [1]}'):
+        kept.write_text(damaged)
+        assert ImageFolder(cfg_of(pictures)).identity == whole
+        assert json.loads(kept.read_text()) == sums | {
+            "Äpfel/bild 1.PNG": [len(content), image.stat().st_mtime_ns, sha256(image)]
+        }
+
+
+@pytest.mark.parametrize("white, is_said", [(1, True), (15, True), (16, False), (255, False)])
+def test_a_set_that_comes_out_almost_black_is_said(pictures, capsys, white, is_said):
+    """Masks of 0 and 1 are; a few black images among others are not."""
+    for number, path in enumerate(sorted(pictures.rglob("bild*"))):
+        pixels = np.full((9, 9), 0 if number % 4 == 0 else white, np.uint8)
+        Image.fromarray(pixels).save(path.with_suffix(".png"))
+        if path.suffix != ".png":
+            path.unlink()
+    ImageFolder(cfg_of(pictures))
+    said = "Warning: meine Bilder: of 16 images looked at 16 are almost black as they are read ("
+    assert (said in capsys.readouterr().out) == is_said
 
 
 def test_an_accuracy_near_chance_is_said():
