@@ -26,7 +26,7 @@ def make(tmp_path):
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             content = io.BytesIO()
-            Image.new("RGB", (2, 2), (number % 256, number // 256, 7)).save(content, "PNG")
+            Image.new("RGB", (2, 2), (number % 256, number // 256, 77)).save(content, "PNG")
             file.write_bytes(content.getvalue())
         return root
 
