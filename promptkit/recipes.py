@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from promptkit.clone import HOME, IS_CLONE
+from promptkit.did_you_mean import did_you_mean
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HOME / "configs/trainers" if IS_CLONE else HERE / "recipe_files"  # <Trainer>/<name>.yaml
@@ -28,7 +29,8 @@ def recipes(trainer: str = "*", name: str = "*") -> list[Path]:
     of_trainer = [path.stem for path in sorted(RECIPES.glob(f"{trainer}/*.yaml"))]
     known = of_trainer or sorted(path.name for path in RECIPES.iterdir())
     kind, got = (f"recipe of {trainer}", name) if of_trainer else ("trainer", trainer)
-    raise ValueError(f"The {kind} must be one of {', '.join(known)}; got '{got}'.")
+    hint = did_you_mean(got, known)
+    raise ValueError(f"The {kind} must be one of {', '.join(known)}; got '{got}'.{hint}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -156,8 +156,19 @@ class PromptTrainer(TrainerX):
     # One step -------------------------------------------------------------------------------------
 
     def image_features(self, images: Tensor) -> Tensor:
-        """Frozen image features in unit norm: [B, 3, H, W] to [B, E]; [B, E] is from the bank."""
+        """Frozen image features in unit norm: [B, 3, H, W] to [B, E].
+
+        Loaders of stored features (`promptkit.stores`) give [B, E], which is returned as it is.
+
+        Raises:
+            ValueError: two dimensions, and the second is not E.
+        """
         if images.dim() == 2:
+            if images.shape[1] != self.clip_model.embed_dim:
+                raise ValueError(
+                    f"Image features of this backbone are [B, {self.clip_model.embed_dim}]; got "
+                    f"{list(images.shape)}."
+                )
             return images
         with torch.no_grad():
             return unit(encode_image(self.clip_model, images))

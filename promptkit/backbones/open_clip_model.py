@@ -1,5 +1,7 @@
 """A model of open_clip behind the face of a backbone."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -82,29 +84,35 @@ def open_clip_backbone(name: str, activation: str) -> OpenClipBackbone:
         )
     own = _activation(chosen, name, activation)
     weights = chosen.path or chosen.tag
-    try:
+    with explained(
+        f"The weights {weights} of {PREFIX}{chosen.model}",
+        "open_clip downloads what is under a tag; try again with a connection, or give the path of "
+        "a file that fits the model.",
+    ):
         model = library().create_model(
             chosen.model, pretrained=weights, force_quick_gelu=own == QUICK_GELU
         )
-    except Exception as error:  # what fails is found in many places
-        text = next(iter(str(error).splitlines()), "")
-        raise ValueError(
-            f"The weights {weights} of {PREFIX}{chosen.model} could not be had "
-            f"({type(error).__name__}: {text}). open_clip downloads what is under a tag; try again "
-            "with a connection, or give the path of a file that fits the model."
-        ) from error
-    try:
+    with explained(
+        f"The tokenizer of {PREFIX}{chosen.model}",
+        "It comes with transformers (pip install transformers sentencepiece), which downloads its "
+        "vocabulary.",
+    ):
         tokenizer = library().get_tokenizer(chosen.model)
-    except Exception as error:  # as above
-        text = next(iter(str(error).splitlines()), "")
-        raise ValueError(
-            f"The tokenizer of {PREFIX}{chosen.model} could not be had ({type(error).__name__}: "
-            f"{text}). It comes with transformers (pip install transformers sentencepiece), which "
-            "downloads its vocabulary."
-        ) from error
     frozen = model.float().eval().requires_grad_(False)
     print(f"Weights of {PREFIX}{chosen.model}: {weights}, {own}")
     return OpenClipBackbone(frozen, tokenizer=tokenizer, images=chosen.images, activation=own)
+
+
+@contextlib.contextmanager
+def explained(what: str, advice: str) -> Iterator[None]:
+    """Makes any error of the library, which are found in many places, a ValueError for people."""
+    try:
+        yield
+    except Exception as error:
+        text = next(iter(str(error).splitlines()), "")
+        raise ValueError(
+            f"{what} could not be had ({type(error).__name__}: {text}). {advice}"
+        ) from error
 
 
 def _activation(chosen: OpenClipName, name: str, given: str) -> str:

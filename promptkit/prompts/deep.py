@@ -18,6 +18,14 @@ def random_layers(depth: int, num_tokens: int, width: int) -> nn.ParameterList:
     return nn.ParameterList(nn.Parameter(random_vectors(shape)) for _ in range(depth - 1))
 
 
+def published_layers(name: str, encoder: str, layers: nn.ParameterList) -> dict[str, str]:
+    """The names of `random_layers`, kept as `name`, and those of the published code."""
+    return {
+        f"{name}.{index}": PUBLISHED_LAYER.format(encoder=encoder, layer=index + 1)
+        for index in range(len(layers))
+    }
+
+
 def check_depth(name: str, depth: int, layers: int, *, least: int = 1) -> None:
     """Raises ValueError unless a depth is possible in an encoder of `layers` layers."""
     if not least <= depth <= layers:
@@ -55,11 +63,7 @@ class DeepVisionPrompts(nn.Module):
     @property
     def published_names(self) -> dict[str, str]:
         """The names of the parameters and those of the published VPT."""
-        names = {"ctx": "image_encoder.VPT"}
-        for index in range(len(self.deep)):
-            name = PUBLISHED_LAYER.format(encoder="image_encoder", layer=index + 1)
-            names[f"deep.{index}"] = name
-        return names
+        return {"ctx": "image_encoder.VPT"} | published_layers("deep", "image_encoder", self.deep)
 
 
 class VisionLanguagePrompts(nn.Module):
@@ -112,9 +116,7 @@ class VisionLanguagePrompts(nn.Module):
     def published_names(self) -> dict[str, str]:
         """The names of the parameters and those of the published IVLP and PromptSRC."""
         names = {"ctx": "prompt_learner.ctx"}
-        for index in range(len(self.deep_text)):
-            name = PUBLISHED_LAYER.format(encoder="text_encoder", layer=index + 1)
-            names[f"deep_text.{index}"] = name
+        names |= published_layers("deep_text", "text_encoder", self.deep_text)
         if self.vision is not None:
             names |= {f"vision.{key}": name for key, name in self.vision.published_names.items()}
         return names

@@ -36,6 +36,10 @@ def test_without_augmentation_training_on_the_bank_is_training_on_the_images(tin
         trainer.train()
         contexts.append(trainer.learner.ctx.detach())
     torch.testing.assert_close(contexts[0], contexts[1], rtol=1e-5, atol=1e-6)
+    features = torch.randn(3, trainer.clip_model.embed_dim)
+    assert trainer.image_features(features) is features
+    with pytest.raises(ValueError, match=r"are \[B, \d+\]; got \[3, 5\]"):
+        trainer.image_features(torch.randn(3, 5))
 
 
 def test_views_differ_follow_the_seed_and_leave_the_random_state_alone():
