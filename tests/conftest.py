@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from clip.model import CLIP
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 import train
@@ -20,6 +21,10 @@ from pocket.vocabulary import SHAPES
 from pocket.world import render
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.openai_clip import OpenAIBackbone
+
+# A busy machine is no failure.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 TINY_SIZE = 32
 # What keeps trainers within the tiny CLIP's 3 text and 2 image layers, or within one epoch.

@@ -17,7 +17,7 @@ from pocket.world import CHUNK, render, render_with_masks
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_colours_of_a_scene_differ(seed, rate):
     scenes = draw_scenes(50, np.random.default_rng(seed), neighbour_rate=rate)
     assert (scenes.color != scenes.ground).all()
@@ -26,7 +26,7 @@ def test_colours_of_a_scene_differ(seed, rate):
 
 
 @given(st.integers(0, 9), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_fixed_attributes_are_kept_and_colours_still_differ(color, seed):
     rng = np.random.default_rng(seed)
     for fixed in ({"color": color}, {"ground": color}, {"neighbour_color": color}):

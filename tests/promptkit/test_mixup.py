@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -34,7 +34,6 @@ def is_possible(labels: list[int], i: int, j: int, mode: str) -> bool:
     return {"inter": not same_class, "intra": same_class and i != j, "both": i != j}[mode]
 
 
-@settings(deadline=None)
 @given(
     labels=st.lists(st.integers(0, 4), min_size=1, max_size=12),
     mode=st.sampled_from(MODES),

@@ -128,7 +128,6 @@ def test_a_trained_critic_comes_within_ten_percent_from_below(name, one_thread):
     assert torch.stack(trained).mean().item() == pytest.approx(GAUSSIAN_MI, rel=0.1)
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     num_pairs=st.integers(2, 12),
@@ -264,7 +263,7 @@ def test_unknown_bound_names_the_known():
 
 
 @given(seed=st.integers(0, 99), shift=st.floats(-50, 50), extra=st.integers(0, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_levelled_nwj_and_jsd_read_as_dv_whatever_the_level(seed, shift, extra):
     scores = 3 * draw_scores(6, 6 + extra, seed=seed) + shift
     assert nwj(levelled("nwj", scores)).item() == pytest.approx(dv(scores).item(), abs=1e-9)

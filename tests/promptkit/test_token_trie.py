@@ -18,7 +18,7 @@ def padded(sequences):
 
 
 @given(SEQUENCES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_node_is_a_distinct_beginning(sequences):
     ids, lengths = padded(sequences)
     tree = token_trie(ids, lengths)
@@ -31,7 +31,7 @@ def test_a_node_is_a_distinct_beginning(sequences):
 
 
 @given(SEQUENCES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_groups_hold_every_sequence_once_with_little_padding(sequences):
     tree = token_trie(*padded(sequences))
     joined = torch.cat([group.nodes.flatten() for group in tree.groups])
@@ -44,7 +44,7 @@ def test_groups_hold_every_sequence_once_with_little_padding(sequences):
 
 
 @given(SEQUENCES, st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_trie_of_some_sequences_is_made_of_them_alone(sequences, data):
     rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, unique=True))
     part = token_trie(*padded(sequences)).of_sequences(torch.tensor(rows))

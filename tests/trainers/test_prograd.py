@@ -3,7 +3,7 @@
 import clip
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import train
@@ -82,7 +82,6 @@ vectors = st.lists(st.floats(-10, 10, width=32), min_size=3, max_size=3).map(tor
 
 
 @given(vectors, vectors)
-@settings(deadline=None)
 def test_the_projection_never_goes_against_the_other_gradient(gradient, other):
     result = prograd.projected(gradient, other, 1.0)
     dot, size = (gradient * other).sum(), float(other.norm())
