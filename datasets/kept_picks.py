@@ -22,7 +22,8 @@ from dassl.data.datasets import Datum
 from dassl.utils import mkdir_if_missing, write_json
 from datasets.entries import Entry, as_lists
 from datasets.pickled_lists import as_entry, kept_parts, read_pickled_entries, unreadable
-from datasets.text_files import read_json, replacing
+from datasets.text_files import read_json
+from whole_files import replacing, sweep
 
 Picks = dict[str, list[Datum]]  # of train and val
 
@@ -86,6 +87,7 @@ class KeptPicks:
         Raises:
             ValueError: a file is damaged, unsafe or not of this split, or the two disagree.
         """
+        sweep(os.path.dirname(self.stem))
         paths = [f"{self.stem}{ending}" for ending in READERS]
         paths = [path for path in paths if os.path.exists(path)]
         if not paths:

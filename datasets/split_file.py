@@ -13,7 +13,8 @@ from dassl.data.datasets import Datum
 from dassl.utils import write_json
 from datasets.entries import SPLIT_NAMES, Entries, as_lists, check_classes, make_datum
 from datasets.listing import list_files
-from datasets.text_files import read_json, replacing
+from datasets.text_files import read_json
+from whole_files import replacing
 
 Splits = tuple[list[Datum], list[Datum], list[Datum]]  # train, val, test
 PUBLISHED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "splits")

@@ -1,4 +1,4 @@
-"""Files of text: lists are read here, whatever wrote them, and replaced whole.
+"""Files of text: lists are read here, whatever wrote them.
 
 Text is UTF-8, with or without a byte order mark, or UTF-16 with one, and may be compressed (gzip).
 Everything else is refused with the file's name and with what it is, where that can be told.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
-import os
 import zlib
-from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 HEAD = 512  # bytes that tell what a file is
@@ -111,18 +109,6 @@ def refuse_repeats(path: str, keys: Iterable[tuple[int, Hashable]], what: str) -
                 f"{path} has {key} more than once, in the lines {first[key]} and {number}: keep "
                 f"one line for each {what}."
             )
-
-
-@contextmanager
-def replacing(path: str) -> Iterator[str]:
-    """Gives a temporary path to write to, then renames: readers never see half a file."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
 
 
 def _decompressed(path: str) -> bytes:

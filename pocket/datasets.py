@@ -7,7 +7,6 @@ A data set is a folder `<root>/<folder>/` with `images/<class>/<split>_<n>.png` 
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from PIL import Image
 from pocket.scenes import Scenes, draw_scenes
 from pocket.vocabulary import COLOR_NAMES, SHAPES, SIZE_NAMES, STYLES, TEXTURES
 from pocket.world import render
+from whole_files import beside, sweep
 
 SPLIT_FILE = "split_pocket.json"
 VERSION = 2  # raise it when a change of the world or of a set below changes a pixel
@@ -163,18 +163,21 @@ def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = pr
     """Draws the data set under `root` unless it is there already; returns its folder.
 
     The folder appears under its name only when it is whole, so a killed run leaves nothing that
-    looks finished, and two runs that draw at the same time do not disturb each other.
+    looks finished, and two runs that draw at the same time do not disturb each other. What killed
+    ones left half drawn is deleted.
 
     Raises:
         ValueError: the folder exists but holds something else, or another version's images.
     """
     folder = root / dataset.folder
+    sweep(root, folder.name)
     if folder.exists():
         _check_version(folder)
         return folder
     root.mkdir(parents=True, exist_ok=True)
     progress(f"Drawing {dataset.name} ({dataset.about}) into {folder}")
-    partial = Path(tempfile.mkdtemp(prefix=f".{dataset.folder}-", dir=root))
+    partial = beside(folder)
+    partial.mkdir()
     try:
         with ThreadPoolExecutor() as pool:
             tasks = [(name, split) for name in dataset.classnames for split in PER_CLASS]
@@ -185,12 +188,12 @@ def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = pr
         about = {"version": VERSION, "template": dataset.template}
         content = json.dumps(about | split_lists, indent=0)
         (partial / SPLIT_FILE).write_text(content)
-        partial.chmod(0o755)
         try:
             os.rename(partial, folder)
         except OSError:
-            if not folder.exists():  # otherwise another run was faster, and drew the same
+            if not folder.exists():
                 raise
+            _check_version(folder)  # another run was faster, and drew the same
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder

@@ -1,37 +1,13 @@
-"""Files that are whole or not there, and their checksums. Standard library only."""
+"""Checksums of files; and `whole_files`, by the name that the rooms know. Standard library only."""
 
 import hashlib
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from whole_files import beside as beside
+from whole_files import replacing as replacing
+from whole_files import sweep as sweep
+
 CHUNK_BYTES = 1 << 20
-
-
-def beside(path: Path) -> Path:
-    """A hidden name in the same folder that is nobody else's: two processes never share one."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Gives a path to write to, in the folder of `path`, which is made; renames it at the end.
-
-    Readers see the old file or the whole new one, and the user's umask decides who they are.
-
-    Raises:
-        OSError: the folder cannot be made or written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside(path)
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def checksum(path: str | Path) -> str | None:

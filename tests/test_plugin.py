@@ -34,6 +34,7 @@ INSTALLED_AS = {
     "configs/trainers/*.yaml": "promptkit/recipe_files",
     "reports/published/numbers/*": "promptkit/published",
     "run_files/*.py": "run_files",
+    "whole_files/*.py": "whole_files",
 }
 # Runs train.py with each list of arguments, in one process; then a command of promptkit, and says
 # who is registered.
@@ -225,10 +226,10 @@ def test_what_is_imported_is_asked_for(wheel):
     roots = {
         module.split(".")[0]
         for path, tree in FILES.items()
-        if package(path) in ("promptkit", "trainers", "run_files")
+        if package(path) in ("promptkit", "trainers", "run_files", "whole_files")
         for module, _ in imports(tree)
     }
-    roots -= {*sys.stdlib_module_names, "promptkit", "run_files"}
+    roots -= {*sys.stdlib_module_names, "promptkit", "run_files", "whole_files"}
     assert {"torch", "dassl", "yaml", "open_clip"} <= roots
     named = {"yaml": "pyyaml", "open_clip": "open_clip_torch"}  # otherwise than what is imported
     comes_with_another = {"huggingface_hub"}  # open_clip_torch

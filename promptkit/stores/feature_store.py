@@ -10,12 +10,10 @@ process, and checked when it is read, so that a damaged one is made again.
 """
 
 import argparse
-import contextlib
 import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptkit.files import beside, checksum
+from promptkit.files import beside, checksum, sweep
 
 FORMAT = 2  # raise it when the same key would mean other features
 ENVIRONMENT = "PROMPTKIT_FEATURES"
 LIMIT_GB = 20.0
 MAP_BYTES = 1 << 28  # larger entries are mapped, not read
-ABANDONED_SEC = 24 * 3600.0
 
 
 def default_folder() -> Path:
@@ -67,6 +64,7 @@ class FeatureStore:
         """
         text = json.dumps({"format": FORMAT, **depends_on}, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
+        sweep(self.folder)
         for path in sorted(self.folder.glob(f"{key}-*.pt")):
             features = self._read(path)
             if features is not None:
@@ -115,12 +113,9 @@ class FeatureStore:
     def prune(self, limit_gb: float) -> int:
         """Deletes the least recently used entries above `limit_gb`; returns how many.
 
-        Also what killed processes left half written, once it is old enough to be nobody's.
+        Also what killed processes left half written.
         """
-        for path in self.folder.glob(".*"):
-            with contextlib.suppress(FileNotFoundError):  # another process finished or deleted it
-                if time.time() - path.stat().st_mtime > ABANDONED_SEC:
-                    path.unlink()
+        sweep(self.folder)
         total, deleted = 0, 0
         for path, status in self.entries():
             total += status.st_size

@@ -165,11 +165,11 @@ def test_the_least_recently_used_go_first(tmp_path, capsys):
 def test_what_killed_processes_left_is_deleted_once_it_is_a_day_old(tmp_path):
     store = store_of(tmp_path)
     store.get({}, lambda: torch.zeros(1))
-    for name, hours in ((".key.old", 25), (".key.new", 1)):
+    for name, hours in ((".key.old.partial", 25), (".key.new.partial", 1)):
         (tmp_path / name).write_text("half")
         os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
     store.prune(limit_gb=1)
-    assert [path.name for path in tmp_path.glob(".*")] == [".key.new"]
+    assert [path.name for path in tmp_path.glob(".*")] == [".key.new.partial"]
     assert len(store.entries()) == 1
 
 
