@@ -28,6 +28,7 @@ from dassl.utils import (
     resume_from_checkpoint,
     save_checkpoint,
 )
+from dassl.utils.whole_files import beside
 
 ENGINE = Path(dassl.__file__).parents[1]  # not the one that is installed
 
@@ -194,10 +195,59 @@ def test_a_file_is_replaced_not_written_over(tmp_path):
 
 
 def test_what_a_killed_save_left_is_cleared_by_the_next(tmp_path):
-    (tmp_path / "model.pth.tar-1.tmp").write_bytes(b"half")
+    code = "from dassl.utils.whole_files import beside; print(beside('model.pth.tar-1'))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ENGINE, check=True)
+    (tmp_path / done.stdout.strip()).write_bytes(b"half")
+    living = beside(tmp_path / "model.pth.tar-1")
+    living.write_bytes(b"half")
     save_checkpoint(state(epoch=1), str(tmp_path))
-    assert {p.name for p in tmp_path.iterdir()} == {"model.pth.tar-1", "checkpoint"}
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"model.pth.tar-1", "checkpoint", living.name}
     assert load_checkpoint(str(tmp_path / "model.pth.tar-1"))["epoch"] == 1
+
+
+def test_a_flipped_byte_is_found_wherever_it_matters(tmp_path):
+    """Every seventh byte of a file: the message names it, or what is read is what was written."""
+    weights = {"w": torch.arange(24.0).reshape(4, 6), "b": torch.ones(3, dtype=torch.float16)}
+    save_checkpoint({"state_dict": weights, "epoch": 1}, str(tmp_path))
+    path, found = tmp_path / "model.pth.tar-1", 0
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            read = load_checkpoint(str(path))["state_dict"]
+        except ValueError as error:
+            assert str(path) in str(error)
+            found += 1
+        else:  # in the room between the parts, or in a date
+            assert all(torch.equal(read[name], value) for name, value in weights.items()), place
+    assert found > len(whole) / 7 / 4
+
+
+def test_damaged_weights_are_named_and_what_to_do(tmp_path):
+    save_checkpoint({"state_dict": {"w": torch.full((64,), 1.0)}, "epoch": 1}, str(tmp_path))
+    path = tmp_path / "model.pth.tar-1"
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x00\x00\x80\x3f" * 64)
+    content[place] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["state_dict"]["w"][0] != 1  # torch says nothing
+    with pytest.raises(ValueError, match=r'-1" is damaged: the checksum .*data/0 is wrong.*delete'):
+        load_checkpoint(str(path))
+
+
+def test_files_without_checksums_load(tmp_path):
+    torch.save(state(mark=1), tmp_path / "old", _use_new_zipfile_serialization=False)
+    assert load_checkpoint(str(tmp_path / "old"))["mark"] == 1
+    if not hasattr(torch.serialization, "set_crc32_options"):
+        return  # torch before 2.6 always writes them
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state(mark=2), tmp_path / "none")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert load_checkpoint(str(tmp_path / "none"))["mark"] == 2
 
 
 def test_other_errors_of_a_save_are_not_called_disk_errors(tmp_path):
@@ -224,7 +274,7 @@ def test_full_disk_for_real(tmp_path):
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd=ENGINE
     )
     assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "model").exists()  # an empty folder would look like a run
+    assert not list((tmp_path / "model").iterdir())
 
 
 def test_resume_needs_a_training_checkpoint(tmp_path):

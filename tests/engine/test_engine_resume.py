@@ -183,11 +183,19 @@ def test_upstream_checkpoint_says_that_the_random_state_is_missing(
     assert "The checkpoint holds no random state" in capsys.readouterr().out
 
 
-def test_folder_without_pointer(make_trainer, make_cfg, tmp_path):
+def test_folder_with_nothing_in_it_starts_from_the_beginning(make_trainer, make_cfg, tmp_path):
     folder = tmp_path / "out/prompt_learner"
     folder.mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="delete the folder to train from scratch"):
-        make_trainer(make_cfg()).train()
+    trainer = make_trainer(make_cfg())
+    trainer.train()
+    assert trainer.start_epoch == 0 and (folder / "checkpoint").is_file()
+
+
+def test_file_that_nothing_points_to_is_gone_on_from(make_trainer, make_cfg, tmp_path):
+    cfg = make_cfg("TRAIN.CHECKPOINT_FREQ", 1)
+    train(make_trainer, cfg, killed_after=1)
+    (tmp_path / "out/prompt_learner/checkpoint").unlink()
+    assert train(make_trainer, cfg).start_epoch == 1
 
 
 def test_only_some_names_have_a_folder(make_trainer, make_cfg, tmp_path, capsys):
@@ -220,8 +228,7 @@ def test_killed_between_two_models_goes_on_from_the_epoch_both_have(
         for key, value in trainer._models[name].state_dict().items():
             assert torch.equal(value, state[key]), (name, key)
     (tmp_path / "out/prompt_learner/model.pth.tar-1").unlink()
-    with pytest.raises(FileNotFoundError, match=r"model\.pth\.tar-1. is not there"):
-        trainer.resume_model_if_exist(str(tmp_path / "out"))
+    assert trainer.resume_model_if_exist(str(tmp_path / "out")) == 0
 
 
 def test_checkpoint_of_other_classes_is_refused(make_trainer, make_cfg):

@@ -10,15 +10,12 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from dassl.utils import load_checkpoint, save_checkpoint, tolist_if_not
-from dassl.utils.checkpoint_writer import BEST_NAME
+from dassl.engine.resuming import last_checkpoints
+from dassl.utils import load_checkpoint, tolist_if_not
+from dassl.utils.checkpoint_writer import BEST_NAME, save_checkpoints
 from dassl.utils.plain_state import get_rng_state, scheduler_state, to_plain
-from dassl.utils.state_dicts import state_dict_of
-from dassl.utils.torchtools import (
-    read_checkpoint_of_epoch,
-    read_latest_checkpoint,
-    restore_checkpoint,
-)
+from dassl.utils.state_dicts import state_dict_of, strip_module
+from dassl.utils.torchtools import restore_checkpoint
 
 Names = str | Sequence[str] | None
 
@@ -71,7 +68,7 @@ class TrainerBase:
         val_result: float | None = None,
         model_name: str = "",
     ) -> None:
-        """Save every registered model with what its training needs to go on.
+        """Save every registered model with what its training needs to go on, all or none.
 
         Args:
             epoch: index of the epoch just done, from 0.
@@ -83,10 +80,11 @@ class TrainerBase:
         Raises:
             OSError: the disk is full or the folder cannot be written.
         """
+        states = {}
         for name in self.get_model_names():
             optim, sched = self._optims[name], self._scheds[name]
-            state = {
-                "state_dict": self._models[name].state_dict(),
+            states[name] = {
+                "state_dict": strip_module(self._models[name].state_dict()),
                 "epoch": epoch + 1,
                 "optimizer": to_plain(optim.state_dict()) if optim is not None else None,
                 "scheduler": scheduler_state(sched) if sched is not None else None,
@@ -94,9 +92,7 @@ class TrainerBase:
                 "rng_state": get_rng_state(),
                 **self.extra_state(),
             }
-            save_checkpoint(
-                state, os.path.join(directory, name), is_best=is_best, model_name=model_name
-            )
+        save_checkpoints(states, directory, is_best=is_best, model_name=model_name)
 
     def extra_state(self) -> dict[str, Any]:
         """Return further plain values to store in each checkpoint."""
@@ -108,25 +104,22 @@ class TrainerBase:
     def resume_model_if_exist(self, directory: str) -> int:
         """Load the latest checkpoints of a run folder; return the number of epochs done.
 
-        If the models were saved after different epochs, the first of these that all have counts.
+        If the models were saved after different epochs, the last that all have counts; without one
+        training starts from the beginning.
 
         Raises:
-            FileNotFoundError: a model's folder exists but holds no checkpoint.
+            FileNotFoundError: a model's pointer file names a checkpoint that is not there.
             ValueError: a checkpoint is damaged or belongs to another kind of run.
         """
-        names = self.get_model_names()
-        if not all(os.path.exists(os.path.join(directory, name)) for name in names):
+        found = last_checkpoints(directory, self.get_model_names())
+        if not found:
             print("No checkpoint found, train from scratch")
             return 0
         print(f"Found checkpoint at {directory} (will resume training)")
-        found = {name: read_latest_checkpoint(os.path.join(directory, name)) for name in names}
-        first = min((checkpoint["epoch"] for _, checkpoint in found.values()), default=0)
-        for name, (_, latest) in found.items():
-            if latest["epoch"] > first:  # the run was killed after saving some of its models
-                found[name] = read_checkpoint_of_epoch(os.path.join(directory, name), first)
+        epoch = 0
         for name, (path, checkpoint) in found.items():
             self.check_resumable(path, checkpoint)
-            restore_checkpoint(
+            epoch = restore_checkpoint(
                 path, checkpoint, self._models[name], self._optims[name], self._scheds[name]
             )
             # Weights and optimizer are copied by now; what is left is small.
@@ -135,7 +128,7 @@ class TrainerBase:
                 for key, value in checkpoint.items()
                 if key not in ("state_dict", "optimizer")
             }
-        return first
+        return epoch
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Load weights for evaluation.
@@ -146,7 +139,7 @@ class TrainerBase:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file holds no weights.
+            ValueError: the file holds no weights, or the best models are of different epochs.
         """
         if not directory:
             print(
@@ -155,6 +148,7 @@ class TrainerBase:
             )
             return
         file_name = BEST_NAME if epoch is None else f"model.pth.tar-{epoch}"
+        epochs: dict[str, Any] = {}
         for name in self.get_model_names():
             path = os.path.join(directory, name, file_name)
             if not os.path.exists(path):
@@ -165,6 +159,13 @@ class TrainerBase:
             result = "n/a" if result is None else f"{result:.1f}"
             print(f"Load {path} to {name} (epoch={checkpoint.get('epoch')}, val_result={result})")
             self._models[name].load_state_dict(weights)
+            epochs[path] = checkpoint.get("epoch")
+        if len(set(epochs.values())) > 1:
+            listed = ", ".join(f"{path} (epoch {number})" for path, number in epochs.items())
+            raise ValueError(
+                f"The models of one run must be of one epoch; got {listed}. The run was killed "
+                "while it saved them: start it again to finish it, or choose an epoch."
+            )
 
     def set_model_mode(self, mode: str = "train", names: Names = None) -> None:
         """Put registered models in training mode ("train") or evaluation mode ("test", "eval").

@@ -24,7 +24,7 @@ from dassl.utils import (
     load_pretrained_weights,
     mkdir_if_missing,
 )
-from dassl.utils.checkpoint_writer import BEST_NAME, copy_atomically
+from dassl.utils.checkpoint_writer import BEST_NAME, copy_together
 from dassl.utils.plain_state import set_rng_state
 
 
@@ -122,11 +122,11 @@ class SimpleTrainer(TrainerBase):
         self.time_start = time.time()
         # Last, so that the run goes on with the very numbers it would have drawn.
         self._restore_rng()
+        self._save_what_was_due()
 
     def after_epoch(self) -> None:
         """Validate if the best model is wanted; save if it is time to."""
         cfg = self.cfg
-        last_epoch = (self.epoch + 1) == self.max_epoch
         if not cfg.TEST.NO_TEST and cfg.TEST.FINAL_MODEL == "best_val":
             result = self.test(split="val")
             if result > self.best_result:
@@ -134,9 +134,22 @@ class SimpleTrainer(TrainerBase):
                 self.save_model(
                     self.epoch, self.output_dir, val_result=result, model_name=BEST_NAME
                 )
-        frequency = cfg.TRAIN.CHECKPOINT_FREQ
-        if last_epoch or (frequency > 0 and (self.epoch + 1) % frequency == 0):
+        if self._is_time_to_save(self.epoch):
             self.save_model(self.epoch, self.output_dir)
+
+    def _is_time_to_save(self, epoch: int) -> bool:
+        frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
+        is_last = (epoch + 1) == self.max_epoch
+        return is_last or (frequency > 0 and (epoch + 1) % frequency == 0)
+
+    def _save_what_was_due(self) -> None:
+        """After a kill between saving the best model and saving the epoch: save the epoch."""
+        epoch, file_name = self.start_epoch - 1, f"model.pth.tar-{self.start_epoch}"
+        if epoch < 0 or self.cfg.RESUME or not self._is_time_to_save(epoch):
+            return
+        paths = [os.path.join(self.output_dir, n, file_name) for n in self.get_model_names()]
+        if not all(os.path.exists(path) for path in paths):
+            self.save_model(epoch, self.output_dir)
 
     def after_train(self) -> None:
         """Test the model that FINAL_MODEL asks for, unless NO_TEST."""
@@ -214,15 +227,13 @@ class SimpleTrainer(TrainerBase):
 
     def _restore_best(self, directory: str) -> None:
         """Take up the best validation result, and the best model if it is in another folder."""
-        for name in self.get_model_names():
-            source = os.path.join(directory, name, BEST_NAME)
-            if not os.path.isfile(source):
-                return
-            target = os.path.join(self.output_dir, name, BEST_NAME)
-            if not os.path.exists(target):
-                mkdir_if_missing(os.path.dirname(target))
-                copy_atomically(source, target)
-            best = load_checkpoint(source)
-            result = best.get("val_result") if isinstance(best, Mapping) else None
-            if result is not None:
-                self.best_result = result
+        names = [os.path.join(name, BEST_NAME) for name in self.get_model_names()]
+        sources = {name: os.path.join(directory, name) for name in names}
+        if not all(os.path.isfile(source) for source in sources.values()):
+            return
+        if not all(os.path.exists(os.path.join(self.output_dir, name)) for name in names):
+            copy_together(sources, self.output_dir)
+        found = [load_checkpoint(source) for source in sources.values()]
+        results = [best.get("val_result") for best in found if isinstance(best, Mapping)]
+        # The least: best models of different epochs, which a kill may have left, are made anew.
+        self.best_result = min([r for r in results if r is not None], default=self.best_result)

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,6 +75,7 @@ def load_checkpoint(fpath: str, trust: bool = False) -> Any:
         raise FileNotFoundError(f'File is not found at "{fpath}"')
     trust = trust or os.environ.get(TRUST_VARIABLE, "") == "1"
     try:
+        _check_sums(fpath)
         try:
             return _drop_stand_ins(_read(fpath, trust))
         except UnicodeDecodeError:
@@ -86,6 +88,28 @@ def load_checkpoint(fpath: str, trust: bool = False) -> Any:
         # A damaged file makes the readers fail in many ways: RuntimeError, EOFError, OSError, ...
         print(f'Unable to load checkpoint from "{fpath}"')
         raise ValueError(_explain(fpath, error)) from error
+
+
+class _Damaged(Exception):
+    """A checksum is wrong; the text says of what."""
+
+
+def _check_sums(fpath: str) -> None:
+    """Compare the checksum of each part of the file, which torch stores and does not look at.
+
+    Files of the time before torch wrote zip archives have none, nor do those it was told to.
+    """
+    with open(fpath, "rb") as file:
+        try:
+            if not zipfile.is_zipfile(file):
+                return
+            archive = zipfile.ZipFile(file)
+            has_sums = any(part.CRC for part in archive.infolist())
+            part = archive.testzip() if has_sums else None
+        except Exception as error:  # whatever damaged names, sizes and places lead to
+            raise _Damaged(f"its list of contents is wrong ({error})") from error
+    if part is not None:
+        raise _Damaged(f"the checksum of its part {part} is wrong")
 
 
 def _read(fpath: str, trust: bool, **options: str) -> Any:
@@ -107,6 +131,12 @@ def _drop_stand_ins(value: Any) -> Any:
 
 
 def _explain(fpath: str, error: Exception) -> str:
+    if isinstance(error, _Damaged):
+        return (
+            f'"{fpath}" is damaged: {error}. Copy it again from where it came from. If it is a '
+            "file that this run saved, delete it and write the name of an earlier one into the "
+            "file checkpoint beside it, or delete the folder to train from the beginning."
+        )
     refused = re.search(r"GLOBAL (\S+)", str(error))
     not_plain = isinstance(error, pickle.UnpicklingError) and "Can only" in str(error)
     if refused or not_plain:

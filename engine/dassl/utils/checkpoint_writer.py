@@ -1,16 +1,16 @@
-"""Writing checkpoint files so that a crash never leaves half of one."""
+"""Writing checkpoint files so that a crash never leaves half of one, or of several."""
 
-import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import torch
 
 from dassl.utils.state_dicts import strip_module
+from dassl.utils.together import write_together
 
 BEST_NAME = "model-best.pth.tar"
 POINTER_NAME = "checkpoint"
@@ -35,53 +35,66 @@ def save_checkpoint(
     Raises:
         OSError: the disk is full or the folder cannot be written; what was there stays whole.
     """
-    os.makedirs(save_dir, exist_ok=True)
     state = dict(state)
     if remove_module_from_keys:
         state["state_dict"] = strip_module(state["state_dict"])
-    path = os.path.join(save_dir, model_name or f"model.pth.tar-{state['epoch']}")
-    try:
-        _write_atomically(path, lambda file: _torch_save(state, file, path))
-    except OSError:
-        # An empty model folder would look like a run to resume.
-        with contextlib.suppress(OSError):
-            os.rmdir(save_dir)
-        raise
-    print(f"Checkpoint saved to {path}")
-
-    pointer = f"{os.path.basename(path)}\n".encode()
-    _write_atomically(os.path.join(save_dir, POINTER_NAME), lambda file: file.write(pointer))
-
-    if is_best:
-        best_path = os.path.join(save_dir, BEST_NAME)
-        copy_atomically(path, best_path)
-        print(f'Best checkpoint saved to "{best_path}"')
+    save_checkpoints({"": state}, save_dir, is_best=is_best, model_name=model_name)
 
 
-def copy_atomically(source: str, target: str) -> None:
-    """Copy a file so that `target` is either as before or whole."""
-    with open(source, "rb") as original:
-        _write_atomically(target, lambda file: shutil.copyfileobj(original, file))
+def save_checkpoints(
+    states: Mapping[str, Mapping[str, Any]],
+    directory: str,
+    is_best: bool = False,
+    model_name: str = "",
+) -> None:
+    """Write the checkpoints of one epoch and point to them: all of them, or none after a kill.
+
+    Args:
+        states: of each model, by its folder in `directory`; see `save_checkpoint`.
+        directory: run folder, made if missing.
+        is_best: also keep copies as `model-best.pth.tar`.
+        model_name: file name; by default `model.pth.tar-<epoch>`.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; what was there stays whole.
+    """
+    files, pointers, lines = {}, {}, []
+    for folder, state in states.items():
+        name = model_name or f"model.pth.tar-{state['epoch']}"
+        path = os.path.join(directory, folder, name)
+        write = partial(_torch_save, state, path=path)
+        files[os.path.join(folder, name)] = write
+        lines.append(f"Checkpoint saved to {path}")
+        pointers[os.path.join(folder, POINTER_NAME)] = partial(_write_line, os.path.basename(name))
+        if is_best:
+            files[os.path.join(folder, BEST_NAME)] = write
+            best_path = os.path.join(directory, folder, BEST_NAME)
+            lines.append(f'Best checkpoint saved to "{best_path}"')
+    write_together(directory, files | pointers)
+    for line in lines:
+        print(line)
 
 
-def _write_atomically(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    # In the same folder, so that the final rename stays on one file system; always the same name,
-    # so that what a killed run left is overwritten by the next.
-    partial = Path(f"{path}.tmp")
-    try:
-        with open(partial, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        # A failing write() does not know the name; the reader needs the final one.
-        raise OSError(error.errno or errno.EIO, error.strerror or str(error), path) from error
-    finally:
-        partial.unlink(missing_ok=True)
+def copy_together(sources: Mapping[str, str], directory: str) -> None:
+    """Copy files into a folder: all of them, or none after a kill.
+
+    Args:
+        sources: paths, by the path of the copy relative to `directory`.
+        directory: of the copies.
+    """
+    write_together(directory, {name: partial(_copy, path) for name, path in sources.items()})
 
 
-def _torch_save(state: Mapping[str, Any], file: BinaryIO, path: str) -> None:
+def _copy(path: str, file: BinaryIO) -> None:
+    with open(path, "rb") as original:
+        shutil.copyfileobj(original, file)
+
+
+def _write_line(text: str, file: BinaryIO) -> None:
+    file.write(f"{text}\n".encode())
+
+
+def _torch_save(state: Mapping[str, Any], file: BinaryIO, *, path: str) -> None:
     try:
         torch.save(state, file)
     except RuntimeError as error:

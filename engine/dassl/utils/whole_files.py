@@ -1,0 +1,93 @@
+"""Files that are whole or not there, however many processes write and whenever one is killed.
+
+Standard library only. What is written first has a hidden name that says who writes it; what
+the killed have left is swept away, and never what a living process is writing.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dassl.utils.processes import is_gone, this_process
+
+ENDING = ".partial"
+ABANDONED_SEC = 24 * 3600.0  # of other machines' files, whose processes cannot be asked after
+
+
+def beside(path: str | Path) -> Path:
+    """A hidden name in the same folder that is nobody else's: two processes never share one."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.{this_process()}.{secrets.token_hex(4)}{ENDING}")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Gives a path to write to, in the folder of `path`, which is made; renames it at the end.
+
+    Readers see the old file or the whole new one, after a power cut too, and the user's umask
+    decides who they are. What killed processes left of the same file is deleted.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = beside(path)
+    try:
+        yield partial
+        synced(partial)
+        os.replace(partial, path)
+        synced(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+    sweep(path.parent, path.name)
+
+
+def synced(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # some network drives cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: str | Path, name: str = "") -> None:
+    """Deletes what killed processes left half written, files and folders.
+
+    Args:
+        folder: that is looked through, not what is below it.
+        name: of the one file or folder whose leftovers are meant; by default of all.
+    """
+    beginning = f".{name}." if name else "."
+    with contextlib.suppress(OSError):  # there is no such folder, or it is read-only
+        for path in list(Path(folder).iterdir()):
+            if path.name.startswith(beginning) and path.name.endswith(ENDING):
+                if _is_abandoned(path):
+                    _delete(path)
+
+
+def _is_abandoned(path: Path) -> bool:
+    owner = path.name.removesuffix(ENDING).split(".")[-2:-1]
+    gone = is_gone(owner[0]) if owner else None
+    if gone is not None:
+        return gone
+    try:
+        return time.time() - path.lstat().st_mtime > ABANDONED_SEC
+    except FileNotFoundError:  # it was finished, or deleted by another process
+        return False
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
