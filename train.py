@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from promptkit.runs import manifest, same_run
+from promptkit.runs import lock, manifest, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
@@ -35,17 +35,8 @@ def _modules(args: argparse.Namespace) -> list:
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     """Carries out one run, unless its folder holds the result already."""
-    import torch
-
-    from dassl.engine import build_trainer
-    from dassl.utils import set_random_seed, setup_logger
-    from promptkit.curve import record_curve
-    from promptkit.runs.hooks import Stopwatch
-    from promptkit.runs.opening import log_settings, print_plan
     from promptkit.runs.results import forget_peak_memory
     from promptkit.runs.settings import check_names, default_cfg
-    from run_files.checks import checked
-    from run_files.result import Plan
 
     forget_peak_memory()
     cfg = setup_cfg(args)
@@ -57,9 +48,27 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         print("Note that --model-dir and --load-epoch have no effect without --eval-only")
     plan = plan_of(args, cfg, epoch)
     defaults = plain_config(default_cfg(_modules(args)), cfg.TRAINER.NAME)
-    if same_run.check_plan(cfg.OUTPUT_DIR, plan, defaults):
-        announce_finished(cfg.OUTPUT_DIR)
-        return
+    if not same_run.check_plan(cfg.OUTPUT_DIR, plan, defaults):
+        with lock.held(cfg.OUTPUT_DIR) as own:
+            # The run that held it before may have finished it.
+            if not same_run.check_plan(cfg.OUTPUT_DIR, plan, defaults):
+                carry_out(args, argv, cfg, plan, own)
+                return
+    announce_finished(cfg.OUTPUT_DIR)
+
+
+def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: lock.Lock) -> None:
+    """Carries out a plan in a folder that is held."""
+    import torch
+
+    from dassl.engine import build_trainer
+    from dassl.utils import set_random_seed, setup_logger
+    from promptkit.curve import record_curve
+    from promptkit.runs.hooks import Stopwatch, hooks_of
+    from promptkit.runs.opening import log_settings, print_plan
+    from run_files.checks import checked
+    from run_files.result import Plan
+
     setup_logger(os.path.join(cfg.OUTPUT_DIR, "log.txt"))  # also where the folder is called x.txt
     print_plan(args, cfg)
     log_settings(args, cfg)
@@ -71,7 +80,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
 
     trainer = build_trainer(cfg)
     if args.eval_only:
-        load(trainer, args, epoch)
+        load(trainer, args, (plan["checkpoint"] or {}).get("epoch"))
     elif args.no_train:
         return
     if args.eval_every and not args.eval_only:
@@ -79,10 +88,12 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
     manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), checked(plan, Plan))
     stopwatch = Stopwatch(trainer)
+    hooks_of(trainer).after_epoch.append(own.check)
     if args.eval_only:
         trainer.test()
     else:
         trainer.train()
+    own.check()
     if args.eval_only or not cfg.TEST.NO_TEST:
         save_result(trainer, plan, args, argv, stopwatch)
 
@@ -124,6 +135,7 @@ def summary(result: dict, directory: str) -> str:
 
 def announce_finished(directory: str) -> None:
     """Says that there is nothing to do."""
+    lock.forget_dead(directory)
     result = manifest.read_json(os.path.join(directory, manifest.RESULT))
     print("Finished before, left as it is.")
     print(summary(result, directory))

@@ -6,6 +6,8 @@ from pathlib import Path
 from whole_files import beside as beside
 from whole_files import replacing as replacing
 from whole_files import sweep as sweep
+from whole_files.processes import is_gone as is_gone
+from whole_files.processes import this_process as this_process
 
 CHUNK_BYTES = 1 << 20
 
