@@ -65,6 +65,17 @@ def record_curve(trainer: TrainerX, every: int) -> None:
         manifest.write_json(path, checked({"points": [*points, figures]}, Curve))
         trainer.curve_sec += time.perf_counter() - start
 
+    before_train = trainer.before_train
+
+    def catch_up() -> None:
+        """A run that was killed between saving an epoch and testing it tests it when it resumes."""
+        before_train()
+        points = (manifest.read_json(path) or {"points": []})["points"]
+        if trainer.start_epoch > max((point["epoch"] for point in points), default=0):
+            trainer.epoch = trainer.start_epoch - 1
+            test_at_epoch()
+
+    trainer.before_train = catch_up
     hooks_of(trainer).after_epoch.append(test_at_epoch)
 
 
