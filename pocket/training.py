@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from whole_files import replacing
+
 SAVE_EVERY = 200  # steps
 
 
@@ -80,5 +82,5 @@ class ResumePoint:
         if step % SAVE_EVERY and step != steps:
             return
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        torch.save(state | {"step": step, "figures": self.figures}, self.path.with_suffix(".tmp"))
-        self.path.with_suffix(".tmp").replace(self.path)
+        with replacing(self.path) as partial:
+            torch.save(state | {"step": step, "figures": self.figures}, partial)

@@ -1,5 +1,7 @@
 """A killed run, started again, must end exactly like one that was never stopped."""
 
+import os
+
 import pytest
 import torch
 from torch.optim.lr_scheduler import LRScheduler
@@ -272,3 +274,29 @@ def test_gradient_scaler_is_restored(make_trainer, make_cfg):
     second.scaler = Scaler()
     second.train()
     assert second.scaler.scale == 8.0
+
+
+def test_old_leftovers_are_deleted_a_day_later(make_trainer, make_cfg, tmp_path):
+    cfg = make_cfg("TRAIN.CHECKPOINT_FREQ", 1)
+    train(make_trainer, cfg, killed_after=1)
+    folder = tmp_path / "out/prompt_learner"
+    names = ["model.pth.tar-1.tmp", "checkpoint.tmp", "notes.tmp", "model.pth.tar-2.tmp"]
+    for name in names:
+        (folder / name).write_bytes(b"half")
+    for name in names[:3]:
+        os.utime(folder / name, (0, 0))
+    train(make_trainer, cfg)
+    assert {path.name for path in folder.glob("*.tmp")} == {"notes.tmp", "model.pth.tar-2.tmp"}
+
+
+def test_what_a_kill_kept_from_being_saved_is_saved(make_trainer, make_cfg, tmp_path):
+    """Killed between saving the best model of the last epoch and saving the epoch."""
+    opts = ("TEST.FINAL_MODEL", "best_val", "OPTIM.MAX_EPOCH", 1)
+    whole = train(make_trainer, make_cfg(*opts))
+    folder = tmp_path / "out/prompt_learner"
+    (folder / "model.pth.tar-1").unlink()
+    (folder / "checkpoint").write_text("model-best.pth.tar\n")
+    second = train(make_trainer, make_cfg(*opts))
+    saved = load_checkpoint(str(folder / "model.pth.tar-1"))
+    assert second.start_epoch == 1 and second.lr_trace == []
+    assert torch.equal(saved["state_dict"]["ctx"], whole.model.prompt_learner.ctx)

@@ -48,13 +48,13 @@ def fresh(place: Path, tiny_root: str) -> None:
     shutil.copy(Path(tiny_root, "tiny/split.json"), data)
 
 
-def command(name: str, place: Path, tiny_argv: Callable) -> Callable[[], int]:
+def command(name: str, place: Path, tiny_argv: Callable, output: str = "run") -> Callable[[], int]:
     """The scenario's command, to be called in a process of its own."""
     if name == DRAWING:
         return lambda: _draw(place / "data")
     trainer, pairs, flags = RUNS[name]
     argv = tiny_argv(trainer, *pairs, flags=("--root", str(place / "data"), *flags))
-    argv[argv.index("--output-dir") + 1] = str(place / "run")
+    argv[argv.index("--output-dir") + 1] = str(place / output)
     return lambda: _train(argv, place / "features")
 
 

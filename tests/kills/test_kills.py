@@ -69,7 +69,7 @@ def test_a_few_kills(victim, name):
 
 @pytest.mark.kills
 @pytest.mark.parametrize("name", NAMES)
-def test_every_kill(victim, name, record_property, capsys):
+def test_every_kill(victim, name):
     """At each write point, at seeded moments, and the restarted one once more."""
     killed, rng = victim(name), random.Random(f"all of {name}")
     for point in range(killed.write_points):
@@ -79,5 +79,4 @@ def test_every_kill(victim, name, record_property, capsys):
         killed.check(rng.uniform(0, 0.95) * killed.seconds)
     for _ in range(TWICE):
         killed.check(*(rng.randrange(killed.write_points) for _ in range(2)))
-    with capsys.disabled():
-        print(f"\n{name}: {killed.kills} kills, {killed.write_points} write points")
+    print(f"{name}: {killed.kills} kills, {killed.write_points} write points")

@@ -1,14 +1,17 @@
 """Which checkpoints of a run folder training goes on from."""
 
+import contextlib
 import os
 import re
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from dassl.utils.checkpoint_writer import POINTER_NAME
+from dassl.utils.checkpoint_writer import BEST_NAME, POINTER_NAME
 from dassl.utils.together import finish
 from dassl.utils.torchtools import read_checkpoint_of_epoch, read_latest_checkpoint
-from dassl.utils.whole_files import sweep
+from dassl.utils.whole_files import ABANDONED_SEC, sweep
 
 Checkpoint = tuple[str, dict[str, Any]]  # path and content
 _NUMBERED = re.compile(r"model\.pth\.tar-(\d+)")
@@ -30,6 +33,7 @@ def last_checkpoints(directory: str, names: Sequence[str]) -> dict[str, Checkpoi
     folders = {name: os.path.join(directory, name) for name in names}
     for folder in (directory, *folders.values()):
         sweep(folder)
+        _sweep_old_names(folder)
     if not all(os.path.exists(folder) for folder in folders.values()):
         return {}
     named = {
@@ -47,6 +51,15 @@ def last_checkpoints(directory: str, names: Sequence[str]) -> dict[str, Checkpoi
         else read_checkpoint_of_epoch(folder, epoch)
         for name, folder in folders.items()
     }
+
+
+def _sweep_old_names(folder: str) -> None:
+    """Delete what killed runs left under names that do not say whose they are, a day later."""
+    for path in Path(folder).glob("*.tmp"):
+        is_ours = path.stem in (POINTER_NAME, BEST_NAME) or _NUMBERED.fullmatch(path.stem)
+        with contextlib.suppress(OSError):
+            if is_ours and time.time() - path.stat().st_mtime > ABANDONED_SEC:
+                path.unlink()
 
 
 def _last_common(folders: dict[str, str], of_named: dict[str, int]) -> int | None:
