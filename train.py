@@ -124,7 +124,7 @@ def summary(result: dict, directory: str) -> str:
 
 def announce_finished(directory: str) -> None:
     """Says that there is nothing to do."""
-    result = manifest.read_json(os.path.join(directory, manifest.RESULT))
+    result = manifest.read_result(directory)
     print("Finished before, left as it is.")
     print(summary(result, directory))
 

@@ -46,6 +46,7 @@ def read_entries(path: str) -> Entries:
     for name in SPLIT_NAMES:
         for index, entry in enumerate(split[name]):
             _check_entry(entry, f"{path}: entry {index} of {name}")
+    _check_gaps(split["train"], path)
     return {name: [tuple(entry) for entry in split[name]] for name in SPLIT_NAMES}
 
 
@@ -59,13 +60,32 @@ def read_split(path: str, image_dir: str) -> Splits:
     return find_images(read_entries(path), image_dir, named_by=path)
 
 
+def _check_gaps(train: list[list], path: str) -> None:
+    """Labels of train count from 0; a split without train is a test set's."""
+    labels = {entry[1] for entry in train}
+    lacking = next((label for label in range(len(labels)) if label not in labels), None)
+    if lacking is not None:
+        raise ValueError(
+            f"{path}: label {lacking} has no image in train, whose labels go up to {max(labels)}. "
+            "Labels count from 0 without a gap: add images of it, or renumber the labels."
+        )
+
+
 def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
     """The entries as `Datum` objects.
 
+    Args:
+        entries: of all splits.
+        image_dir: that their paths start from; none may lead out of it.
+        named_by: the list, for messages.
+
     Raises:
         FileNotFoundError: images are missing; all at once, where a Datum would stop at the first.
-        ValueError: the splits disagree about labels and class names.
+        ValueError: the splits disagree about labels and class names, or a path leads elsewhere.
     """
+    if os.path.dirname(named_by) == PUBLISHED:  # which a user neither sees nor mends
+        named_by = f"the published split ({os.path.basename(named_by).removesuffix('.gz')})"
+    _refuse_paths_outside(entries, image_dir, named_by)
     check_classes(entries, named_by=named_by)
     missing = missing_images(entries, image_dir)
     if missing:
@@ -82,6 +102,22 @@ def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
         for name in SPLIT_NAMES
     )
     return train, val, test
+
+
+def _refuse_paths_outside(entries: Entries, image_dir: str, named_by: str) -> None:
+    """Raises ValueError for the first path that does not stay below the folder of images."""
+    below = os.path.join(image_dir, "")
+    for image in (entry[0] for name in SPLIT_NAMES for entry in entries[name]):
+        # Asked of few: normpath is slow, and ImageNet's paths are a million.
+        is_plain = image and not image.startswith("/") and ".." not in image and "\0" not in image
+        if is_plain:
+            continue
+        path = os.path.normpath(os.path.join(image_dir, image))
+        if "\0" in image or not path.startswith(below):
+            raise ValueError(
+                f"{named_by}: the path {image!r} must name a file below the folder of the images, "
+                f"{image_dir}. Write it relative to that folder."
+            )
 
 
 def _path(image_dir: str, image: str) -> str:

@@ -245,7 +245,7 @@ def test_resume_returns_the_epoch_and_loads_strictly(tmp_path, capsys):
     assert resume_from_checkpoint(str(tmp_path), other, torch.optim.SGD(other.parameters())) == 7
     assert torch.equal(model.weight, other.weight)
     assert "Loaded optimizer" not in capsys.readouterr().out
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="model.pth.tar-7.*model weights cannot be taken up"):
         resume_from_checkpoint(str(tmp_path), nn.Linear(3, 1))
 
 

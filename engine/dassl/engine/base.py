@@ -15,6 +15,7 @@ from dassl.utils.checkpoint_writer import BEST_NAME
 from dassl.utils.plain_state import get_rng_state, scheduler_state, to_plain
 from dassl.utils.state_dicts import state_dict_of
 from dassl.utils.torchtools import (
+    fitting,
     read_checkpoint_of_epoch,
     read_latest_checkpoint,
     restore_checkpoint,
@@ -162,9 +163,10 @@ class TrainerBase:
             checkpoint = load_checkpoint(path)
             weights = state_dict_of(checkpoint, path)
             result = checkpoint.get("val_result")
-            result = "n/a" if result is None else f"{result:.1f}"
+            result = f"{result:.1f}" if isinstance(result, int | float) else "n/a"
             print(f"Load {path} to {name} (epoch={checkpoint.get('epoch')}, val_result={result})")
-            self._models[name].load_state_dict(weights)
+            with fitting(path, "model weights"):
+                self._models[name].load_state_dict(weights)
 
     def set_model_mode(self, mode: str = "train", names: Names = None) -> None:
         """Put registered models in training mode ("train") or evaluation mode ("test", "eval").

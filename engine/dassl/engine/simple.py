@@ -26,6 +26,7 @@ from dassl.utils import (
 )
 from dassl.utils.checkpoint_writer import BEST_NAME, copy_atomically
 from dassl.utils.plain_state import set_rng_state
+from dassl.utils.torchtools import fitting
 
 
 class SimpleTrainer(TrainerBase):
@@ -158,10 +159,15 @@ class SimpleTrainer(TrainerBase):
 
         Args:
             split: val or test; by default TEST.SPLIT. Without validation images val means test.
+
+        Raises:
+            ValueError: another split.
         """
         self.set_model_mode("eval")
         self.evaluator.reset()
         split = split or self.cfg.TEST.SPLIT
+        if split not in ("val", "test"):
+            raise ValueError(f'TEST.SPLIT must be one of test, val; got "{split}".')
         if split == "val" and self.val_loader is not None:
             loader = self.val_loader
         else:
@@ -208,7 +214,8 @@ class SimpleTrainer(TrainerBase):
         if self.start_epoch == 0:
             return
         if "rng_state" in self._resumed:
-            set_rng_state(self._resumed["rng_state"])
+            with fitting(self.cfg.RESUME or self.output_dir, "checkpoint's random numbers"):
+                set_rng_state(self._resumed["rng_state"])
         else:
             print("The checkpoint holds no random state: shuffling and augmentation start anew")
 
@@ -225,4 +232,5 @@ class SimpleTrainer(TrainerBase):
             best = load_checkpoint(source)
             result = best.get("val_result") if isinstance(best, Mapping) else None
             if result is not None:
-                self.best_result = result
+                with fitting(source, "validation result"):
+                    self.best_result = float(result)
