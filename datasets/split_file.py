@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dassl.data.datasets import Datum
 from dassl.utils import write_json
 from datasets.entries import SPLIT_NAMES, Entries, as_lists, check_classes, make_datum
-from datasets.listing import list_files
+from datasets.listing import list_files, some
 from datasets.text_files import read_json, replacing
 
 Splits = tuple[list[Datum], list[Datum], list[Datum]]  # train, val, test
@@ -76,16 +76,16 @@ def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
 
     Args:
         entries: of all splits.
-        image_dir: that their paths start from; none may lead out of it.
+        image_dir: that their paths start from.
         named_by: the list, for messages.
 
     Raises:
         FileNotFoundError: images are missing; all at once, where a Datum would stop at the first.
-        ValueError: the splits disagree about labels and class names, or a path leads elsewhere.
+        ValueError: the splits disagree about labels and class names, or a path is none.
     """
     if os.path.dirname(named_by) == PUBLISHED:  # which a user neither sees nor mends
         named_by = f"the published split ({os.path.basename(named_by).removesuffix('.gz')})"
-    _refuse_paths_outside(entries, image_dir, named_by)
+    _name_paths_outside(entries, image_dir, named_by)
     check_classes(entries, named_by=named_by)
     missing = missing_images(entries, image_dir)
     if missing:
@@ -104,20 +104,26 @@ def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
     return train, val, test
 
 
-def _refuse_paths_outside(entries: Entries, image_dir: str, named_by: str) -> None:
-    """Raises ValueError for the first path that does not stay below the folder of images."""
-    below = os.path.join(image_dir, "")
+def _name_paths_outside(entries: Entries, image_dir: str, named_by: str) -> None:
+    """Says which paths lead out of the folder of images: a list from elsewhere should have none.
+
+    Raises:
+        ValueError: a path cannot be one.
+    """
+    below, outside = os.path.join(image_dir, ""), []
     for image in (entry[0] for name in SPLIT_NAMES for entry in entries[name]):
         # Asked of few: normpath is slow, and ImageNet's paths are a million.
-        is_plain = image and not image.startswith("/") and ".." not in image and "\0" not in image
-        if is_plain:
+        if image and not image.startswith("/") and ".." not in image and "\0" not in image:
             continue
-        path = os.path.normpath(os.path.join(image_dir, image))
-        if "\0" in image or not path.startswith(below):
-            raise ValueError(
-                f"{named_by}: the path {image!r} must name a file below the folder of the images, "
-                f"{image_dir}. Write it relative to that folder."
-            )
+        if not image or "\0" in image:
+            raise ValueError(f"{named_by}: {image!r} is no path of an image. Correct it.")
+        if not os.path.normpath(os.path.join(image_dir, image)).startswith(below):
+            outside.append(image)
+    if outside:
+        print(
+            f"Warning: {named_by}: {len(outside):,} images lie outside of {image_dir} "
+            f"({some(outside)})"
+        )
 
 
 def _path(image_dir: str, image: str) -> str:

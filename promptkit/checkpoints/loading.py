@@ -76,7 +76,8 @@ def _check_classes(run: object, bound_to: list[str] | None, *, path: str, traine
         return
     raise ValueError(
         f"{path} was trained on {len(theirs)} classes of {run.get('dataset')} "
-        f"({run.get('subset')}: {theirs[0]}, ...), and what {trainer} trains with these settings belongs to its classes; "
+        f"({run.get('subset')}: {theirs[0]}, ...), and what {trainer} trains with "
+        "these settings belongs to its classes; "
         f"here are {len(bound_to)} others ({bound_to[0]}, ...). Evaluate it on the classes of its "
         "training, or train a method that shares its prompt between classes."
     )
