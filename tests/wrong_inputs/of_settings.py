@@ -85,7 +85,7 @@ PAIRS = [
     (
         "RESUME",
         "/nope",
-        "RESUME (--resume) must be the folder of a run; there is no folder '/nope'",
+        "RESUME (--resume) must be the folder of a run; there is no",
     ),
     ("MODEL.HEAD.NAME", "mlp", "MODEL.HEAD.NAME (on the command line) has no effect"),
     ("MODEL.BACKBONE.PRETRAINED", "False", "has no effect: CLIP always has its weights"),

@@ -63,6 +63,20 @@ def test_picks(tmp_path, content, message):
     assert message in refusal(path, lambda: kept.load(**load), content)
 
 
+def test_picks_of_a_class_with_a_backslash_are_found_where_the_folder_was_moved(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    found = []
+    for folder in (here, there):
+        train = [make_datum(f"{folder}/a\\b/{i}.png", 0, "a\\b") for i in range(2)]
+        kept = KeptPicks(folder=str(folder), image_dir=str(folder), num_shots=2, seed=1)
+        if folder == here:
+            kept.save({"train": train, "val": []})
+            here.rename(there)
+        else:
+            found = kept.load({"train": train, "val": []}, {"train": 2, "val": 2})["train"]
+    assert [item.impath for item in found] == [f"{there}/a\\b/{i}.png" for i in range(2)]
+
+
 @pytest.mark.parametrize(("content", "message"), RESULTS)
 def test_results(tmp_path, content, message):
     whole = '{"schema": 1, "trainer": "T", "dataset": "D", "subset": "all", "seed": 1, "metrics": '

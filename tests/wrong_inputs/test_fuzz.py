@@ -36,8 +36,9 @@ few = settings(
 )
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 words = st.sampled_from(
-    ["OPTIM", "LR", "OPTIM.LR", "INPUT", "SIZE", "SEED", "TRAINER", "train", "val", "test", "schema",
-     "metrics", "accuracy", "inputs", "files", "trainer", "state_dict", "epoch", "a.png", "a"]
+    ["OPTIM", "LR", "OPTIM.LR", "INPUT", "SIZE", "SEED", "TRAINER", "train", "val", "test",
+     "schema", "metrics", "accuracy", "inputs", "files", "trainer", "state_dict", "epoch",
+     "a.png", "a"]
 )  # fmt: skip
 trees = st.recursive(
     leaves | words,
