@@ -59,6 +59,13 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         metavar="K",
         help="test during training, every K epochs, for a curve of base and new accuracy",
     )
+    add(
+        "--repeat",
+        default="",
+        metavar="RESULT",
+        help="run what this result.json was made by again, in --output-dir or a folder beside, "
+        "and compare result and weights: 0 if no bit differs, else 1",
+    )
     add("--no-train", action="store_true", help="build everything, then stop")
     add("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config pairs, merged last")
     args = parser.parse_args(argv)
