@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from promptkit.runs import lock, manifest, same_run
+from promptkit.runs import lock, manifest, repeat, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
@@ -136,7 +136,7 @@ def summary(result: dict, directory: str) -> str:
 def announce_finished(directory: str) -> None:
     """Says that there is nothing to do."""
     lock.forget_dead(directory)
-    result = manifest.read_json(os.path.join(directory, manifest.RESULT))
+    result = manifest.read_result(directory)
     print("Finished before, left as it is.")
     print(summary(result, directory))
 
@@ -157,6 +157,8 @@ def run_or_explain(argv: list[str]) -> int:
     """One run; errors that a user can mend are one message, all others keep their traceback."""
     args = parse_args(argv)
     try:
+        if args.repeat:
+            return repeat_run(args)
         if args.output_dir and same_run.is_finished(args.output_dir, argv):
             announce_finished(args.output_dir)
         else:
@@ -169,6 +171,23 @@ def run_or_explain(argv: list[str]) -> int:
         print("(TRACEBACK=1 shows where it was raised)", file=sys.stderr)
         return 1
     return 0
+
+
+def repeat_run(args: argparse.Namespace) -> int:
+    """Carries out a recorded run once more; 0 if result and weights are equal to the last bit."""
+    result = repeat.recorded(args.repeat)
+    for note in repeat.check_inputs(result):
+        print(f"Note: {note}")
+    first = args.repeat if os.path.isdir(args.repeat) else os.path.dirname(args.repeat) or "."
+    second = args.output_dir or repeat.free_folder(first)
+    if os.path.realpath(second) == os.path.realpath(first):
+        raise ValueError(f"--repeat needs another --output-dir than the run's own, {first}.")
+    code = run_or_explain(repeat.with_folder(result["inputs"]["argv"], second))
+    if code == 0:
+        found, compared = repeat.differences(first, second)
+        print(repeat.report(found, compared))
+        code = 1 if found else 0
+    return code
 
 
 def message_of(error: Exception) -> str:

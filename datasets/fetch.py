@@ -1,7 +1,8 @@
 """Downloads what is openly available: `python -m datasets.fetch <name ...> [--root data]`.
 
 An interrupted download goes on where it stopped. An archive is unpacked beside its place and moved
-there when all of it is good: there is never half of one. What has to be done by hand is printed.
+there when all of it is good: there is never half of one. What has to be done by hand is printed,
+and what could not be verified, since its publisher gives no checksum.
 """
 
 from __future__ import annotations
@@ -9,55 +10,53 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
-import stat
 import sys
-import tarfile
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 import requests
 from tqdm import tqdm
 
 from datasets.sources import SOURCES, Download, Source, named
+from datasets.unpacking import FetchError, Limits, refuse_links, unpack
 
 CHUNK_BYTES = 1 << 16
 TIMEOUT_SEC = 30
 
 
-class FetchError(Exception):
-    """A download or an archive is not good; the message says what to do."""
-
-
-def fetch(source: Source, root: str) -> None:
+def fetch(source: Source, root: str, limits: Limits | None = None) -> list[str]:
     """Makes everything of `source.downloads` that is not there yet.
+
+    Returns:
+        What was downloaded and could not be verified, in words.
 
     Raises:
         FetchError: a download is incomplete or damaged, or an archive is unsafe.
     """
+    unverified = []
     for item in source.downloads:
         target = Path(root, item.makes)
         if target.exists():
             print(f"{target} is there (to fetch it anew, move it away)")
             continue
-        if item.into is None:
-            download(item, target)
-            continue
-        folder = Path(root, item.into)
+        folder = target.parent if item.into is None else Path(root, item.into)
+        refuse_links(folder, Path(root))
         folder.mkdir(parents=True, exist_ok=True)
-        archive = folder / _file_name(item)
+        archive = target if item.into is None else folder / _file_name(item)
         download(item, archive)
-        unpack(archive, folder, take=item.take)
+        if not item.md5 and not item.sha256:
+            unverified.append(_unverified(item, archive))
+        if item.into is None:
+            continue
+        unpack(archive, folder, take=item.take, limits=limits)
         if item.inner:
             inner = folder / item.inner
-            unpack(inner, inner.parent)
+            unpack(inner, inner.parent, limits=limits)
             inner.unlink()
         if not target.exists():
             raise FetchError(f"{archive} does not hold {item.makes}: the source has changed.")
         archive.unlink()
         print(f"{target} is complete")
+    return unverified
 
 
 def _file_name(item: Download) -> str:
@@ -74,19 +73,38 @@ def download(item: Download, path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
+    refuse_links(part, part.parent)
     if item.url:
         _from_url(item.url, part)
     else:
         _from_drive(item.drive, part)
-    if item.md5:
-        found = _md5(part)
-        if found != item.md5:
-            part.unlink()
-            raise FetchError(
-                f"{item.url or item.drive}: the checksum is {found}, expected {item.md5}. The "
-                "download was deleted; try again, or get the file from another place."
-            )
+    wrong = _wrong(item, part)
+    if wrong:
+        part.unlink()
+        raise FetchError(
+            f"{item.url or item.drive}: {wrong}. The download was deleted; try again, or get the "
+            "file from another place."
+        )
     os.replace(part, path)
+
+
+def _wrong(item: Download, path: Path) -> str:
+    """What of a downloaded file is not as it should be; "" where nothing is."""
+    size = path.stat().st_size
+    if item.size and size != item.size:
+        return f"it has {size:,} bytes, expected {item.size:,}"
+    for algorithm, expected in (("md5", item.md5), ("sha256", item.sha256)):
+        if expected and (found := _digest(path, algorithm)) != expected:
+            return f"the checksum is {found}, expected {expected}"
+    return ""
+
+
+def _unverified(item: Download, path: Path) -> str:
+    checked = "its size alone" if item.size else "nothing of it"
+    return (
+        f"{item.makes}: no checksum is published, {checked} could be checked; what came has "
+        f"{path.stat().st_size:,} bytes and the sha256 {_digest(path, 'sha256')}"
+    )
 
 
 def _from_url(url: str, part: Path) -> None:
@@ -100,6 +118,10 @@ def _from_url(url: str, part: Path) -> None:
                 part.unlink()
                 raise FetchError(f"{url}: the part was of another file and is deleted. Call again.")
             answer.raise_for_status()
+            if url.startswith("https:") and not answer.url.startswith("https:"):
+                raise FetchError(
+                    f"{url} leads to {answer.url}, which anybody on the way can change."
+                )
             if answer.status_code != 206:  # the server begins anew
                 start = 0
             length = int(answer.headers.get("Content-Length", 0))
@@ -131,78 +153,12 @@ def _from_drive(identity: str, part: Path) -> None:
         raise FetchError(f"Google Drive file {identity} could not be downloaded. Try again later.")
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
+def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def unpack(archive: Path, folder: Path, *, take: str = "") -> None:
-    """Unpacks a tar or zip into `folder`, all or nothing.
-
-    Args:
-        archive: the file.
-        folder: gets the content.
-        take: a folder in the archive whose content alone is wanted.
-
-    Raises:
-        FetchError: it is damaged, or an entry or a link leads out of the folder.
-    """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as temporary:
-        try:
-            if zipfile.is_zipfile(archive):
-                _unzip(archive, temporary)
-            elif not hasattr(tarfile, "data_filter"):
-                raise FetchError(
-                    f"Python {sys.version.split()[0]} cannot unpack {archive} safely. Take "
-                    "3.10.12, 3.11.4 or a newer one."
-                )
-            else:
-                with tarfile.open(archive) as file:
-                    file.extractall(temporary, filter="data")
-        except tarfile.FilterError as error:
-            raise FetchError(f"{archive} is not safe, nothing was unpacked: {error}") from error
-        except OSError as error:
-            if error.errno is not None:  # the disk's, not the archive's
-                raise FetchError(f"{archive} could not be unpacked: {error}") from error
-            raise FetchError(_damaged(archive, error)) from error
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise FetchError(_damaged(archive, error)) from error
-        content = Path(temporary, take)
-        if not content.is_dir():
-            raise FetchError(f"{archive} does not hold the folder {take}: the source has changed.")
-        for entry in sorted(content.iterdir()):
-            _move(entry, folder / entry.name)
-
-
-def _damaged(archive: Path, error: Exception) -> str:
-    return f"{archive} is damaged, nothing was unpacked ({error}). Delete it and call again."
-
-
-def _unzip(archive: Path, folder: str) -> None:
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.as_posix():
-                raise FetchError(
-                    f"{archive} is not safe, nothing was unpacked: {member.filename!r} is outside."
-                )
-            if stat.S_ISLNK(member.external_attr >> 16):
-                raise FetchError(
-                    f"{archive} is not safe, nothing was unpacked: {member.filename!r} is a link."
-                )
-        file.extractall(folder)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Renames; folders that are there already get what is new."""
-    if source.is_dir() and target.is_dir():
-        for entry in sorted(source.iterdir()):
-            _move(entry, target / entry.name)
-    else:
-        shutil.move(source, target)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -210,16 +166,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m datasets.fetch", description=__doc__)
     parser.add_argument("names", nargs="+", metavar="name", help=f"of: {', '.join(SOURCES)}")
     parser.add_argument("--root", default="data", help="DATASET.ROOT (default: data)")
+    usual = Limits()
+    parser.add_argument(
+        "--max-gigabytes", type=float, default=usual.gigabytes, metavar="GB",
+        help="refuse archives that unpack to more (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-entries", type=int, default=usual.entries, metavar="N",
+        help="refuse archives with more files and folders (default: %(default)s)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
+    limits = Limits(options.max_gigabytes, options.max_entries)
     try:
         names = named(options.names)
     except ValueError as error:
         parser.error(str(error))
-    code = 0
+    code, unverified = 0, []
     for name in names:
         source = SOURCES[name]
         try:
-            fetch(source, options.root)
+            unverified += fetch(source, options.root, limits)
         except (FetchError, OSError) as error:
             print(f"error: {name}: {error}", file=sys.stderr)
             code = 1
@@ -227,6 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
             steps = "\n".join(f"  {i}. {step}" for i, step in enumerate(source.by_hand, 1))
             print(f"{name} cannot be downloaded whole ({source.page}). In {options.root}:\n{steps}")
             code = 1
+    for line in unverified:
+        print(f"Not verified: {line}")
     print(f"Then: python -m datasets.check {options.root} {' '.join(names)}")
     return code
 

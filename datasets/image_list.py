@@ -105,7 +105,10 @@ def _header(path: str, text: str) -> tuple[list[str], str]:
     first = next(line for line in text.split("\n") if line.strip())
     found = []
     for separator in SEPARATORS:
-        fields = next(csv.reader([first], delimiter=separator, skipinitialspace=True))
+        try:
+            fields = next(csv.reader([first], delimiter=separator, skipinitialspace=True))
+        except csv.Error as error:
+            raise ValueError(f"{path}: its first line is none of columns ({error}).") from error
         found.append(([field.strip().lower() for field in fields], separator))
     header, separator = max(found, key=lambda pair: len(pair[0]))
     twice = [name for name in header if name and header.count(name) > 1]
@@ -129,7 +132,8 @@ def _rows(path: str, text: str, header: list[str], separator: str) -> Iterator[R
             number = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
-            f'{path}, line {number}: {error}. Look for a quote (") that is not closed.'
+            f'{path}, line {number}: {error}. Look for a quote (") that is not closed, and for a '
+            "value that is no path or class name."
         ) from error
     for number, fields in filled[1:]:
         values = [field.strip() for field in fields]

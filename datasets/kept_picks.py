@@ -123,9 +123,10 @@ class KeptPicks:
         known = {(key_of(item.impath), item.label, item.classname): item for item in items}
         found = []
         for impath, label, classname in entries:
-            parts = re.split(r"[\\/]", impath)  # a pickle may come from another system
+            # A pickle may come from another system; here a backslash may be part of a name.
+            spellings = (impath.split("/"), re.split(r"[\\/]", impath))
             here = os.path.normpath(os.path.join(self.folder, impath))
-            tails = ["/".join(parts[start:]) for start in range(len(parts))]
+            tails = ["/".join(p[start:]) for p in spellings for start in range(len(p))]
             keys = ((name, label, classname) for name in (key_of(here), *tails))
             item = next((known[key] for key in keys if key in known), None)
             if item is None:

@@ -1,6 +1,7 @@
 """Where the fifteen benchmarks come from, and what a whole one holds.
 
-Addresses are those of the data sets' own pages; checksums are the ones that torchvision pins.
+Addresses are those of the data sets' own pages; md5 are the ones that torchvision pins, sha256
+those of TensorFlow Datasets.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class Download:
         makes: what is there afterwards, below DATASET.ROOT: a sign that it is done.
         url: its address; or
         drive: its id on Google Drive.
-        md5: checksum, where one is known.
+        md5, sha256: checksum, where one is known.
+        size: in bytes, where it is known; 0 where not.
         into: folder below DATASET.ROOT that an archive is unpacked into; None keeps the file.
         take: folder in the archive whose content is wanted; "" is all of it.
         inner: an archive in the archive, unpacked beside itself.
@@ -27,6 +29,8 @@ class Download:
     url: str = ""
     drive: str = ""
     md5: str = ""
+    sha256: str = ""
+    size: int = 0
     into: str | None = None
     take: str = ""
     inner: str = ""
@@ -109,7 +113,7 @@ SOURCES = {
         "https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
         (
             Download(
-                "food-101/images", "http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz",
+                "food-101/images", "https://data.vision.ee.ethz.ch/cvl/food-101.tar.gz",
                 md5="85eeb15f3717b99a5da872d97d918f87", into="",
             ),
             Download(
@@ -123,6 +127,7 @@ SOURCES = {
             Download(
                 "fgvc_aircraft/variants.txt",
                 f"{_VGG}/fgvc-aircraft/archives/fgvc-aircraft-2013b.tar.gz",
+                size=2_753_340_328,  # published checksums are those of the tar within
                 into="fgvc_aircraft", take="fgvc-aircraft-2013b/data",
             ),
         ),
@@ -186,6 +191,8 @@ SOURCES = {
         (
             Download(
                 "imagenet-adversarial/imagenet-a", f"{_BERKELEY}/imagenet-a.tar",
+                sha256="3bb3632277e6ba6392ea64c02ddbf4dd2266c9caffd6bc09c9656d28f012589e",
+                size=687_552_512,
                 into="imagenet-adversarial",
             ),
         ),
@@ -195,6 +202,8 @@ SOURCES = {
         (
             Download(
                 "imagenet-rendition/imagenet-r", f"{_BERKELEY}/imagenet-r.tar",
+                sha256="18c6bf493b39a0d975d48e587437f562caab9c52ae6327dcfa9dd8eb54aa1b52",
+                size=2_191_079_936,
                 into="imagenet-rendition",
             ),
         ),

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dassl.data.datasets import Datum
 from dassl.utils import write_json
 from datasets.entries import SPLIT_NAMES, Entries, as_lists, check_classes, make_datum
-from datasets.listing import list_files
+from datasets.listing import list_files, some
 from datasets.text_files import read_json
 from whole_files import replacing
 
@@ -47,6 +47,7 @@ def read_entries(path: str) -> Entries:
     for name in SPLIT_NAMES:
         for index, entry in enumerate(split[name]):
             _check_entry(entry, f"{path}: entry {index} of {name}")
+    _check_gaps(split["train"], path)
     return {name: [tuple(entry) for entry in split[name]] for name in SPLIT_NAMES}
 
 
@@ -60,13 +61,32 @@ def read_split(path: str, image_dir: str) -> Splits:
     return find_images(read_entries(path), image_dir, named_by=path)
 
 
+def _check_gaps(train: list[list], path: str) -> None:
+    """Labels of train count from 0; a split without train is a test set's."""
+    labels = {entry[1] for entry in train}
+    lacking = next((label for label in range(len(labels)) if label not in labels), None)
+    if lacking is not None:
+        raise ValueError(
+            f"{path}: label {lacking} has no image in train, whose labels go up to {max(labels)}. "
+            "Labels count from 0 without a gap: add images of it, or renumber the labels."
+        )
+
+
 def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
     """The entries as `Datum` objects.
 
+    Args:
+        entries: of all splits.
+        image_dir: that their paths start from.
+        named_by: the list, for messages.
+
     Raises:
         FileNotFoundError: images are missing; all at once, where a Datum would stop at the first.
-        ValueError: the splits disagree about labels and class names.
+        ValueError: the splits disagree about labels and class names, or a path is none.
     """
+    if os.path.dirname(named_by) == PUBLISHED:  # which a user neither sees nor mends
+        named_by = f"the published split ({os.path.basename(named_by).removesuffix('.gz')})"
+    _name_paths_outside(entries, image_dir, named_by)
     check_classes(entries, named_by=named_by)
     missing = missing_images(entries, image_dir)
     if missing:
@@ -83,6 +103,28 @@ def find_images(entries: Entries, image_dir: str, *, named_by: str) -> Splits:
         for name in SPLIT_NAMES
     )
     return train, val, test
+
+
+def _name_paths_outside(entries: Entries, image_dir: str, named_by: str) -> None:
+    """Says which paths lead out of the folder of images: a list from elsewhere should have none.
+
+    Raises:
+        ValueError: a path cannot be one.
+    """
+    below, outside = os.path.join(image_dir, ""), []
+    for image in (entry[0] for name in SPLIT_NAMES for entry in entries[name]):
+        # Asked of few: normpath is slow, and ImageNet's paths are a million.
+        if image and not image.startswith("/") and ".." not in image and "\0" not in image:
+            continue
+        if not image or "\0" in image:
+            raise ValueError(f"{named_by}: {image!r} is no path of an image. Correct it.")
+        if not os.path.normpath(os.path.join(image_dir, image)).startswith(below):
+            outside.append(image)
+    if outside:
+        print(
+            f"Warning: {named_by}: {len(outside):,} images lie outside of {image_dir} "
+            f"({some(outside)})"
+        )
 
 
 def _path(image_dir: str, image: str) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import json
+import os
 import zlib
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+MAX_BYTES = 1 << 30  # of a compressed list once it is decompressed; ImageNet's has 0.2 GiB
 HEAD = 512  # bytes that tell what a file is
 MARKS = (  # of UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -85,6 +88,10 @@ def read_json(path: str) -> Any:
         ) from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ValueError(
+            f"{path} is nested too deeply for a list of images. Write or download it again."
+        ) from error
 
 
 def refuse_foreign(path: str, head: bytes) -> None:
@@ -112,16 +119,22 @@ def refuse_repeats(path: str, keys: Iterable[tuple[int, Hashable]], what: str) -
 
 
 def _decompressed(path: str) -> bytes:
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
+        raise ValueError(f"{path} is no file, but a pipe, device or folder. Give a file.")
     with open(path, "rb") as file:
         data = file.read()
     if not data.startswith(b"\x1f\x8b"):
         return data
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            text = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(
             f"{path} is damaged or cut off: it cannot be decompressed ({error}). Download it again."
         ) from error
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES >> 20:,} MiB once it is decompressed.")
+    return text
 
 
 def _undecodable(path: str, data: bytes, error: UnicodeDecodeError) -> str:

@@ -67,7 +67,7 @@ class ResumePoint:
         self.figures = {k: v for k, v in vars(args).items() if k.startswith(figures)}
         if not path.exists():
             return
-        state = torch.load(path, map_location=args.device)
+        state = torch.load(path, map_location=args.device, weights_only=True)
         if state["figures"] != self.figures:
             raise ValueError(
                 f"{path} belongs to a training with {state['figures']}; this one has "

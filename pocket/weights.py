@@ -1,5 +1,6 @@
 """The shipped weights: where they are, whether they are whole, how they are written."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def weights_path() -> str:
     """
     if not WEIGHTS.is_file():
         raise FileNotFoundError(f"The pocket weights {WEIGHTS} are missing. Make them: {COMMAND}")
-    received = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    found = WEIGHTS.stat()
+    received = _sha256(WEIGHTS, found.st_size, found.st_mtime_ns)
     if received != SHA256:
         raise ValueError(
             f"The pocket weights {WEIGHTS} are not the ones this version was made with: sha256 "
@@ -28,6 +30,12 @@ def weights_path() -> str:
             f"({COMMAND}) and put the checksum it prints into pocket/weights.py."
         )
     return str(WEIGHTS)
+
+
+@functools.cache
+def _sha256(path: Path, size: int, time_ns: int) -> str:
+    """Of a file, once as long as it keeps its size and time."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def save_weights(model: CLIP, path: Path) -> str:

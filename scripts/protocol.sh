@@ -51,6 +51,8 @@ start_protocol() {
     opts=("$recipe" "${opts[@]}")
     recipe=
   fi
+  refuse_paths trainer "$trainer"
+  refuse_paths recipe "$recipe"
   if [[ -z $trainer || ! -d configs/trainers/$trainer ]]; then
     echo "error: no recipes in configs/trainers/$trainer/; there are some for:" \
       "$(basename -a configs/trainers/* | xargs)" >&2
@@ -76,6 +78,13 @@ start_protocol() {
     [[ -z ${GPU:-} ]] || check_gpu
   fi
   [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU
+}
+
+# refuse_paths WHAT NAME: a name is no path; ../ in one would find files elsewhere.
+refuse_paths() {
+  [[ $2 == */* || $2 == .* ]] || return 0
+  echo "error: the $1 must be a name without / and without a dot at its beginning; got '$2'" >&2
+  exit 1
 }
 
 # check_gpu: there is a GPU of the number $GPU; names of other forms (GPU-..., MIG-...) are CUDA's.
@@ -117,6 +126,7 @@ choose_datasets() {
     exit 1
   fi
   for name in "${datasets[@]}"; do
+    refuse_paths "data set" "$name"
     if [[ ! -f configs/datasets/$name.yaml ]]; then
       echo "error: no configs/datasets/$name.yaml; there are:" \
         "$(basename -as .yaml configs/datasets/*.yaml | xargs)" >&2

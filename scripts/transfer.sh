@@ -40,6 +40,7 @@ require_transfer_data() {
 choose_source() {
   source_dataset=${SOURCE:-imagenet}
   [[ -n ${SOURCE:-} || ${datasets[0]} != pocket_* ]] || source_dataset=pocket_shapes
+  refuse_paths SOURCE "$source_dataset"
   if [[ ! -f configs/datasets/$source_dataset.yaml ]]; then
     echo "error: SOURCE: there is no configs/datasets/$source_dataset.yaml" >&2
     exit 1

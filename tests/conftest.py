@@ -24,7 +24,8 @@ from promptkit.backbones.openai_clip import OpenAIBackbone
 
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile("thorough", settings.get_profile("untimed"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed"))
 
 TINY_SIZE = 32
 # What keeps trainers within the tiny CLIP's 3 text and 2 image layers, or within one epoch.

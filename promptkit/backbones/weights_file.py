@@ -7,8 +7,6 @@ torch.save({"state_dict": ..., "activation": "quick_gelu"}, path), or the metada
 import importlib
 import json
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promptkit.backbones import hugging_face
+from promptkit.backbones import hugging_face, torchscript
 from promptkit.backbones.backbone import GELU, QUICK_GELU
 from promptkit.backbones.installed_clip import CLIP, build_model
 from promptkit.backbones.state_dicts import state_dict_of
@@ -61,10 +59,8 @@ def stated_activation(path: str) -> str | None:
 def _content(path: str) -> Any:
     """What is in a file: tensors by name, or a dictionary that holds them and more."""
     try:
-        if is_jit_archive(path):
-            with warnings.catch_warnings():  # deprecated, but OpenAI's files are of this kind
-                warnings.simplefilter("ignore", FutureWarning)
-                state = dict(torch.jit.load(path, map_location="cpu").state_dict())
+        if torchscript.is_archive(path):
+            state = torchscript.read_tensors(path)
             return {"state_dict": state, "activation": _activation_in_code(path)}
         if path.endswith(".safetensors"):
             with safe_open(path, "pt") as file:
@@ -133,7 +129,7 @@ def _why(path: str, error: Exception) -> str:
         kind = importlib.import_module("dassl.utils.file_kinds").what_it_is(path)
     except ImportError:  # upstream Dassl does not
         kind = None
-    if kind and not is_jit_archive(path):
+    if kind and not torchscript.is_archive(path):
         return f"it is {kind}."
     return (
         f"{type(error).__name__}. It is cut short, damaged or of another kind: delete it and fetch "
@@ -141,20 +137,9 @@ def _why(path: str, error: Exception) -> str:
     )
 
 
-def is_jit_archive(path: str) -> bool:
-    """Whether a file is a zip with TorchScript code in it."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
 def _activation_in_code(path: str) -> str | None:
     """That of the one class of activation which an archive's code defines."""
     found = set()
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if "/code/" in name and name.endswith(".py"):
-                code = archive.read(name).decode(errors="replace")
-                found |= set(re.findall(r"^class (\w+)\(", code, re.M)) & set(CLASSES)
+    for code in torchscript.code_of(path).values():
+        found |= set(re.findall(r"^class (\w+)\(", code, re.M)) & set(CLASSES)
     return CLASSES[found.pop()] if len(found) == 1 else None

@@ -52,7 +52,7 @@ def load_learner(
             f"--model-dir {directory} holds a run of {found}; this is {trainer}. Give the folder "
             f"of a {trainer} run, or --trainer {found}."
         )
-    result = manifest.read_json(os.path.join(directory, manifest.RESULT)) or {}
+    result = manifest.read_result(directory) or {}
     if result.get("weights_sha256") not in (None, weights_sha256):
         raise ValueError(
             f"--model-dir {directory} was trained on other weights (backbone "
@@ -72,11 +72,12 @@ def load_learner(
 def _check_classes(run: object, bound_to: list[str] | None, *, path: str, trainer: str) -> None:
     """Equal numbers of classes are not enough: a context of one class says nothing of another."""
     theirs = run.get("classnames") if isinstance(run, dict) else None  # in others' it may be a name
-    if bound_to is None or theirs is None or theirs == bound_to:
+    if bound_to is None or not isinstance(theirs, list) or not theirs or theirs == bound_to:
         return
     raise ValueError(
-        f"{path} was trained on {len(theirs)} classes of {run['dataset']} ({run['subset']}: "
-        f"{theirs[0]}, ...), and what {trainer} trains with these settings belongs to its classes; "
+        f"{path} was trained on {len(theirs)} classes of {run.get('dataset')} "
+        f"({run.get('subset')}: {theirs[0]}, ...), and what {trainer} trains with "
+        "these settings belongs to its classes; "
         f"here are {len(bound_to)} others ({bound_to[0]}, ...). Evaluate it on the classes of its "
         "training, or train a method that shares its prompt between classes."
     )

@@ -18,6 +18,7 @@ from typing import Any
 from promptkit.files import replacing
 from run_files import RESULT as RESULT  # part of what this file is asked for
 from run_files import RUN as RUN
+from run_files import SCHEMA as SCHEMA
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "open_clip_torch", "numpy", "pillow",
@@ -39,15 +40,60 @@ def read_json(path: str | Path) -> dict[str, Any] | None:
     """The object in a json file; None where the file is absent or not whole."""
     try:
         content = json.loads(Path(path).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
 
+def read_result(directory: str | Path) -> dict[str, Any] | None:
+    """The result that a folder holds; None where it is absent, not whole or of another version.
+
+    Raises:
+        ValueError: it is of this version, and not of its schema.
+    """
+    path = Path(directory, RESULT)
+    result = read_json(path)
+    version = (result or {}).get("schema")
+    if result is None or version is None or (type(version) is int and version != SCHEMA):
+        return None
+    fault = _fault(result)
+    if fault:
+        raise ValueError(
+            f"{path} is no result of ours: {fault}. Delete it to carry out the run again, or "
+            "choose another folder."
+        )
+    return result
+
+
+def _fault(result: dict[str, Any]) -> str:
+    """What is wrong with the fields that runs go by, "" for nothing; reports check them all."""
+    inputs = result.get("inputs", {})
+    files = inputs.get("files", {}) if isinstance(inputs, dict) else {}
+    metrics = result.get("metrics")
+    kinds = (
+        ("schema", result["schema"], (int,), f"{SCHEMA}"),
+        *((name, result.get(name), (str,), "text") for name in ("trainer", "dataset", "subset")),
+        ("seed", result.get("seed"), (int,), "a whole number"),
+        ("metrics", metrics, (dict,), "an object"),
+        ("weights_sha256", result.get("weights_sha256", ""), (str, type(None)), "text or null"),
+        ("inputs", inputs, (dict,), "an object"),
+        ("inputs.files", files, (dict,), "an object"),
+    )
+    for name, value, allowed, words in kinds:
+        if type(value) not in allowed:  # not isinstance: true is no 1
+            return f"{name} must be {words}; got {value!r}"[:200]
+    accuracy = metrics.get("accuracy")
+    if type(accuracy) not in (int, float) or not 0 <= accuracy <= 100:
+        return f"metrics.accuracy must be a percentage; got {accuracy!r}"
+    return ""
+
+
 def trainer_of(directory: str) -> str | None:
     """Name of the trainer whose run a folder holds; None where it does not say."""
-    run = read_json(Path(directory, RUN)) or {}
-    return run.get("config", {}).get("TRAINER", {}).get("NAME")
+    node: Any = read_json(Path(directory, RUN))
+    for key in ("config", "TRAINER", "NAME"):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node if isinstance(node, str) else None
 
 
 def environment() -> dict[str, Any]:

@@ -60,7 +60,7 @@ def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dic
     if not trainer.get_model_names():
         return None
     if args.eval_only:
-        result = manifest.read_json(os.path.join(args.model_dir, manifest.RESULT)) or {}
+        result = manifest.read_result(args.model_dir) or {}
     if not {"dataset", "subset"} <= set(result):
         return None
     return {name: result.get(name) for name in ("dataset", "subset", "own_data")}

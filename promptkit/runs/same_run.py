@@ -14,7 +14,6 @@ from typing import Any
 
 from promptkit.files import checksum
 from promptkit.runs import manifest
-from run_files import SCHEMA
 from run_files.dotted import flatten
 
 # Settings that say where and how fast, not what: they may differ between two calls of one run.
@@ -52,9 +51,12 @@ def is_finished(directory: str, argv: list[str]) -> bool:
     """Whether the folder's result is whole and came from this very command and these files.
 
     False does not mean that the result is another's: `check_plan` compares the merged configs.
+
+    Raises:
+        ValueError: the folder has a result that is not of its schema.
     """
-    result = manifest.read_json(Path(directory, manifest.RESULT))
-    if result is None or result.get("schema") != SCHEMA:
+    result = manifest.read_result(directory)
+    if result is None:
         return False
     recorded = result.get("inputs", {})
     files = recorded.get("files", {})
@@ -74,7 +76,8 @@ def check_plan(
             these values then.
 
     Raises:
-        ValueError: the folder holds a run with another plan; the message names the differences.
+        ValueError: the folder holds a run with another plan; the message names the differences. Or
+            its result is not of its schema.
     """
     # Tuples are lists in json.
     plan, defaults = json.loads(json.dumps([plan, {"config": defaults or {}}]))
@@ -97,5 +100,4 @@ def check_plan(
             f"({'; '.join(differences[:4])}{more}). Choose another --output-dir, or delete that "
             "folder if the run in it is no longer wanted."
         )
-    result = manifest.read_json(Path(directory, manifest.RESULT))
-    return result is not None and result.get("schema") == SCHEMA
+    return manifest.read_result(directory) is not None

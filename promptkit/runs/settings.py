@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from promptkit.did_you_mean import did_you_mean
 from promptkit.runs.image_input import follow_weights
 from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.published_config import adapted, adapted_pairs
+from promptkit.runs.sound_values import check_values
 from promptkit.runs.unread_keys import check_keys, idle_keys
 
 
@@ -110,6 +112,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
     merge_opts(cfg, adapted_pairs(pairs, trainer))
+    check_values(cfg, trainer, eval_only=args.eval_only)
     for sentence in idle_keys(given | typed, cfg, trainer):
         print(sentence)
     if hasattr(trainer, "Config"):
@@ -176,7 +179,7 @@ def import_modules(names: list[str]) -> list:
     """The modules of --import; also from the folder that the command is called in.
 
     Raises:
-        ValueError: there is no such module, or it imports what is not there.
+        ValueError: there is no such module, it imports what is not there, or it fails.
     """
     if names and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -186,7 +189,20 @@ def import_modules(names: list[str]) -> list:
             modules.append(importlib.import_module(name))
         except ImportError as error:
             raise ValueError(f"--import {name}: {error}. {_advice(name, error)}") from error
+        except (Exception, SystemExit) as error:  # any error is the module's own
+            raise ValueError(
+                f"--import {name}: it is there, but cannot be run: {type(error).__name__}: {error} "
+                f"({_place(error)}). Correct it."
+            ) from error
     return modules
+
+
+def _place(error: BaseException) -> str:
+    """File and line that an error was raised in, or that is no Python."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"
 
 
 def _advice(name: str, error: ImportError) -> str:

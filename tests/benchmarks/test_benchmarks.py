@@ -67,7 +67,7 @@ def test_class_names_are_different_and_of_one_to_three_words(count):
 
 def test_every_case_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
     kinds = ["text", "step", "eval", "memory"]
-    arguments = [*kinds, "--model", "Pocket", "--classes", "6", "--repeats", "1"]
+    arguments = [*kinds, "--model", "Pocket", "--classes", "3", "--repeats", "1"]
     assert main([*arguments, "--json", str(tmp_path / "x.json")]) == 0
     *rows, memory = json.loads((tmp_path / "x.json").read_text())["rows"]
     assert len(rows) == 10 and all(row["difference"] < 1e-4 for row in rows)
@@ -80,11 +80,12 @@ def test_every_case_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
 
 def test_half_precision_is_compared_more_coarsely(tmp_path):
     path = tmp_path / "x.json"
-    arguments = ["text", "step", "--model", "Pocket", "--classes", "6", "--repeats", "1"]
-    assert main([*arguments, "--precision", "bf16", "--json", str(path)]) == 0
+    arguments = ["text", "step", "--methods", "CoOp,MaPLe", "--model", "Pocket", "--classes", "6"]
+    arguments += ["--repeats", "1", "--precision", "bf16", "--json", str(path)]
+    assert main(arguments) == 0
     found = json.loads(path.read_text())
     assert (found["precision"], found["device"]) == ("bf16", "cpu")
-    assert len(found["rows"]) == 9 and all(1e-5 < row["difference"] < 0.1 for row in found["rows"])
+    assert len(found["rows"]) == 4 and all(1e-5 < row["difference"] < 0.1 for row in found["rows"])
 
 
 @pytest.mark.parametrize(

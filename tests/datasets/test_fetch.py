@@ -13,6 +13,7 @@ import pytest
 from datasets import fetch as fetching
 from datasets.fetch import FetchError, download, fetch, main, unpack
 from datasets.sources import SOURCES, Download, Source, named
+from datasets.unpacking import Limits
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,7 +54,7 @@ def server():
     """The address of a running server; its handler's tables start empty."""
     Handler.files, Handler.cut, Handler.log = {}, {}, []
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{httpd.server_address[1]}"
     httpd.shutdown()
@@ -214,6 +215,104 @@ def test_a_file_of_google_drive(monkeypatch, tmp_path):
         fetch(source, str(tmp_path))
 
 
+@pytest.mark.parametrize(("limits", "option"), [
+    (Limits(gigabytes=2e-4), "more than 0.0002 GB unpacked.*--max-gigabytes"),
+    (Limits(entries=1), "more than 1 entries.*--max-entries"),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, kind, limits, option):
+    zeros = bytes(300_000)
+    (tmp_path / "x.tar").write_bytes(tar(("images/a.txt", zeros), ("images/b.txt", b"b")))
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "x.tar", "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("images/a.txt", zeros)
+            file.writestr("images/b.txt", "b")
+    assert (tmp_path / "x.tar").stat().st_size < 2000
+    (tmp_path / "set").mkdir()
+    with pytest.raises(FetchError, match=option):
+        unpack(tmp_path / "x.tar", tmp_path / "set", limits=limits)
+    assert not os.listdir(tmp_path / "set")
+    unpack(tmp_path / "x.tar", tmp_path / "set", limits=Limits(gigabytes=4e-4, entries=2))
+    assert (tmp_path / "set/images/b.txt").read_bytes() == b"b"
+
+
+def test_an_encrypted_zip_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("images/a.txt", "a")
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(FetchError, match="'images/a.txt' needs a password"):
+        unpack(tmp_path / "x.zip", tmp_path)
+
+
+@pytest.mark.parametrize("place", ["set", "set/images", "set/images/a.txt", "set/x.tar.gz.part"])
+def test_links_that_are_there_are_not_written_through(server, tmp_path, place):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link_to = tmp_path / "data" / place
+    link_to.parent.mkdir(parents=True)
+    link_to.symlink_to(outside)
+    Handler.files["x.tar.gz"] = tar(("images/a.txt", b"a"), ("done", b""))
+    item = Download("set/done", f"{server}/x.tar.gz", into="set")
+    with pytest.raises(FetchError, match=f"{place} is a link .to .*outside"):
+        fetch(Source("X", 1, (1, 0, 0), "page", (item,)), str(tmp_path / "data"))
+    assert not os.listdir(outside)
+
+
+def test_the_root_itself_may_be_a_link(server, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    fetch(tar_source(server, GOOD), str(tmp_path / "data"))
+    assert (tmp_path / "disk/set/images/b.txt").read_bytes() == b"b"
+
+
+def test_a_link_that_leads_out_once_its_folder_is_moved(tmp_path):
+    members = [("top/data/a.txt", b"a"), ("top/b", b"b"), link("top/data/up", "../b")]
+    (tmp_path / "x.tar").write_bytes(tar(*members))
+    (tmp_path / "set").mkdir()
+    with pytest.raises(FetchError, match="the link 'up' leads out"):
+        unpack(tmp_path / "x.tar", tmp_path / "set", take="top/data")
+    assert not os.listdir(tmp_path / "set")
+    unpack(tmp_path / "x.tar", tmp_path / "set", take="top")
+    assert (tmp_path / "set/data/up").read_bytes() == b"b"
+
+
+def test_what_could_not_be_verified_is_said(server, tmp_path, monkeypatch, capsys):
+    digest = hashlib.sha256(GOOD).hexdigest()
+    for fields, said in ({}, "nothing of it"), ({"size": len(GOOD)}, "its size alone"):
+        monkeypatch.setitem(SOURCES, "dtd", tar_source(server, GOOD, **fields))
+        assert main(["dtd", "--root", str(tmp_path / said)]) == 0
+        line = f"Not verified: set/images: no checksum is published, {said} could be checked"
+        printed = capsys.readouterr().out
+        assert line in printed and digest in printed
+    monkeypatch.setitem(SOURCES, "dtd", tar_source(server, GOOD, sha256=digest))
+    assert main(["dtd", "--root", str(tmp_path / "sum")]) == 0
+    assert "Not verified" not in capsys.readouterr().out
+    for fields, said in ({"size": 7}, "bytes, expected 7"), ({"sha256": "0"}, "expected 0"):
+        with pytest.raises(FetchError, match=said):
+            fetch(tar_source(server, GOOD, **fields), str(tmp_path / "wrong"))
+
+
+def test_a_secure_address_must_not_lead_to_another(monkeypatch, tmp_path):
+    class Answer:
+        status_code, headers, url = 200, {}, "http://elsewhere/x"
+        __enter__ = __exit__ = raise_for_status = lambda self, *_: None
+
+    Answer.__enter__ = lambda self: self
+    monkeypatch.setattr(fetching.requests, "get", lambda *_, **__: Answer())
+    with pytest.raises(FetchError, match="https://here/x leads to http://elsewhere/x"):
+        download(Download("x", "https://here/x"), tmp_path / "x")
+    assert not os.listdir(tmp_path)
+
+
+def test_the_command_takes_limits(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(SOURCES, "dtd", tar_source(server, GOOD))
+    assert main(["dtd", "--root", str(tmp_path), "--max-entries", "1"]) == 1
+    assert "raise --max-entries" in capsys.readouterr().err
+    assert main(["dtd", "--root", str(tmp_path)]) == 0
+
+
 def test_the_command(server, tmp_path, monkeypatch, capsys):
     source = tar_source(server, GOOD)
     monkeypatch.setitem(SOURCES, "dtd", source)
@@ -236,3 +335,4 @@ def test_every_source_can_be_got_or_says_how():
         assert source.downloads or source.by_hand, name
         for item in source.downloads:
             assert bool(item.url) != bool(item.drive) and not item.makes.startswith("/"), name
+            assert item.drive or item.url.startswith("https://"), name

@@ -194,6 +194,27 @@ def test_a_file_is_replaced_not_written_over(tmp_path):
     assert load_checkpoint(str(tmp_path / "model.pth.tar-1"))["mark"] == "new"
 
 
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    """Else a power cut could leave the name with half of the content, or none."""
+    synced, replaced = {}, []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor):
+        synced[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_size
+        fsync(descriptor)
+
+    def checked_replace(source, target):
+        state = os.stat(source)
+        assert synced.get(state.st_ino) == state.st_size > 0, target
+        replaced.append(os.path.basename(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", checked_replace)
+    save_checkpoint({"state_dict": {"w": torch.ones(3)}, "epoch": 1}, str(tmp_path), is_best=True)
+    assert {"model.pth.tar-1", "checkpoint", "model-best.pth.tar"} <= set(replaced)
+
+
 def test_what_a_killed_save_left_is_cleared_by_the_next(tmp_path):
     code = "from dassl.utils.whole_files import beside; print(beside('model.pth.tar-1'))"
     command = [sys.executable, "-c", code]
@@ -295,7 +316,7 @@ def test_resume_returns_the_epoch_and_loads_strictly(tmp_path, capsys):
     assert resume_from_checkpoint(str(tmp_path), other, torch.optim.SGD(other.parameters())) == 7
     assert torch.equal(model.weight, other.weight)
     assert "Loaded optimizer" not in capsys.readouterr().out
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="model.pth.tar-7.*model weights cannot be taken up"):
         resume_from_checkpoint(str(tmp_path), nn.Linear(3, 1))
 
 

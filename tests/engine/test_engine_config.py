@@ -86,7 +86,7 @@ def test_keys_of_an_unknown_trainer(tmp_path):
     [
         (["OPTIM.LR", "x"], "OPTIM.LR must be float (now 0.0003); got 'x' (str) in the command"),
         (["OPTIM.LR", "True"], "OPTIM.LR must be float (now 0.0003); got True (bool)"),
-        (["OPTIM.LR", "1e400"], "OPTIM.LR must be a finite number; got inf"),
+        (["OPTIM.LR", "1e400"], "OPTIM.LR must be finite; got '1e400'"),
         (["DATASET.ROOT", None], "must be str (now ''); got None (NoneType)"),
         (["DATASET.ROOT", None], "put it in quotes: ''."),
         (["OPTIM.MAX_EPOCH", 1.5], "OPTIM.MAX_EPOCH must be int (now 10); got 1.5 (float)"),

@@ -90,6 +90,15 @@ def test_macro_f1_counts_labels_that_occur_in_the_truth():
     assert macro_f1([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx((2 / 3 + 4 / 5) / 2)
 
 
+def test_labels_that_are_absent_from_the_truth_have_no_score(capsys):
+    """As in sklearn with labels=unique(y_true): an absent class neither helps nor hurts."""
+    sparse = evaluator()
+    sparse.process(torch.eye(9)[[2, 2, 7, 0]], torch.tensor([2, 2, 7, 7]))
+    # Of 9 classes 2 occur: F1 of 2 is 1, of 7 it is 2/3; 0 is predicted, never true.
+    assert sparse.evaluate()["macro_f1"] == pytest.approx(100 * (1 + 2 / 3) / 2)
+    assert macro_f1([3], [3]) == 1 and macro_f1([3], [4]) == 0
+
+
 def test_confusion_matrix_is_saved(tmp_path, capsys):
     cfg = get_cfg_default()
     cfg.TEST.COMPUTE_CMAT = True

@@ -95,7 +95,7 @@ def test_batches_keep_size_order_and_draw_all_views():
         (
             "CoOp",
             ("FEATURES.VIEWS", 1, "DATALOADER.K_TRANSFORMS", 2),
-            "FEATURES.VIEWS 1 and DATALOADER.K_TRANSFORMS 2 exclude each other",
+            "DATALOADER.K_TRANSFORMS must be 1; got 2",
         ),
         (
             "E2MIM",

@@ -21,6 +21,10 @@ from promptkit.runs.results import (
 )
 from run_files import SCHEMA
 
+WHOLE = {
+    "schema": SCHEMA, "trainer": "CoOp", "dataset": "D", "subset": "all", "seed": 1,
+    "metrics": {"accuracy": 50.0},
+}  # fmt: skip
 PLAN = {"config": {"SEED": 1, "OUTPUT_DIR": "a", "OPTIM": {"LR": 0.1}}, "eval_only": False}
 
 
@@ -46,7 +50,7 @@ def test_plan_recognises_its_own_folder_and_names_differences(tmp_path):
     assert same_run.check_plan(str(tmp_path), PLAN) is False
     manifest.write_json(tmp_path / manifest.RUN, PLAN)
     assert same_run.check_plan(str(tmp_path), PLAN) is False  # begun, not finished
-    manifest.write_json(tmp_path / manifest.RESULT, {"schema": SCHEMA})
+    manifest.write_json(tmp_path / manifest.RESULT, WHOLE)
     assert same_run.check_plan(str(tmp_path), PLAN) is True
     moved = json.loads(json.dumps(PLAN))
     moved["config"] |= {"OUTPUT_DIR": "elsewhere", "DATALOADER": {"NUM_WORKERS": 3}}
@@ -69,7 +73,7 @@ def test_each_run_of_a_process_has_its_own_peak_memory():
 def test_finished_means_same_command_and_unchanged_files(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("A: 1")
-    result = {"schema": SCHEMA, "inputs": same_run.inputs(["--seed", "1"], [str(recipe)])}
+    result = WHOLE | {"inputs": same_run.inputs(["--seed", "1"], [str(recipe)])}
     manifest.write_json(tmp_path / manifest.RESULT, result)
     assert same_run.is_finished(str(tmp_path), ["--seed", "1"])
     assert not same_run.is_finished(str(tmp_path), ["--seed", "2"])

@@ -3,7 +3,8 @@
 from yacs.config import CfgNode
 
 from dassl.config.defaults import make_defaults
-from dassl.config.merge import merge_opts, merge_tree, read_yaml
+from dassl.config.merge import merge_opts, merge_tree
+from dassl.config.yaml_files import read_yaml
 
 __all__ = [
     "clean_cfg",

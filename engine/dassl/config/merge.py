@@ -4,13 +4,10 @@ import ast
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
-from dassl.utils.file_kinds import what_it_is
 from dassl.utils.registry import UnknownNameError
 
 
@@ -19,7 +16,7 @@ def merge_tree(cfg: CfgNode, tree: Mapping[str, Any], path: str) -> None:
 
     Args:
         cfg: the configuration.
-        tree: what `read_yaml` returned.
+        tree: what `dassl.config.read_yaml` returned.
         path: of its file, for messages.
 
     Raises:
@@ -44,33 +41,6 @@ def merge_opts(cfg: CfgNode, opts: Sequence[Any]) -> None:
         )
     pairs = [(str(key), value) for key, value in zip(opts[0::2], opts[1::2], strict=True)]
     _merge_all(cfg, pairs, "the command-line options")
-
-
-def read_yaml(path: str) -> dict[str, Any]:
-    """Return the tree of a YAML file; empty for an empty file.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        ValueError: it is not a YAML mapping in UTF-8 (or UTF-16 that says so).
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f'Config file "{path}" not found (looked from {Path.cwd()}). '
-            "Give the path of an existing YAML file."
-        )
-    try:
-        tree = yaml.safe_load(Path(path).read_bytes())  # takes a byte order mark, too
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'Config file "{path}" is not valid YAML: {error}') from error
-    if tree is None:
-        tree = {}
-    if not isinstance(tree, dict):
-        kind = what_it_is(path) if isinstance(tree, str) else None
-        raise ValueError(
-            f'Config file "{path}" must hold KEY: VALUE pairs; got '
-            f"{kind or f'a {type(tree).__name__}'}."
-        )
-    return tree
 
 
 def _nodes(tree: Mapping[str, Any], path: str) -> CfgNode:
@@ -132,13 +102,16 @@ def _converted(cfg: CfgNode, known: Any, key: str, value: Any, source: str) -> A
     """
     if isinstance(known, str) and isinstance(value, str):
         return value
-    value = _decode(value)
+    given, value = value, _decode(value)
+    if not _is_finite(value):
+        raise ValueError(f"{key} must be finite; got {given!r} in {source}.")
     if known is None or type(value) is type(known):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{key} must be a finite number; got {value} in {source}.")
         return value
     if isinstance(known, float) and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{key} must be finite; got {given!r} in {source}.") from None
     for one, other in ((list, tuple), (tuple, list)):
         if isinstance(value, one) and isinstance(known, other):
             return other(value)
@@ -194,5 +167,12 @@ def _decode(value: Any) -> Any:
         return value
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # as ast says
         return value
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether all numbers of a value are: 1e400 is read as inf."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

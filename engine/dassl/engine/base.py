@@ -15,7 +15,7 @@ from dassl.utils import load_checkpoint, tolist_if_not
 from dassl.utils.checkpoint_writer import BEST_NAME, save_checkpoints
 from dassl.utils.plain_state import get_rng_state, scheduler_state, to_plain
 from dassl.utils.state_dicts import state_dict_of, strip_module
-from dassl.utils.torchtools import restore_checkpoint
+from dassl.utils.torchtools import fitting, restore_checkpoint
 
 Names = str | Sequence[str] | None
 
@@ -156,9 +156,10 @@ class TrainerBase:
             checkpoint = load_checkpoint(path)
             weights = state_dict_of(checkpoint, path)
             result = checkpoint.get("val_result")
-            result = "n/a" if result is None else f"{result:.1f}"
+            result = f"{result:.1f}" if isinstance(result, int | float) else "n/a"
             print(f"Load {path} to {name} (epoch={checkpoint.get('epoch')}, val_result={result})")
-            self._models[name].load_state_dict(weights)
+            with fitting(path, "model weights"):
+                self._models[name].load_state_dict(weights)
             epochs[path] = checkpoint.get("epoch")
         if len(set(epochs.values())) > 1:
             listed = ", ".join(f"{path} (epoch {number})" for path, number in epochs.items())

@@ -35,6 +35,8 @@ def check_identity(path: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]
     Raises:
         ValueError: trainer, data set, class subset, backbone or class names differ.
     """
+    if not isinstance(theirs, Mapping) or not isinstance(theirs.get("settings", {}), Mapping):
+        raise ValueError(f'Cannot resume from "{path}": what it says of its run is damaged.')
     for field in _FIXED:
         if theirs.get(field) != ours[field]:
             raise ValueError(
@@ -54,7 +56,7 @@ def check_identity(path: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]
 def _difference(field: str, theirs: Any, ours: Any) -> str:
     if field != "classnames":
         return f'it was trained with {field} "{theirs}", this run has "{ours}".'
-    theirs = theirs or []
+    theirs = theirs if isinstance(theirs, list | tuple) else []
     if len(theirs) != len(ours):
         return f"it was trained on {len(theirs)} classes, this run has {len(ours)}."
     index = next(i for i, pair in enumerate(zip(theirs, ours, strict=True)) if pair[0] != pair[1])

@@ -26,6 +26,7 @@ from dassl.utils import (
 )
 from dassl.utils.checkpoint_writer import BEST_NAME, copy_together
 from dassl.utils.plain_state import set_rng_state
+from dassl.utils.torchtools import fitting
 
 
 class SimpleTrainer(TrainerBase):
@@ -171,10 +172,15 @@ class SimpleTrainer(TrainerBase):
 
         Args:
             split: val or test; by default TEST.SPLIT. Without validation images val means test.
+
+        Raises:
+            ValueError: another split.
         """
         self.set_model_mode("eval")
         self.evaluator.reset()
         split = split or self.cfg.TEST.SPLIT
+        if split not in ("val", "test"):
+            raise ValueError(f'TEST.SPLIT must be one of test, val; got "{split}".')
         if split == "val" and self.val_loader is not None:
             loader = self.val_loader
         else:
@@ -221,7 +227,8 @@ class SimpleTrainer(TrainerBase):
         if self.start_epoch == 0:
             return
         if "rng_state" in self._resumed:
-            set_rng_state(self._resumed["rng_state"])
+            with fitting(self.cfg.RESUME or self.output_dir, "checkpoint's random numbers"):
+                set_rng_state(self._resumed["rng_state"])
         else:
             print("The checkpoint holds no random state: shuffling and augmentation start anew")
 
@@ -233,7 +240,12 @@ class SimpleTrainer(TrainerBase):
             return
         if not all(os.path.exists(os.path.join(self.output_dir, name)) for name in names):
             copy_together(sources, self.output_dir)
-        found = [load_checkpoint(source) for source in sources.values()]
-        results = [best.get("val_result") for best in found if isinstance(best, Mapping)]
+        results = []
+        for source in sources.values():
+            best = load_checkpoint(source)
+            result = best.get("val_result") if isinstance(best, Mapping) else None
+            if result is not None:
+                with fitting(source, "validation result"):
+                    results.append(float(result))
         # The least: best models of different epochs, which a kill may have left, are made anew.
-        self.best_result = min([r for r in results if r is not None], default=self.best_result)
+        self.best_result = min(results, default=self.best_result)

@@ -36,8 +36,11 @@ def _kind_of_zip(path: str) -> str | None:
     """torch's own files are zip archives, too."""
     if not zipfile.is_zipfile(path):
         return "a zip archive without its end: it was cut short"
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError):
+        return "a zip archive that was cut short or damaged"
     if any("/code/" in name for name in names):
         return "a TorchScript archive, a whole model with its code"
     if any(name.endswith("data.pkl") for name in names):
@@ -49,6 +52,6 @@ def _kind_of_tar(path: str) -> str:
     try:
         with tarfile.open(path) as archive:
             names = archive.getnames()
-    except tarfile.TarError:
+    except (tarfile.TarError, OSError, ValueError, EOFError):
         return "a tar archive that was cut short"
     return f"a tar archive ({', '.join(names[:3])}): unpack it first"

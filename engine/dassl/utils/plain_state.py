@@ -87,7 +87,18 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
-    """Put the global generators into a state made by `get_rng_state`."""
+    """Put the global generators into a state made by `get_rng_state`.
+
+    Raises:
+        ValueError: it is not such a state.
+    """
+    try:
+        _set_rng_state(state)
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a state of the random generators ({error})") from error
+
+
+def _set_rng_state(state: Mapping[str, Any]) -> None:
     python, numpy = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
     keys = numpy["keys"].numpy().astype(np.uint32)

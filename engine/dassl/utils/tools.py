@@ -4,8 +4,10 @@ import json
 import os
 import platform
 import random
+import struct
 import urllib.request
 import warnings
+import zlib
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +23,12 @@ from dassl.utils.grey_levels import is_deep_grey, to_eight_bits
 from dassl.utils.registry import Registry
 
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "clip-anytorch", "dassl")
+
+# PIL reports damaged files with many classes; callers need one.
+_PIL_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError,
+    AttributeError, struct.error, zlib.error,
+)  # fmt: skip
 
 __all__ = [
     "mkdir_if_missing",
@@ -100,6 +108,8 @@ def read_image(path: str, shorter_side: int = 0) -> Image.Image:
         FileNotFoundError: there is no such file.
         OSError: the file is not a whole image that PIL can decode, or of unknown brightness.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
+        raise OSError(f'Cannot read image "{path}": it is no file, but a pipe, device or folder')
     try:
         with Image.open(path) as image:
             if is_deep_grey(image):
@@ -112,8 +122,7 @@ def read_image(path: str, shorter_side: int = 0) -> Image.Image:
             return image.convert("RGB")
     except FileNotFoundError:
         raise FileNotFoundError(f'Cannot read image "{path}": there is no such file') from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        # PIL reports damaged files with several classes; callers need one.
+    except (*_PIL_ERRORS, Image.DecompressionBombError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if isinstance(error, PIL.UnidentifiedImageError):
             kind = what_it_is(path)

@@ -2,9 +2,11 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -56,8 +58,15 @@ def read_latest_checkpoint(fdir: str) -> tuple[str, dict[str, Any]]:
             "the name of the model file to resume from into it, delete the folder to train from "
             "scratch, or choose another output folder."
         )
-    with open(pointer, encoding="utf-8") as file:
-        path = os.path.join(fdir, file.readline().strip())
+    with open(pointer, encoding="utf-8", errors="replace") as file:
+        name = file.readline().strip()
+    path = os.path.join(fdir, name)
+    if not name or not os.path.isfile(path):
+        raise FileNotFoundError(
+            f'Cannot resume: "{pointer}" names the model file "{name[:80]}", which is not in the '
+            "folder. Write the name of one that is there into it, or delete the run folder to "
+            "train from scratch."
+        )
     return path, _read_training_state(path)
 
 
@@ -84,6 +93,9 @@ def _read_training_state(path: str) -> dict[str, Any]:
             f'Cannot resume from "{path}": it must be a dictionary with the keys state_dict and '
             f"epoch; got {describe(checkpoint)}."
         )
+    epoch = checkpoint["epoch"]
+    if type(epoch) is not int or epoch < 0:
+        raise ValueError(f'Cannot resume from "{path}": its epoch must be a number; got {epoch!r}.')
     return {**checkpoint, "state_dict": state_dict_of(checkpoint["state_dict"], path)}
 
 
@@ -94,19 +106,59 @@ def restore_checkpoint(
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
 ) -> int:
-    """Put a loaded checkpoint into the given objects; return the epochs done."""
+    """Put a loaded checkpoint into the given objects; return the epochs done.
+
+    Raises:
+        ValueError: it belongs to another model, optimizer or schedule.
+    """
     print(f'Loading checkpoint from "{path}"')
-    model.load_state_dict(checkpoint["state_dict"])
+    with fitting(path, "model weights"):
+        model.load_state_dict(checkpoint["state_dict"])
     print("Loaded model weights")
     if optimizer is not None and checkpoint.get("optimizer") is not None:
-        optimizer.load_state_dict(checkpoint["optimizer"])
+        with fitting(path, "state of the optimizer"):
+            optimizer.load_state_dict(checkpoint["optimizer"])
+            _check_sizes(optimizer)
         print("Loaded optimizer")
     if scheduler is not None and checkpoint.get("scheduler") is not None:
-        load_scheduler_state(scheduler, checkpoint["scheduler"])
+        with fitting(path, "state of the schedule"):
+            load_scheduler_state(scheduler, checkpoint["scheduler"])
         print("Loaded scheduler")
     epoch = checkpoint["epoch"]
     print(f"Previous epoch: {epoch}")
     return epoch
+
+
+@contextmanager
+def fitting(path: str, what: str) -> Iterator[None]:
+    """Say of which checkpoint file the part `what` does not fit the object that it is put into.
+
+    Raises:
+        ValueError: it does not; torch reports that by many classes of errors.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f'"{path}": its {what} cannot be taken up ({type(error).__name__}: {reason[:300]}). '
+            "It is of another model or other settings, or damaged: give the file of this one, or "
+            "delete it."
+        ) from error
+
+
+def _check_sizes(optimizer: Optimizer) -> None:
+    """Optimizers take up what is of another size, and fail at their first step."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            is_like_it = not isinstance(value, torch.Tensor) or value.ndim == 0
+            if not is_like_it and value.shape != parameter.shape:
+                raise ValueError(
+                    f"{name} has the shape {tuple(value.shape)}, its parameter "
+                    f"{tuple(parameter.shape)}"
+                )
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str) -> None:

@@ -1,0 +1,98 @@
+"""Wrong lists of images, split files, class names and picks: content, and what the message says."""
+
+ROW = '["a.png", 0, "a"]'
+SPLITS = [
+    ("", "is empty"),
+    ("[", "is not a JSON file: it breaks off"),
+    ("[]", "must hold an object with the lists train, val and test; got a list"),
+    ("null", "must hold an object with the lists"),
+    ("{}", "must hold an object with the lists"),
+    ('{"train": [], "val": []}', "must hold an object with the lists"),
+    ('{"train": 1, "val": [], "test": []}', "must hold an object with the lists"),
+    (f'{{"train": [{ROW}], "train": [], "val": [], "test": []}}', "has the key 'train' twice"),
+    ("[" * 100_000, "is nested too deeply"),
+    ('{"a": ' * 100_000, "is nested too deeply"),
+    ('{"train": [["a.png", 0]], "val": [], "test": []}', "entry 0 of train must be"),
+    ('{"train": [["a.png", "0", "a"]], "val": [], "test": []}', "entry 0 of train must be"),
+    ('{"train": [["a.png", true, "a"]], "val": [], "test": []}', "entry 0 of train must be"),
+    ('{"train": [["a.png", 0.5, "a"]], "val": [], "test": []}', "entry 0 of train must be"),
+    ('{"train": [["a.png", -1, "a"]], "val": [], "test": []}', "entry 0 of train must be"),
+    ('{"train": [["a.png", 0, " "]], "val": [], "test": []}', "entry 0 of train must be"),
+    ('{"train": [[null, 0, "a"]], "val": [], "test": []}', "entry 0 of train must be"),
+    (f'{{"train": [{ROW}, ["b.png", 2, "b"]], "val": [], "test": []}}', "label 1 has no image"),
+    (f'{{"train": [{ROW}, ["b.png", 0, "b"]], "val": [], "test": []}}', "Give each label one name"),
+    (f'{{"train": [{ROW}], "val": [], "test": [["b.png", 1, "b"]]}}', "has no image in train"),
+    (f'{{"train": [{ROW}], "val": [], "test": []}}', "1 of the 1 images that"),
+    ('{"train": [["a\\u0000.png", 0, "a"]], "val": [], "test": []}', "is no path of an image"),
+    ('{"train": [["", 0, "a"]], "val": [], "test": []}', "is no path of an image"),
+    ("\x1f\x8bno gzip", "split.json"),
+    ("<html>", "is a web page"),
+    ("version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+]
+TABLES = [
+    ("", "is empty"),
+    ("image\n", "must have a first line with the columns image and class"),
+    ("image,class,image\na,b,c\n", "has the column image twice"),
+    ("image,class,Class\na,b,c\n", "has the column class twice"),
+    ("image,class\na.png\n", "line 2 lacks an image or a class"),
+    ("image,class\n,a\n", "line 2 lacks an image or a class"),
+    ("image,class\na.png,a,b\n", "line 2: got"),
+    ('image,class\n"a.png,a\n', "line 2"),
+    ("image,class\na.png,a\na.png,b\n", "has a.png more than once, in the lines 2 and 3"),
+    ("image,class\na.png,a\n./a.png,b\n", "has a.png more than once"),
+    ("image,class,split\na.png,a,trian\n", "split must be one of train, val, test; got 'trian'"),
+    (f"image,class\n{'a' * 140_000},b\n", "field larger than field limit"),
+    (f"image,{'c' * 140_000}\na,b\n", "first line is none of columns"),
+    ("image,class\na\x00.png,a\n", "holds zero bytes"),
+    ('"image,class\n', "a.csv"),
+]
+CLASS_NAMES = [
+    ("", "is empty"),
+    ("a\n", "line 1 must be '<folder><tab><class name>'"),
+    ("a\t\n", "line 1 must be"),
+    ("a\tb\tc\n", "line 1 must be"),
+    ("a\tA\na\tB\n", "has a more than once, in the lines 1 and 2"),
+    ("b\tB\n", "has no line for 'a'"),
+    ("<!doctype html>", "is a web page"),
+]
+# Of two classes, a (a0, a1, a2) and b (b0, b1, b2), two shots each.
+PICKS = [
+    ("", "is no list of images"),
+    ("[]", "is no list of images"),
+    ("null", "is no list of images"),
+    ("{}", "is no list of images"),
+    ('{"train": []}', "it holds no training images"),
+    ('{"train": 5}', "is no list of images"),
+    ('{"train": [5]}', "is no list of images"),
+    ('{"train": [["a0.png", "0", "a"]]}', "expected path, label and class name"),
+    ('{"train": [["a0.png", 0, "a"], ["a1.png", 0, "a"]]}', "has 0 images of class 'b' where 2"),
+    (
+        '{"train": [["a0.png", 0, "a"], ["a0.png", 0, "a"], ["b0.png", 1, "b"], '
+        '["b1.png", 1, "b"]]}',
+        "more than once",
+    ),
+    (
+        '{"train": [["a0.png", 0, "a"], ["a1.png", 0, "a"], ["a2.png", 0, "a"], '
+        '["b0.png", 1, "b"], ["b1.png", 1, "b"]]}',
+        "has 3 images of class 'a' where 2",
+    ),
+    ('{"train": [["zz.png", 0, "a"]]}', "names 'zz.png'"),
+    ('{"train": [["a0.png", 1, "b"]]}', "names 'a0.png'"),
+    ("[" * 100_000, "is no list of images"),
+]
+RESULTS = [
+    ('{"schema": true}', "schema must be 1; got True"),
+    ('{"schema": 1.0}', "schema must be 1; got 1.0"),
+    ('{"schema": "1"}', "schema must be 1; got '1'"),
+    ('{"schema": 1}', "trainer must be text; got None"),
+    ('{"schema": 1, "trainer": 5}', "trainer must be text; got 5"),
+    ("METRICS null", "metrics must be an object; got None"),
+    ("METRICS []", "metrics must be an object; got []"),
+    ("METRICS {}", "metrics.accuracy must be a percentage; got None"),
+    ('METRICS {"accuracy": "50"}', "metrics.accuracy must be a percentage; got '50'"),
+    ('METRICS {"accuracy": NaN}', "metrics.accuracy must be a percentage; got nan"),
+    ('METRICS {"accuracy": 101}', "metrics.accuracy must be a percentage; got 101"),
+    ('METRICS {"accuracy": 50}, "inputs": 5', "inputs must be an object; got 5"),
+    ('METRICS {"accuracy": 50}, "inputs": {"files": []}', "inputs.files must be an object"),
+    ('METRICS {"accuracy": 50}, "weights_sha256": 5', "weights_sha256 must be text or null"),
+]
