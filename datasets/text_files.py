@@ -121,11 +121,19 @@ def refuse_repeats(path: str, keys: Iterable[tuple[int, Hashable]], what: str) -
 
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Gives a temporary path to write to, then renames: readers never see half a file."""
+    """Gives a temporary path to write to, then renames: readers never see half a file.
+
+    Raises:
+        OSError: it cannot be written; names `path`.
+    """
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, temporary):
+            raise
+        raise OSError(error.errno, error.strerror, path) from error  # a failing write knows no name
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

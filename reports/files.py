@@ -55,11 +55,17 @@ def read_json(path: Path, schema: type[Schema]) -> Schema:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes beside `path`, then renames; makes its folder."""
+    """Writes beside `path`, then renames; makes its folder.
+
+    Raises:
+        OSError: it cannot be written; names `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
