@@ -90,6 +90,8 @@ def watch() -> None:
             return
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, lambda again, _: os._exit(128 + again))
+        if hasattr(signal, "SIGCHLD"):  # torch would raise that its loading processes have ended
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _say(f"ended by {signal.Signals(number).name}")
         raise Ended(128 + number)
 

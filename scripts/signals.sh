@@ -10,13 +10,13 @@ awaited() { wait %+; }
 # stop_all CODE: ends what runs in the background, waits until it is gone, and exits. In the
 # background of a script SIGINT is ignored, so it is SIGTERM for all; a second signal does not wait.
 stop_all() {
-  trap - TERM INT HUP
   local process
+  [[ -z ${scratch:-} ]] || rm -f "$scratch"
   for process in $(jobs -p); do # of a pipeline the first; the others end with it
     kill -TERM "$process" 2>/dev/null || true
   done
+  trap - TERM INT HUP
   wait
-  [[ -z ${scratch:-} ]] || rm -f "$scratch"
   exit "$1"
 }
 trap 'stop_all 143' TERM

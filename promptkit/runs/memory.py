@@ -12,7 +12,7 @@ def message(error: BaseException, trainer: str) -> str:
         trainer: its name, "" where only the settings say it.
     """
     said = re.sub(r"^\[enforce fail at .*?\] (err == 0)?[. ]*", "", str(error).strip())
-    said = (said.splitlines() or [type(error).__name__])[0].split(". GPU ")[0][:200]
+    said = (said.splitlines() or [type(error).__name__])[0].split(". GPU ")[0][:200].rstrip(". ")
     if LOADING in str(error):
         return (
             f"a loading process had no memory left or was ended: {said}. Lower "
@@ -21,7 +21,7 @@ def message(error: BaseException, trainer: str) -> str:
     device = "GPU" if re.search("CUDA|CUBLAS|HIP", str(error)) else "CPU"
     options = f"TRAINER.{trainer.upper() or '<NAME>'}"
     return (
-        f"out of memory on the {device}: {said.rstrip('.')}. Lower DATALOADER.TRAIN_X.BATCH_SIZE "
+        f"out of memory on the {device}: {said}. Lower DATALOADER.TRAIN_X.BATCH_SIZE "
         f"if it came in training and DATALOADER.TEST.BATCH_SIZE if in a test; with many classes "
         f"{options}.CHUNK; or take fewer bits with {options}.PREC (bf16, on a GPU amp or fp16)."
     )
