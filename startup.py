@@ -6,13 +6,16 @@ It is of a clone: where promptkit is installed, both are left to the user.
   `dassl` that is none of ours, upstream's, stays.
 - Threads that wait for each other soon sleep. torch's spin long by default, which on a busy machine
   takes the very core that the thread they wait for needs: docs/performance.md has figures.
-- A command, `python -m promptkit.predict`, says that it starts: the imports take seconds.
+- A command, `python -m promptkit.predict`, says that it starts: the imports take seconds. From then
+  on signals, a closed pipe and a full disk end it as ending.py says.
 """
 
 import os
 import sys
 from importlib import metadata
 from pathlib import Path
+
+import ending
 
 ENGINE = Path(__file__).resolve().parent / "engine"
 OURS = "+promptkit"  # in the version of every engine of ours
@@ -45,9 +48,10 @@ def wait_passively() -> None:
 
 def say_that_it_starts() -> None:
     """Prints a command's name on stderr, while it is the one that Python was called for."""
-    if sys.argv[:1] == ["-m"] and "-m" in sys.orig_argv[:-1]:  # its module is being looked for
+    if ending.is_being_started():
         name = sys.orig_argv[sys.orig_argv.index("-m") + 1]
         print(f"{name} starts ...", file=sys.stderr, flush=True)
+        ending.watch()
 
 
 say_that_it_starts()

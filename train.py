@@ -10,7 +10,8 @@ import argparse
 import os
 import sys
 
-from promptkit.runs import lock, manifest, repeat, same_run
+import ending
+from promptkit.runs import lock, manifest, memory, repeat, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
@@ -164,10 +165,13 @@ def run_or_explain(argv: list[str]) -> int:
         else:
             print(first_line(args), flush=True)
             run(args, argv)
-    except (ValueError, KeyError, OSError, FloatingPointError) as error:
-        if os.environ.get("TRACEBACK"):
+    except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError, MemoryError) as error:
+        lacks_memory = ending.is_out_of_memory(error)
+        is_mistake = isinstance(error, RuntimeError | MemoryError) and not lacks_memory
+        if is_mistake or os.environ.get("TRACEBACK"):
             raise
-        print(f"error: {message_of(error)}", file=sys.stderr)
+        text = memory.message(error, args.trainer) if lacks_memory else message_of(error)
+        print(f"error: {text}", file=sys.stderr)
         print("(TRACEBACK=1 shows where it was raised)", file=sys.stderr)
         return 1
     return 0
@@ -206,4 +210,5 @@ def message_of(error: Exception) -> str:
 
 
 if __name__ == "__main__":
+    ending.watch()
     sys.exit(main())

@@ -167,6 +167,7 @@ def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = pr
     ones left half drawn is deleted.
 
     Raises:
+        OSError: it cannot be written; names the folder.
         ValueError: the folder exists but holds something else, or another version's images.
     """
     folder = root / dataset.folder
@@ -179,12 +180,7 @@ def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = pr
     partial = beside(folder)
     partial.mkdir()
     try:
-        with ThreadPoolExecutor() as pool:
-            tasks = [(name, split) for name in dataset.classnames for split in PER_CLASS]
-            parts = pool.map(lambda task: _write_class(dataset, *task, partial), tasks)
-            split_lists: dict[str, list] = {split: [] for split in PER_CLASS}
-            for (_, split), part in zip(tasks, parts, strict=True):
-                split_lists[split] += part
+        split_lists = _write_classes(dataset, partial)
         about = {"version": VERSION, "template": dataset.template}
         content = json.dumps(about | split_lists, indent=0)
         (partial / SPLIT_FILE).write_text(content)
@@ -194,9 +190,26 @@ def draw(dataset: PocketSet, root: Path, *, progress: Callable[[str], None] = pr
             if not folder.exists():
                 raise
             _check_version(folder)  # another run was faster, and drew the same
+    except OSError as error:  # a write that fails knows no name, and the hidden one is gone
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _write_classes(dataset: PocketSet, folder: Path) -> dict[str, list]:
+    """Draws all classes, in threads; the entries of each split."""
+    tasks = [(name, split) for name in dataset.classnames for split in PER_CLASS]
+    split_lists: dict[str, list] = {split: [] for split in PER_CLASS}
+    with ThreadPoolExecutor() as pool:
+        parts = pool.map(lambda task: _write_class(dataset, *task, folder), tasks)
+        try:
+            for (_, split), part in zip(tasks, parts, strict=True):
+                split_lists[split] += part
+        except BaseException:  # a full disk, a signal: the rest need not be drawn first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return split_lists
 
 
 def _check_version(folder: Path) -> None:

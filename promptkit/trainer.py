@@ -209,7 +209,10 @@ class PromptTrainer(TrainerX):
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
             parts = self.loss(images, labels)
-        self.update(parts)
+        try:
+            self.update(parts)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error} {self._first_fault(parts)}") from error
         if (self.batch_idx + 1) == self.num_batches:
             self.update_lr()
         figures = {name: value.item() for name, value in parts.items()}
@@ -217,6 +220,14 @@ class PromptTrainer(TrainerX):
             self._epoch_figures.setdefault(name, []).append(figure)
         self.step_sec.append(time.perf_counter() - start)  # `item` has waited for the device
         return figures
+
+    def _first_fault(self, parts: dict[str, Tensor]) -> str:
+        """Which part of a loss that is not finite is not, and what may help."""
+        names = [name for name, value in parts.items() if not value.isfinite().all()]
+        own = [name for name in names if name != "loss"]  # the others are its parts
+        key = f"TRAINER.{type(self).__name__.upper()}.PREC"
+        advice = f" Or set {key} to amp or fp32." if self.precision.mode == "fp16" else ""
+        return f"The first part that is not finite: {(own or names)[0]}.{advice}"
 
     def update(self, parts: dict[str, Tensor]) -> None:
         """Goes backward through `parts["loss"]` and steps the optimisers."""

@@ -55,6 +55,10 @@ def read_json(path: Path, schema: type[Schema]) -> Schema:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes beside `path`, then renames; makes its folder."""
+    """Writes beside `path`, then renames; makes its folder.
+
+    Raises:
+        OSError: it cannot be written; names `path`.
+    """
     with replacing(path) as partial:
         partial.write_bytes(content)

@@ -44,8 +44,9 @@ failed=()
 for trainer; do
   log=$OUTPUT/$trainer.log
   echo "$trainer on $dataset (log: $log)"
-  if ! bash scripts/base2new.sh "$trainer" "$dataset" 2>&1 | tee "$log" |
-    awk '/^Result: / { sub("Result:", " "); print; fflush() }'; then
+  bash scripts/base2new.sh "$trainer" "$dataset" 2>&1 | tee "$log" |
+    awk '/^Result: / { sub("Result:", " "); print; fflush() }' &
+  if ! awaited; then
     failed+=("$trainer")
   fi
 done

@@ -186,14 +186,15 @@ attempt() {
     echo
     return
   fi
-  local log
-  log=$(mktemp)
-  if python train.py "$@" 2>&1 | tee "$log"; then
-    rm "$log"
+  local scratch
+  scratch=$(mktemp)
+  python train.py "$@" 2>&1 | tee "$scratch" &
+  if awaited; then
+    rm "$scratch"
     return
   fi
-  failed+=("python train.py $*" "$(tail -n 5 "$log")")
-  rm "$log"
+  failed+=("python train.py $*" "$(tail -n 5 "$scratch")")
+  rm "$scratch"
   return 1
 }
 

@@ -16,8 +16,9 @@ mkdir -p "$OUTPUT"
 for trainer in ZeroshotCLIP CoOp E2MIM; do
   log=$OUTPUT/$trainer.log
   echo "$trainer on PocketShapes, seeds 1 2 3 (log: $log)"
-  if ! bash scripts/base2new.sh "$trainer" pocket_shapes pocket 2>&1 | tee -a "$log" |
-    awk '/^Result: / { sub("Result:", " "); print; fflush() }'; then
+  bash scripts/base2new.sh "$trainer" pocket_shapes pocket 2>&1 | tee -a "$log" |
+    awk '/^Result: / { sub("Result:", " "); print; fflush() }' &
+  if ! awaited; then
     tail -n 20 "$log" >&2
     echo "error: $trainer failed; the whole log is in $log" >&2
     exit 1

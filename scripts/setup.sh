@@ -3,6 +3,8 @@
 # Uses the active virtual or conda environment, else .venv, which it makes if it is missing.
 
 PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+# shellcheck source=scripts/signals.sh
+source "$PROJECT/scripts/signals.sh"
 
 setup_environment() {
   if [[ -z "${VIRTUAL_ENV:-}" && -z "${CONDA_PREFIX:-}" ]]; then
@@ -27,7 +29,8 @@ setup_environment() {
   stamp="$(python -c 'import sys; print(sys.prefix)')/.promptkit-requirements"
   if ! cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" | cmp -s - "$stamp"; then
     echo "Installing requirements (PyTorch is large: a few minutes the first time)"
-    (cd "$PROJECT" && python -m pip install --quiet --requirement requirements.txt) || return 1
+    (cd "$PROJECT" && exec python -m pip install --quiet --requirement requirements.txt) &
+    awaited || return 1
     cat "$PROJECT/requirements.txt" "$PROJECT/engine/pyproject.toml" >"$stamp"
   fi
 }

@@ -8,6 +8,8 @@
 # requirements.txt at its lower bound. A Python that is not there is named, and is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/signals.sh
+source scripts/signals.sh
 
 # find_python VERSION: prints the path of that Python.
 find_python() {
@@ -53,10 +55,12 @@ for name in "${names[@]}"; do
   fi
   echo "== $name: $("$folder/bin/python" --version)"
   # The stamp keeps scripts that tests call from installing anything, see scripts/setup.sh.
-  if ! "$folder/bin/python" -m pip install --quiet --requirement "$needs" ||
-    ! cat requirements.txt engine/pyproject.toml >"$folder/.promptkit-requirements" ||
-    ! PATH=$PWD/$folder/bin:$PATH VIRTUAL_ENV=$PWD/$folder CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1 \
-      "$folder/bin/python" -m pytest --numprocesses 2 "$@"; then
+  "$folder/bin/python" -m pip install --quiet --requirement "$needs" &
+  if awaited && cat requirements.txt engine/pyproject.toml >"$folder/.promptkit-requirements"; then
+    PATH=$PWD/$folder/bin:$PATH VIRTUAL_ENV=$PWD/$folder CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1 \
+      "$folder/bin/python" -m pytest --numprocesses 2 "$@" &
+    awaited || failed+=("$name")
+  else
     failed+=("$name")
   fi
 done

@@ -33,7 +33,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     decides who they are. What killed processes left of the same file is deleted.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the folder cannot be made or written; it names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +43,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         synced(partial)
         os.replace(partial, path)
         synced(path.parent)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial)):
+            raise
+        # A write that fails knows no name, and the hidden one is gone when it is read.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
     sweep(path.parent, path.name)
@@ -68,9 +73,13 @@ def sweep(folder: str | Path, name: str = "") -> None:
         name: of the one file or folder whose leftovers are meant; by default of all.
     """
     beginning = f".{name}." if name else "."
-    with contextlib.suppress(OSError):  # there is no such folder, or it is read-only
-        for path in list(Path(folder).iterdir()):
-            if path.name.startswith(beginning) and path.name.endswith(ENDING):
+    try:
+        names = os.listdir(folder)
+    except OSError:  # there is no such folder, or it may not be read
+        return
+    for path in (Path(folder, found) for found in names):
+        if path.name.startswith(beginning) and path.name.endswith(ENDING):
+            with contextlib.suppress(OSError):  # another user's, or deleted by another process
                 if _is_abandoned(path):
                     _delete(path)
 
@@ -80,10 +89,7 @@ def _is_abandoned(path: Path) -> bool:
     gone = is_gone(owner[0]) if owner else None
     if gone is not None:
         return gone
-    try:
-        return time.time() - path.lstat().st_mtime > ABANDONED_SEC
-    except FileNotFoundError:  # it was finished, or deleted by another process
-        return False
+    return time.time() - path.lstat().st_mtime > ABANDONED_SEC
 
 
 def _delete(path: Path) -> None:

@@ -37,12 +37,17 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def read_json(path: str | Path) -> dict[str, Any] | None:
-    """The object in a json file; None where the file is absent or not whole."""
+    """The object in a json file; None where the file is absent, not whole or holds NaN."""
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text(), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    """NaN and the infinities are not JSON, and nothing that is finished has one."""
+    raise ValueError(f"{constant} is no number")
 
 
 def read_result(directory: str | Path) -> dict[str, Any] | None:

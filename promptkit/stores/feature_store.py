@@ -10,6 +10,7 @@ process, and checked when it is read, so that a damaged one is made again.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -72,8 +73,11 @@ class FeatureStore:
         features = compute()
         try:
             self._write(key, features)
-        except OSError as error:  # a full or read-only disk is no reason to lose a run
-            print(f"Image features are not kept: {error.filename}: {error.strerror}")
+        except (OSError, RuntimeError) as error:  # a full or read-only disk is no reason to end
+            # torch has no class for a write that fails, and does not name the file.
+            reason = getattr(error, "strerror", None) or "the disk is full or cannot be written"
+            place = getattr(error, "filename", None) or self.folder
+            print(f"Image features are not kept: {place}: {reason}")
         return features
 
     def _read(self, path: Path) -> Tensor | None:
@@ -82,10 +86,14 @@ class FeatureStore:
                 print(f"Stored image features {path} are damaged, they are made again")
                 path.unlink()
                 return None
-            os.utime(path)  # for the order of deletion
+            with contextlib.suppress(PermissionError):  # in a shared store: another user's
+                os.utime(path)  # for the order of deletion
             mapped = path.stat().st_size > MAP_BYTES
             features = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         except FileNotFoundError:  # another process deleted it
+            return None
+        except OSError as error:  # another user's, who lets nobody read it
+            print(f"Stored image features {path} cannot be used: {error.strerror}")
             return None
         print(f"Read the features of {len(features)} images from {path}")
         return features
@@ -120,8 +128,9 @@ class FeatureStore:
         for path, status in self.entries():
             total += status.st_size
             if total > limit_gb * 1e9:
-                path.unlink(missing_ok=True)
-                deleted += 1
+                with contextlib.suppress(PermissionError):  # another user's
+                    path.unlink(missing_ok=True)
+                    deleted += 1
         return deleted
 
 

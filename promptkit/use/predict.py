@@ -54,6 +54,9 @@ def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[
     See `PromptTrainer.probabilities`.
 
     An image that cannot be read has "error", what is wrong with it, in place of "classes".
+
+    Raises:
+        ValueError: the logits are not finite.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         transform = build_transform(trainer.cfg, is_train=False)
@@ -69,6 +72,11 @@ def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[
         best: list[list[dict]] = []
         if images:
             logits = trainer.model_inference(torch.stack(images).to(trainer.device))
+            if not logits.isfinite().all():
+                raise ValueError(
+                    "The logits are not finite: the weights of the run or of the backbone are "
+                    "damaged, or a step in training was too large. Take another run."
+                )
             found = trainer.probabilities(logits).topk(min(top, len(names)))
             best = [
                 [{"class": names[i], "probability": p} for p, i in zip(ps, rows, strict=True)]

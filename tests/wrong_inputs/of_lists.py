@@ -90,7 +90,7 @@ RESULTS = [
     ("METRICS []", "metrics must be an object; got []"),
     ("METRICS {}", "metrics.accuracy must be a percentage; got None"),
     ('METRICS {"accuracy": "50"}', "metrics.accuracy must be a percentage; got '50'"),
-    ('METRICS {"accuracy": NaN}', "metrics.accuracy must be a percentage; got nan"),
+    ('METRICS {"accuracy": -1}', "metrics.accuracy must be a percentage; got -1"),
     ('METRICS {"accuracy": 101}', "metrics.accuracy must be a percentage; got 101"),
     ('METRICS {"accuracy": 50}, "inputs": 5', "inputs must be an object; got 5"),
     ('METRICS {"accuracy": 50}, "inputs": {"files": []}', "inputs.files must be an object"),

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from dassl.engine.not_finite import where_of_step
 from dassl.engine.resuming import last_checkpoints
 from dassl.utils import load_checkpoint, tolist_if_not
 from dassl.utils.checkpoint_writer import BEST_NAME, save_checkpoints
@@ -187,9 +188,9 @@ class TrainerBase:
                 sched.step()
 
     def detect_anomaly(self, loss: torch.Tensor) -> None:
-        """Raise FloatingPointError if the loss is not finite."""
+        """Raise FloatingPointError if the loss is not finite; the text says when and what to do."""
         if not torch.isfinite(loss).all():
-            raise FloatingPointError("Loss is infinite or NaN!")
+            raise FloatingPointError(f"Loss is infinite or NaN!{where_of_step(self)}")
 
     def init_writer(self, log_dir: str) -> None:
         """Open the TensorBoard log once; without tensorboard say that there is none."""

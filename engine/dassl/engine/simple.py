@@ -16,6 +16,7 @@ from dassl.data.data_manager import stop_processes
 from dassl.engine.base import Names, TrainerBase
 from dassl.engine.identity import check_identity, run_identity
 from dassl.engine.network import SimpleNet
+from dassl.engine.not_finite import check_output
 from dassl.evaluation import build_evaluator
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import (
@@ -175,6 +176,7 @@ class SimpleTrainer(TrainerBase):
 
         Raises:
             ValueError: another split.
+            FloatingPointError: the model's output is not finite; the text names the tensor.
         """
         self.set_model_mode("eval")
         self.evaluator.reset()
@@ -190,7 +192,9 @@ class SimpleTrainer(TrainerBase):
         print(f"Evaluate on the *{split}* set")
         for batch in tqdm(loader):
             input, label = self.parse_batch_test(batch)
-            self.evaluator.process(self.model_inference(input), label)
+            output = self.model_inference(input)
+            check_output(self, output)
+            self.evaluator.process(output, label)
         results = self.evaluator.evaluate()
         for name, value in results.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)

@@ -1,9 +1,10 @@
 """Copying what is printed to a log file."""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 __all__ = ["Logger", "setup_logger"]
 
@@ -30,17 +31,34 @@ class Logger:
             )
 
     def write(self, msg: str) -> int:
-        """Write to both; return the number of characters."""
+        """Write to both; return the number of characters.
+
+        Raises:
+            OSError: the log cannot be written, the error names it; it is written no further.
+        """
         self.console.write(msg)
         if self.file is not None:
-            self.file.write(msg)
+            try:
+                self.file.write(msg)
+            except OSError as error:
+                self._give_up(error)
         return len(msg)
 
     def flush(self) -> None:
-        """Flush both."""
+        """Flush both; raises as `write`."""
         self.console.flush()
         if self.file is not None:
-            self.file.flush()
+            try:
+                self.file.flush()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> NoReturn:
+        path = self.file.name
+        with contextlib.suppress(OSError):  # what is left in its buffer is tried once more
+            self.file.close()
+        self.file = None
+        raise OSError(error.errno, error.strerror, path) from error
 
     def isatty(self) -> bool:
         """Tell whether the console is a terminal."""
