@@ -23,7 +23,7 @@ def word_of_a_killed_process() -> str:
     word = f"{place}-{child}-{start}"
     assert is_gone(word) is False
     os.kill(child, signal.SIGKILL)
-    time.sleep(0.05)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     assert is_gone(word) is True  # a zombie: its parent has not asked after it
     os.waitpid(child, 0)
     return word
