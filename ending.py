@@ -15,6 +15,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -79,6 +80,7 @@ def is_being_started() -> bool:
 def watch() -> None:
     """From now on this process, which is a command's, ends as this module says."""
     sys.excepthook = explain
+    threading.excepthook = _explain_in_thread
     sys.stdout = Output(sys.stdout)
     atexit.register(_flush)
     own = os.getpid()
@@ -119,6 +121,11 @@ def explain(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         _say(f"out of memory: {str(error).splitlines()[0] if str(error) else kind.__name__}")
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+def _explain_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        explain(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def _say(words: str) -> None:

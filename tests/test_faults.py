@@ -6,16 +6,19 @@ import pickle
 import stat
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 import train
 from dassl.utils.logger import Logger
 from pocket import datasets as pocket_datasets
 from pocket.datasets import SETS, draw
 from promptkit.stores.feature_store import FeatureStore
+from promptkit.use import tensors_file
 from reports.files import write_atomically
 
 FULL = OSError(28, "No space left on device")
@@ -76,6 +79,33 @@ def test_full_few_shot_picks_and_reports_are_named(tiny_argv, tiny_root, tmp_pat
     monkeypatch.setattr(Path, "write_bytes", raising(FULL))
     with pytest.raises(OSError, match="No space left on device: '.*/table.md'"):
         write_atomically(tmp_path / "table.md", b"")
+
+
+def test_a_full_tensorboard_log_is_said_once_and_the_run_goes_on(tiny_trainer, capsys):
+    trainer = tiny_trainer("CoOp", "TEST.NO_TEST", True)
+    trainer.init_writer = lambda folder: setattr(trainer, "_writer", writer)
+    writer = SimpleNamespace(log_dir="the_run/tensorboard", add_scalar=raising(FULL))
+    trainer.train()
+    line = "The TensorBoard log in the_run/tensorboard is not whole: No space left on device\n"
+    assert capsys.readouterr().out.count(line) == 1
+    trainer._writer = SimpleNamespace(log_dir="the_run/tensorboard", close=raising(FULL))
+    trainer.close_writer()
+    assert capsys.readouterr().out == line
+
+
+def test_full_files_of_tensors_are_named(tiny_argv, tmp_path, capsys, monkeypatch):
+    """safetensors has the system's error in words alone, torch behind one of its own."""
+    words = "Error while serializing: I/O error: No space left on device (os error 28)"
+    monkeypatch.setattr(tensors_file, "save_file", raising(SafetensorError(words)))
+    with pytest.raises(OSError, match="No space left on device: '.*/a.safetensors'"):
+        tensors_file.write_tensors({}, tmp_path / "a.safetensors", {})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/cmat.pt").symlink_to("/dev/full")
+    argv = tiny_argv(
+        "ZeroshotCLIP", "TEST.COMPUTE_CMAT", True, "FEATURES.STORE", False, flags=("--eval-only",)
+    )
+    assert fail(capsys, argv).startswith(f"{tmp_path}/run/cmat.pt: No space left on device. ")
+    assert not (tmp_path / "run/cmat.pt").is_symlink() and not hidden_or_partial(tmp_path)
 
 
 def test_drawing_on_a_full_disk_names_the_folder_and_stops_soon(tmp_path, monkeypatch):

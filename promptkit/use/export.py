@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
-from promptkit.files import replacing
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
+from promptkit.use.tensors_file import write_tensors
 from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias
 
 
@@ -46,8 +45,7 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         "weights_sha256": trainer.weights_sha256,
         **logit_bias(trainer),
     }
-    with replacing(path) as partial:
-        save_file({"text_features": features}, partial, metadata)
+    write_tensors({"text_features": features}, path, metadata)
 
 
 def main(arguments: list[str] | None = None) -> int:

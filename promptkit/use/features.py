@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -22,10 +21,10 @@ from tqdm import tqdm
 from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
-from promptkit.files import replacing
 from promptkit.runs.results import dataset_name, shot_list_hash
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
+from promptkit.use.tensors_file import write_tensors
 from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias, read_result
 
 PARTS = {"test": "test", "val": "val", "train": "train_x"}  # attributes of a data set
@@ -110,8 +109,7 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
         "logit_scale": repr(trainer.logit_scale.item()),
         **logit_bias(trainer),
     }
-    with replacing(path) as partial:
-        save_file(tensors, partial, metadata)
+    write_tensors(tensors, path, metadata)
     return about
 
 

@@ -206,14 +206,21 @@ class TrainerBase:
 
     def close_writer(self) -> None:
         """Close the TensorBoard log."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            except OSError as error:
+                _say_incomplete(writer, error)
 
     def write_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None) -> None:
-        """Write one number to the TensorBoard log, if it is open."""
+        """Write one number to the TensorBoard log, if it is open; a full disk closes it."""
         if self._writer is not None:
-            self._writer.add_scalar(tag, scalar_value, global_step)
+            try:
+                self._writer.add_scalar(tag, scalar_value, global_step)
+            except OSError as error:
+                _say_incomplete(self._writer, error)
+                self._writer = None
 
     def train(self, start_epoch: int, max_epoch: int) -> None:
         """Train from epoch `start_epoch` (from 0) up to, not including, `max_epoch`."""
@@ -288,3 +295,7 @@ class TrainerBase:
         self.model_zero_grad(names)
         self.model_backward(loss)
         self.model_update(names)
+
+
+def _say_incomplete(writer: Any, error: OSError) -> None:
+    print(f"The TensorBoard log in {writer.log_dir} is not whole: {error.strerror}")

@@ -1,5 +1,6 @@
 """From logits and labels to the numbers of a test."""
 
+import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -106,7 +107,7 @@ class Classification(EvaluatorBase):
         if self.cfg.TEST.COMPUTE_CMAT:
             path = os.path.join(self.cfg.OUTPUT_DIR, "cmat.pt")
             os.makedirs(self.cfg.OUTPUT_DIR, exist_ok=True)
-            torch.save(confusion_matrix(self._y_true, self._y_pred), path)
+            _save(confusion_matrix(self._y_true, self._y_pred), path)
             print(f"Confusion matrix is saved to {path}")
         return results
 
@@ -124,6 +125,17 @@ class Classification(EvaluatorBase):
         mean = float(np.mean(accuracies))
         print(f"* average: {mean:.1f}%")
         return mean
+
+
+def _save(matrix: np.ndarray, path: str) -> None:
+    try:
+        # Given a path, torch would hide the system's error behind one of its own.
+        with open(path, "wb") as file:
+            torch.save(matrix, file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # half written
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def macro_f1(y_true: list[int], y_pred: list[int]) -> float:
