@@ -312,3 +312,12 @@ def test_e2mim_beside_the_repositorys_own_coop(
     start = tiny_clip.token_embedding(torch.tensor([320, 1125, 539, 320]))  # "a photo of a"
     assert (contexts[0] - start).abs().max() > 1e-3
     assert (contexts[2] - contexts[1]).abs().max() > 1e-3
+
+
+def test_what_a_trainer_misses_is_not_called_a_clone(installed, monkeypatch):
+    def fail(name):
+        raise ModuleNotFoundError("No module named 'yacs'", name="yacs")
+
+    monkeypatch.setattr(plugin.importlib, "import_module", fail)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'yacs'"):
+        plugin.register()

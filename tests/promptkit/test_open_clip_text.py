@@ -10,6 +10,7 @@ import re
 import pytest
 import torch
 
+from promptkit.backbones.open_clip_model import OpenClipBackbone
 from promptkit.backbones.text_tower import why_not_shared
 from promptkit.encoders.text_encoder import (
     Injection,
@@ -130,3 +131,14 @@ def test_too_long_a_name_is_named_with_the_length_that_fits():
     model = backbone_of("PE-Core-T-16-384")
     with pytest.raises(ValueError, match="Class name 'word .* at most 32 fit"):
         fixed_prompts(model, ["word " * 40], classnames=["word " * 40])
+
+
+def test_a_text_encoder_that_reads_another_end_is_refused():
+    good = backbone_of("ViT-B-32")
+    model = copy.deepcopy(good.model)
+    model.text_pool_type, model.text_eos_id = "eos", good.tokenizer.end
+    options = {"images": good.images, "activation": "gelu"}
+    OpenClipBackbone(model, tokenizer=open_clip.SimpleTokenizer(), **options)
+    model.text_eos_id = 2
+    with pytest.raises(ValueError, match="at the token 2, .* ends with 49407: they do not belong"):
+        OpenClipBackbone(model, tokenizer=open_clip.SimpleTokenizer(), **options)

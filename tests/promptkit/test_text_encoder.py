@@ -218,3 +218,13 @@ def test_memory_is_an_eighth_and_chunks_bound_it(tiny_clip):
         return encode_in_chunks(encode_prompts, model, prompts, 30)
 
     assert bytes_kept_for_backward(chunked, tiny_clip, prompts) < fast / 4
+
+
+@pytest.mark.parametrize(("sentences", "shared"), [
+    (["a photo of a cat.", "a photo of a dog."], 5),  # and the start of text
+    (["a photo of a cat.", "my dog."], 1),
+    (["a cat", "a cat"], 3),  # never the end of text
+])  # fmt: skip
+def test_the_words_that_all_sentences_begin_with_are_encoded_once(tiny_clip, sentences, shared):
+    prompts = fixed_prompts(tiny_clip, sentences, classnames=sentences)
+    assert len(prompts.prefix) == shared

@@ -126,3 +126,28 @@ def test_words_that_a_context_starts_from_are_its_nearest(tiny_clip):
 def test_a_folder_without_a_result_is_named(tmp_path, capsys):
     assert interpret.main([str(tmp_path)]) == 1
     assert f"{tmp_path} holds no finished run" in capsys.readouterr().err
+
+
+def test_a_context_that_is_not_shared_has_no_words(tiny_argv, tmp_path, capsys):
+    for method, flags, *options in (
+        ("CoOp", (), "TRAINER.COOP.CSC", True), ("ZeroshotCLIP", ("--eval-only",)),
+    ):  # fmt: skip
+        assert train.main(tiny_argv(method, *options, output=method, flags=flags)) == 0
+        assert interpret.main([str(tmp_path / method)]) == 1
+        assert f"{method} has no context that all classes share" in capsys.readouterr().err
+
+
+def test_a_run_with_a_module_that_is_gone_names_it(finished, capsys):
+    folder = finished("CoOp")
+    result = json.loads((folder / "result.json").read_text())
+    result["inputs"]["argv"] = ["--import", "was_here", *result["inputs"]["argv"]]
+    result["inputs"]["files"]["elsewhere/was_here.py"] = "0" * 64
+    (folder / "result.json").write_text(json.dumps(result))
+    with pytest.raises(ValueError, match=r"is a run with --import was_here .then .*was_here\.py"):
+        open_run(folder)
+
+
+def test_a_run_opens_without_its_data(finished, tmp_path):
+    folder = finished("CoOp")
+    opened = open_run(folder, pairs=("DATASET.ROOT", str(tmp_path / "gone")))
+    assert opened.dm.test_loader is None

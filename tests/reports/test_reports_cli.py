@@ -209,3 +209,9 @@ def test_training_and_the_page_say_what_they_leave_out(tmp_path, write_result, c
     page = (tmp_path / "runs/report.html").read_text(encoding="utf-8")
     assert "b/result.json</code>: not a JSON file (" in page
     assert "<code>a/result.json</code>: " in page.split('id="base-to-new"')[1]  # has no table
+
+
+def test_without_logs_there_are_no_curves(tmp_path, write_result, capsys):
+    write_result("a")
+    assert main(["training", "--output", str(tmp_path / "runs")]) == 2
+    assert "No training with a log or a curve in" in capsys.readouterr().err

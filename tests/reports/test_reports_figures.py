@@ -5,9 +5,10 @@ import itertools
 
 import pytest
 from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
 
 from reports.figures.base_against_new import base_to_new
-from reports.figures.canvas import save
+from reports.figures.canvas import MIN_SPAN_PERCENT, save, widen
 from reports.figures.cost import cost
 from reports.figures.few_shot import few_shot
 from reports.figures.harmonic_means import harmonic_means
@@ -165,3 +166,23 @@ def test_points_of_several_numbers_of_shots_are_joined(tmp_path, write_result):
     assert [text.get_text() for text in figure.legends[0].texts] == ["CoOp"]
     assert "lines join numbers of shots" in figure.get_suptitle()
     save(figure, io.BytesIO(), suffix="png")
+
+
+def test_the_axis_of_accuracies_is_widened_around_its_middle():
+    axes = Figure().subplots()
+    for before in (50.0, 50.4), (20.0, 60.0):
+        axes.set_ylim(before)
+        widen(axes)
+        low, high = axes.get_ylim()
+        assert high - low >= MIN_SPAN_PERCENT and low + high == pytest.approx(sum(before))
+    assert axes.get_ylim() == (20, 60)
+
+
+def test_rows_of_one_number_of_shots_stand_around_it(tmp_path, write_result):
+    for name in ("CoOp", "KgCoOp"):
+        write_result(name, trainer=name, subset="all", dataset="D",
+                     trained_on={"dataset": "D", "subset": "all"})  # fmt: skip
+    grids = document("few-shot", *collect_runs(tmp_path / "runs"), title="").grids
+    (axes,) = few_shot(grids, title="").axes
+    places = sorted(float(bars.lines[0].get_xdata()[0]) for bars in axes.containers)
+    assert places == pytest.approx([16 * 2**-0.25, 16 * 2**0.25])

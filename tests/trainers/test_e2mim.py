@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import types
 
 import clip
 import pytest
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 import train
 from promptkit.objectives.mixup import Pairs
+from trainers import e2mim
 
 
 def batch_of(trainer):
@@ -252,3 +254,22 @@ def test_losses_are_logged_per_epoch_in_log_and_tensorboard(tiny_argv, tmp_path)
 def test_a_wrong_option_is_named(tiny_trainer, key, value, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         tiny_trainer("E2MIM", f"TRAINER.E2MIM.{key}", value)
+
+
+@pytest.mark.parametrize(("critic", "is_levelled"), [("cosine", True), ("mlp", False)])
+def test_scores_are_levelled_only_where_the_critic_learns_no_level(
+    monkeypatch, critic, is_levelled
+):
+    levelled = []
+    monkeypatch.setattr(e2mim, "levelled", lambda bound, scores: levelled.append(bound) or scores)
+    generator = torch.Generator().manual_seed(0)
+    config = e2mim.MIConfig(bound="nwj", critic=critic)
+    views = torch.randn(2, 5, 8, generator=generator)
+    e2mim.MIEstimator(config, 8, generator)(*F.normalize(views, dim=-1))
+    assert levelled == ["nwj"] * is_levelled
+
+
+def test_without_a_seed_the_mixup_follows_torchs():
+    unseeded = types.SimpleNamespace(cfg=types.SimpleNamespace(SEED=-1))
+    torch.manual_seed(2**31 + 1000)
+    assert e2mim.E2MIM._seed(unseeded, 3) == 1_000_003 * 1000 + 3

@@ -61,3 +61,8 @@ def test_with_one_text_layer_and_no_image_prompts_it_is_coop(tiny_trainer):
         trainer.train()
         contexts.append(trainer.learner.ctx.detach())
     torch.testing.assert_close(*contexts, rtol=0, atol=1e-6)
+
+
+def test_a_depth_that_the_text_encoder_has_not_is_refused(tiny_trainer):
+    with pytest.raises(ValueError, match="PROMPT_DEPTH_TEXT must be from 1 to 3, .*; got 4"):
+        tiny_trainer("IVLP", "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 4)

@@ -35,3 +35,9 @@ def test_a_depth_of_none_and_stored_features_are_refused(tiny_argv, capsys):
     assert "PROMPT_DEPTH_VISION must be from 1 to 2" in capsys.readouterr().err
     assert train.main(tiny_argv("VPT", "FEATURES.VIEWS", 1)) == 1
     assert "FEATURES.VIEWS must be 0 with VPT" in capsys.readouterr().err
+
+
+def test_it_says_which_words_it_starts_from(tiny_trainer, capsys):
+    tiny_trainer("VPT")
+    printed = capsys.readouterr().out
+    assert 'Vision Prompting Design\nInitial context: "a photo of a"\n' in printed
