@@ -28,8 +28,7 @@ def start(code: str, **options) -> subprocess.Popen:
 FORKED = (
     "child = os.fork()\n"
     "if not child: time.sleep(60)\n"
-    "print('ready', flush=True)\n"
-    "try: time.sleep(60)\n"
+    "try: print('ready', flush=True); time.sleep(60)\n"
     "finally: os.kill(child, 15); print(os.waitpid(child, 0)[1] >> 8, 'cleared up', flush=True)"
 )
 
