@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from yacs.config import CfgNode
 
 from dassl.config import get_cfg_default
@@ -22,6 +23,8 @@ from promptkit.runs.arguments import parse_args
 from promptkit.runs.merging import merge_opts
 from promptkit.runs.model_files import FINAL, chosen_epoch
 from promptkit.trainer import PromptTrainer
+from run_files.checks import read
+from run_files.result import Result
 
 
 def open_run(
@@ -43,8 +46,8 @@ def open_run(
 
     Raises:
         FileNotFoundError: the folder holds no finished run, or no checkpoint.
-        ValueError: the trainer is not built on promptkit, what it trained belongs to other
-            classes, or a module that the run imported is not found.
+        ValueError: its result.json is damaged, the trainer is not built on promptkit, what it
+            trained belongs to other classes, or a module that the run imported is not found.
     """
     result = read_result(folder)
     if result is None:
@@ -91,8 +94,25 @@ def open_checkpoint(
 
 
 def read_result(folder: str | Path) -> dict[str, Any] | None:
-    """What a finished run says of itself; None where the folder holds none."""
-    return manifest.read_json(Path(folder) / manifest.RESULT)
+    """What a finished run says of itself; None where the folder holds none.
+
+    Raises:
+        ValueError: the file is not of its schema, or does not say settings and classes.
+    """
+    path = Path(folder) / manifest.RESULT
+    if not path.is_file():
+        return None
+    try:
+        result = msgspec.to_builtins(read(path.read_text(encoding="utf-8"), Result))
+        missing = [name for name in ("config", "per_class") if not result[name]]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no result that a run can be opened by: {error}. Carry out the run again, "
+            "or take the file away and say its settings (--trainer, --config-file, --classes)."
+        ) from error
+    return result
 
 
 def has_a_text_feature_per_class(trainer: PromptTrainer) -> bool:

@@ -151,3 +151,19 @@ def test_a_run_opens_without_its_data(finished, tmp_path):
     folder = finished("CoOp")
     opened = open_run(folder, pairs=("DATASET.ROOT", str(tmp_path / "gone")))
     assert opened.dm.test_loader is None
+
+
+def test_a_damaged_result_is_named_with_its_field(finished, capsys):
+    path = finished("CoOp") / "result.json"
+    whole = json.loads(path.read_text())
+    for content, fault in (
+        ({"schema": 1}, "trainer is missing"),
+        ([1], "must hold a JSON object; got list"),
+        (whole | {"config": 5}, "config must be an object; got 5"),
+        (whole | {"config": {}}, "config is missing"),
+        (whole | {"per_class": [], "confused": None}, "per_class is missing"),
+    ):
+        path.write_text(json.dumps(content))
+        assert interpret.main([str(path.parent)]) == 1
+        said = f"error: {path} is no result that a run can be opened by: {fault}. Carry out the run"
+        assert said in capsys.readouterr().err
