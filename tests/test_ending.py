@@ -24,10 +24,11 @@ def start(code: str, **options) -> subprocess.Popen:
     )  # fmt: skip
 
 
-# A child, forked as loading processes are: it ignores Ctrl-C, which the parent has as well.
+# A child, forked as loading processes are: it ignores Ctrl-C, which the parent has as well. Short
+# sleeps, because a signal that comes just before one is handled only after it.
 FORKED = (
     "child = os.fork()\n"
-    "if not child: time.sleep(60)\n"
+    "while not child: time.sleep(0.05)\n"
     "try: print('ready', flush=True); time.sleep(60)\n"
     "finally: os.kill(child, 15); print(os.waitpid(child, 0)[1] >> 8, 'cleared up', flush=True)"
 )
@@ -48,7 +49,7 @@ def test_a_signal_unwinds_in_one_line(number, code):
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert err == f"error: ended by {signal.Signals(number).name}\n"
     assert out == "143 cleared up\n"  # the child lived until it was ended, and said nothing
@@ -122,7 +123,7 @@ def test_a_script_takes_its_training_along(tmp_path):
         if "/model.pth.tar-2" in line:  # the folder points to the first, at least
             break
     script.send_signal(signal.SIGTERM)
-    rest = script.communicate(timeout=30)[0]
+    rest = script.communicate(timeout=120)[0]
     assert script.returncode == 143
     assert "error: ended by SIGTERM" in rest and "Traceback" not in rest
     with pytest.raises(ProcessLookupError):
