@@ -29,7 +29,7 @@ def start(code: str, **options) -> subprocess.Popen:
 FORKED = (
     "child = os.fork()\n"
     "while not child: time.sleep(0.05)\n"
-    "try: print('ready', flush=True); time.sleep(60)\n"
+    "try:\n print('ready', flush=True)\n while True: time.sleep(0.05)\n"
     "finally: os.kill(child, 15); print(os.waitpid(child, 0)[1] >> 8, 'cleared up', flush=True)"
 )
 
