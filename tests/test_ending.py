@@ -17,18 +17,26 @@ PROJECT = Path(train.__file__).parent
 
 
 def start(code: str, **options) -> subprocess.Popen:
-    """A command that watches, as all do, and then does what `code` says."""
+    """A command that watches, as all do, and then does what `code` says.
+
+    With Ctrl-C as at a terminal, also where the tests run in the background, which ignores it.
+    """
+    begin = "import time, os, signal, ending; signal.signal(2, signal.default_int_handler); "
     return subprocess.Popen(
-        [sys.executable, "-c", f"import time, os, ending; ending.watch(); {code}"],
+        [sys.executable, "-c", f"{begin}ending.watch(); {code}"],
         cwd=PROJECT, text=True, stderr=subprocess.PIPE, **options,
     )  # fmt: skip
 
 
-# A child, forked as loading processes are: it ignores Ctrl-C, which the parent has as well. Short
-# sleeps, because a signal that comes just before one is handled only after it.
+# A child, forked as loading processes are: it ignores Ctrl-C, which the parent has as well. It says
+# when it runs, since Python forgets signals that come during the fork; sleeps are short, because
+# a signal that comes just before one is handled only after it.
 FORKED = (
+    "read, write = os.pipe()\n"
     "child = os.fork()\n"
+    "if not child: os.write(write, b'x')\n"
     "while not child: time.sleep(0.05)\n"
+    "os.read(read, 1)\n"
     "try:\n print('ready', flush=True)\n while True: time.sleep(0.05)\n"
     "finally: os.kill(child, 15); print(os.waitpid(child, 0)[1] >> 8, 'cleared up', flush=True)"
 )

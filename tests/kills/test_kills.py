@@ -64,7 +64,8 @@ def test_a_few_kills(victim, name):
     for stretch in pairwise(ends):
         killed.check(rng.randrange(*stretch))
     killed.check(rng.uniform(0.1, 0.6) * killed.seconds)
-    assert number <= killed.kills <= number + 1
+    # Drawing processes share their work in another way each time: the last writes may not come.
+    assert number - (name == "drawing") <= killed.kills <= number + 1
 
 
 @pytest.mark.kills
