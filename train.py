@@ -19,25 +19,25 @@ from promptkit.runs.plan import evaluated_files, plain_config, plan_of, trained_
 
 
 def setup_cfg(args: argparse.Namespace):
-    """The merged and frozen config of a command line, see `promptkit.runs.settings.merged`."""
-    from promptkit.runs import settings
+    """The merged and frozen config of a command line, see `promptkit.runs.merged_config.merged`."""
+    from promptkit.runs import merged_config
 
-    return settings.merged(args, _modules(args))
+    return merged_config.merged(args, _modules(args))
 
 
 def _modules(args: argparse.Namespace) -> list:
     """Those with trainers, ours and of --import; data sets are registered, too."""
     import datasets  # noqa: F401
     import trainers
-    from promptkit.runs.settings import import_modules
+    from promptkit.runs.imported_modules import import_modules
 
     return [*trainers.MODULES, *import_modules(args.modules)]
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     """Carries out one run, unless its folder holds the result already."""
+    from promptkit.runs.merged_config import check_names, default_cfg
     from promptkit.runs.results import forget_peak_memory
-    from promptkit.runs.settings import check_names, default_cfg
 
     forget_peak_memory()
     cfg = setup_cfg(args)

@@ -28,7 +28,7 @@ from datasets.split_file import Splits, find_images, read_split, save_split
 
 OWN_SPLIT = "split_50_20_30.json"
 TEMPLATE_YAML = "folder"  # configs/datasets/folder.yaml names no data set, it is to be copied
-KEYS = MappingProxyType(  # of DATASET.FOLDER, as promptkit/runs/settings.py has them
+KEYS = MappingProxyType(  # of DATASET.FOLDER, as promptkit/runs/merged_config.py has them
     {"NAME": "", "PATH": "", "SPLIT": "", "CLASSNAMES": "", "SKIP_UNREADABLE": False}
 )
 

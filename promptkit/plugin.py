@@ -18,7 +18,7 @@ from dassl.engine import TRAINER_REGISTRY
 from promptkit.clone import HOME, IS_CLONE, from_clone
 from promptkit.did_you_mean import did_you_mean
 from promptkit.registry import INSTALLED, TRAINERS
-from promptkit.runs.settings import add_missing, trainer_keys
+from promptkit.runs.merged_config import add_missing, trainer_keys
 
 
 def register(*names: str) -> None:

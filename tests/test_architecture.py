@@ -57,7 +57,7 @@ ROOMS_OF_REPORTS = {
     "output": {"runs", "layout", "figures"},
 }
 POCKET_USERS = {"datasets/pocket.py"}  # promptkit takes its weights where there are any
-OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/runs/merging.py
+OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/runs/engine_merging.py
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
 UPSTREAM_NAMES = {
     "dassl.engine": {"TRAINER_REGISTRY", "TrainerX", "build_trainer"},

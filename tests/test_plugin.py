@@ -21,7 +21,7 @@ from dassl.engine import TRAINER_REGISTRY
 from promptkit import clone, plugin, recipes, registry
 from promptkit.backbones import __main__ as listing
 from promptkit.backbones.loading import load_clip
-from promptkit.runs import settings
+from promptkit.runs import merged_config
 from tests.other_repository import accuracies, options, run_python, write_repository
 from tests.test_architecture import FILES, imports, package, tracked
 from tests.test_upstream_engine import ClosingLogger, set_up_closing_logger
@@ -160,7 +160,7 @@ def test_recipes_are_found_by_name_and_merge_by_yacs_rules(capsys):
     assert len(recipes.recipes()) >= 40
     for path in recipes.recipes():
         cfg = get_cfg_default()
-        settings.extend_cfg(cfg)
+        merged_config.extend_cfg(cfg)
         cfg.merge_from_file(str(path))
     assert recipes.main(["E2MIM", "vit_b16_ctxv1"]) == 0
     assert capsys.readouterr().out == f"{PROJECT}/configs/trainers/E2MIM/vit_b16_ctxv1.yaml\n"

@@ -15,7 +15,7 @@ from yacs.config import CfgNode
 
 import train
 import trainers
-from promptkit.runs import manifest, same_run, settings
+from promptkit.runs import manifest, merged_config, same_run
 from promptkit.use.tuned import open_run
 
 PROJECT = Path(train.__file__).parent
@@ -141,13 +141,13 @@ def test_a_stated_activation_is_another_run_only_if_it_is_not_openais(
 def test_a_new_trainer_does_not_disturb_finished_runs(tiny_argv, monkeypatch, capsys):
     argv = tiny_argv("CoOp")
     assert train.main(argv) == 0
-    extend_cfg = settings.extend_cfg
+    extend_cfg = merged_config.extend_cfg
 
     def extend_more(cfg):
         extend_cfg(cfg)
         cfg.TRAINER.FOO = CfgNode({"W": 1})
 
-    monkeypatch.setattr(settings, "extend_cfg", extend_more)
+    monkeypatch.setattr(merged_config, "extend_cfg", extend_more)
     monkeypatch.setattr(same_run, "is_finished", lambda *_: False)
     assert train.main(argv) == 0
     assert "Finished before" in capsys.readouterr().out

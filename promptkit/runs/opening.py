@@ -9,6 +9,7 @@ import torch
 from yacs.config import CfgNode
 
 from dassl.utils import collect_env_info
+from run_files.dotted import flatten
 
 OF_EVERY_METHOD = ("PREC", "TEXT_ENCODER", "CHUNK")
 
@@ -37,7 +38,9 @@ def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
         lines.append(("set here", ", ".join(f"{key} {value}" for key, value in pairs)))
     node = cfg.TRAINER.get(cfg.TRAINER.NAME.upper())
     if node:
-        own = (f"{key} {value!r}" for key, value in _leaves(node) if key not in OF_EVERY_METHOD)
+        own = (
+            f"{key} {value!r}" for key, value in flatten(node).items() if key not in OF_EVERY_METHOD
+        )
         lines.append(("options", ", ".join(own) or "none"))
     lines.append(("data", cfg.DATASET.ROOT or "the folder of this call"))
     lines.append(("backbone", f"{cfg.MODEL.BACKBONE.NAME} on {_device(cfg)}"))
@@ -50,16 +53,6 @@ def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
         lines.append(("training", f"{epochs}, batches of {batch}, {how}"))
     lines.append(("results", f"{cfg.OUTPUT_DIR} (all settings: log.txt)"))
     return lines
-
-
-def _leaves(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
-    found = []
-    for key, value in node.items():
-        if isinstance(value, CfgNode):
-            found += _leaves(value, f"{prefix}{key}.")
-        else:
-            found.append((prefix + key, value))
-    return found
 
 
 def _device(cfg: CfgNode) -> str:

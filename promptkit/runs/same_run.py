@@ -36,7 +36,7 @@ def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
     """
     sources = [
         manifest.PROJECT / "promptkit/config.py",
-        manifest.PROJECT / "promptkit/runs/settings.py",
+        manifest.PROJECT / "promptkit/runs/merged_config.py",
     ]
     sources += [manifest.PROJECT / "engine/dassl/config/defaults.py", manifest.PROJECT / "train.py"]
     sources += sorted((manifest.PROJECT / "trainers").glob("*.py"))

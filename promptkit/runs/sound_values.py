@@ -7,6 +7,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from run_files.dotted import value_at
+
 Check = tuple[str, Callable[[Any], bool], str]  # key, whether a value is right, what is allowed
 SPLITS = ("test", "val")
 
@@ -81,7 +83,7 @@ def check_values(cfg: CfgNode, trainer: type | None, *, eval_only: bool) -> None
         ValueError: names the first key, its value and what is allowed.
     """
     for key, is_right, allowed in (*CHECKS, *(() if eval_only else OF_TRAINING)):
-        value = _value(cfg, key)
+        value = value_at(cfg, key)
         if value is not None and not is_right(value):
             raise ValueError(f"{key} must be {allowed}; got {value!r}.")
     if not eval_only:
@@ -111,15 +113,9 @@ def _check_resumed(folder: str) -> None:
 def _check_images(cfg: CfgNode) -> None:
     """Trainers of promptkit take one tensor of each image."""
     for key, right in (("INPUT.NO_TRANSFORM", False), ("DATALOADER.K_TRANSFORMS", 1)):
-        value = _value(cfg, key)
+        value = value_at(cfg, key)
         if value != right:
             raise ValueError(
                 f"{key} must be {right}; got {value!r}: the trainers of promptkit take one tensor "
                 "of each image. Leave it out."
             )
-
-
-def _value(cfg: CfgNode, key: str) -> Any:
-    for part in key.split("."):
-        cfg = cfg.get(part, None) if isinstance(cfg, CfgNode) else None
-    return cfg

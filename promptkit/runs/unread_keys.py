@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from yacs.config import CfgNode
 
 from promptkit.runs.published_config import published_config
+from run_files.dotted import value_at
 
 # Beginnings of Dassl's keys that no trainer of promptkit reads, and why.
 UNREAD = {
@@ -115,7 +116,7 @@ def idle_keys(given: Iterable[str], cfg: CfgNode, trainer: type | None = None) -
             found.append(f"{key} has no effect with {trainer.__name__}")
         elif key in COUNTS_WITH:
             other, values = COUNTS_WITH[key]
-            value = _value(cfg, other)
+            value = value_at(cfg, other)
             if value not in values:
                 found.append(f"{key} has no effect with {other} {value}")
         elif key.startswith("INPUT."):
@@ -127,9 +128,3 @@ def idle_keys(given: Iterable[str], cfg: CfgNode, trainer: type | None = None) -
 
 def _transforms(name: str) -> tuple[str, ...]:
     return next((by for start, by in READ_BY_TRANSFORM.items() if name.startswith(start)), ())
-
-
-def _value(cfg: CfgNode, key: str) -> object:
-    for part in key.split("."):
-        cfg = cfg[part]
-    return cfg

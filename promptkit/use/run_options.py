@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from promptkit import plugin
-from promptkit.runs import manifest, settings
+from promptkit.runs import manifest, merged_config
 from promptkit.runs.arguments import epoch, parse_args
+from promptkit.runs.imported_modules import import_modules
 from promptkit.runs.model_files import FINAL
 from promptkit.trainer import PromptTrainer
 from promptkit.use.class_names import HELP, class_names
@@ -99,5 +100,5 @@ def _settings(options: argparse.Namespace, pairs: list[str]):
         if getattr(options, name)
         for word in (f"--{name.replace('_', '-')}", getattr(options, name))
     ]
-    modules = [*plugin.register_ours(), *settings.import_modules(options.modules)]
-    return settings.merged(parse_args([*words, *pairs]), modules)
+    modules = [*plugin.register_ours(), *import_modules(options.modules)]
+    return merged_config.merged(parse_args([*words, *pairs]), modules)

@@ -18,9 +18,10 @@ from yacs.config import CfgNode
 from dassl.config import get_cfg_default
 from dassl.engine import TRAINER_REGISTRY
 from promptkit import plugin
-from promptkit.runs import manifest, settings
+from promptkit.runs import manifest, merged_config
 from promptkit.runs.arguments import parse_args
-from promptkit.runs.merging import merge_opts
+from promptkit.runs.engine_merging import merge_opts
+from promptkit.runs.imported_modules import import_modules
 from promptkit.runs.model_files import FINAL, chosen_epoch
 from promptkit.trainer import PromptTrainer
 from run_files.checks import read
@@ -135,7 +136,7 @@ def _register(result: dict[str, Any], folder: str | Path) -> None:
     inputs = result.get("inputs", {})
     modules = parse_args(inputs.get("argv", [])).modules
     try:
-        settings.import_modules(modules)
+        import_modules(modules)
     except ValueError as error:
         ends = tuple(f"{name.replace('.', '/')}.py" for name in modules)
         paths = [manifest.PROJECT / file for file in inputs.get("files", {}) if file.endswith(ends)]
@@ -174,7 +175,7 @@ def _fill(cfg: CfgNode, trainer: str) -> None:
     if "ACTIVATION" not in cfg.MODEL.BACKBONE:
         cfg.MODEL.BACKBONE.ACTIVATION = "quick_gelu"  # the only one there was
     defaults = get_cfg_default()
-    settings.extend_cfg(defaults)
+    merged_config.extend_cfg(defaults)
     own = {"NAME", trainer.upper()}
     defaults.TRAINER = CfgNode({key: defaults.TRAINER[key] for key in own & set(defaults.TRAINER)})
-    settings.add_missing(cfg, defaults)
+    merged_config.add_missing(cfg, defaults)

@@ -26,8 +26,8 @@ from datasets.image_list import read_classnames, read_list
 from datasets.kept_picks import KeptPicks
 from datasets.split_file import read_entries
 from promptkit.runs import manifest
-from promptkit.runs.settings import flat, nested
 from run_files.checks import read
+from run_files.dotted import flatten, nested
 from run_files.result import Plan, Result
 
 # A few, so that the suite stays fast; the thorough profile takes its own number.
@@ -77,7 +77,7 @@ def tried(name: str, content: bytes | str, use: Callable[[str], Any]) -> Any:
 
 def merged_from(path: str):
     cfg = get_cfg_default()
-    tree = nested(flat(read_yaml(path)))
+    tree = nested(flatten(read_yaml(path), keep_empty=True))
     merge_tree(cfg, tree, path)
     return cfg
 

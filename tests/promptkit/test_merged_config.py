@@ -5,7 +5,6 @@ import torch
 
 import train
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase
-from promptkit.runs import settings
 from promptkit.runs.unread_keys import idle_keys
 
 
@@ -142,12 +141,6 @@ def test_keys_that_others_make_idle_are_named(capsys):
         assert capsys.readouterr().out == f"OPTIM.LR has no effect with {trainer}\n"
     cfg = merged("OPTIM.NAME", "rmsprop")
     assert idle_keys(["OPTIM.MOMENTUM", "OPTIM.LR", "SEED", "INPUT.SIZE"], cfg) == []
-
-
-def test_flat_and_nested():
-    tree = {"A": {"B": {"C": 1}, "D": {}}, "E": [2]}
-    assert settings.flat(tree) == {"A.B.C": 1, "A.D": {}, "E": [2]}
-    assert settings.nested(settings.flat(tree)) == tree
 
 
 # MODEL.INIT_WEIGHTS -----------------------------------------------------------------------------

@@ -1,10 +1,6 @@
 """The merged config of a run: defaults < data set yaml < method yaml < flags < KEY VALUE pairs."""
 
 import argparse
-import importlib
-import os
-import sys
-import traceback
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -16,11 +12,12 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, default_node
 from promptkit.did_you_mean import did_you_mean
+from promptkit.runs.engine_merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.image_input import follow_weights
-from promptkit.runs.merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.published_config import adapted, adapted_pairs
 from promptkit.runs.sound_values import check_values
 from promptkit.runs.unread_keys import check_keys, idle_keys
+from run_files.dotted import flatten, nested
 
 
 def extend_cfg(cfg: CfgNode) -> None:
@@ -105,7 +102,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     dataset = _registered(DATASET_REGISTRY, _chosen("DATASET.NAME", pairs, files))
     given = {}
     for path, tree in files.items():
-        settings = adapted(flat(tree), trainer, path=path)
+        settings = adapted(flatten(tree, keep_empty=True), trainer, path=path)
         given |= dict.fromkeys(settings, path)
         check_keys(dict.fromkeys(settings, path), cfg, trainer=trainer, dataset=dataset)
         merge_tree(cfg, nested(settings), path)
@@ -144,81 +141,12 @@ def _flags(args: argparse.Namespace) -> list[Any]:
 def _chosen(key: str, pairs: list[Any], files: Mapping[str, Mapping[str, Any]]) -> str:
     """What a key will be when all is merged; "" where nothing sets it."""
     typed = dict(zip(pairs[0::2], pairs[1::2], strict=False))
-    values = [flat(tree).get(key, "") for tree in files.values()] + [typed.get(key, "")]
+    values = [flatten(tree).get(key, "") for tree in files.values()] + [typed.get(key, "")]
     return next((str(value) for value in reversed(values) if value), "")
 
 
 def _registered(registry: Any, name: str) -> type | None:
     return registry.get(name) if name in registry.registered_names() else None
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"A": {"B": 1}} to {"A.B": 1}; an empty group stays one."""
-    found = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The way back of `flat`."""
-    tree: dict[str, Any] = {}
-    for key, value in settings.items():
-        *parents, name = key.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = value
-    return tree
-
-
-def import_modules(names: list[str]) -> list:
-    """The modules of --import; also from the folder that the command is called in.
-
-    Raises:
-        ValueError: there is no such module, it imports what is not there, or it fails.
-    """
-    if names and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    modules = []
-    for name in names:
-        try:
-            modules.append(importlib.import_module(name))
-        except ImportError as error:
-            raise ValueError(f"--import {name}: {error}. {_advice(name, error)}") from error
-        except (Exception, SystemExit) as error:  # any error is the module's own
-            raise ValueError(
-                f"--import {name}: it is there, but cannot be run: {type(error).__name__}: {error} "
-                f"({_place(error)}). Correct it."
-            ) from error
-    return modules
-
-
-def _place(error: BaseException) -> str:
-    """File and line that an error was raised in, or that is no Python."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}"
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.filename}, line {last.lineno}"
-
-
-def _advice(name: str, error: ImportError) -> str:
-    """What to do about a module that cannot be imported."""
-    if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-        return (
-            f"Give a module's name with dots and without .py; it is looked for in {os.getcwd()} "
-            "and in the installed packages (PYTHONPATH adds more)."
-        )
-    if "relative import" in str(error):
-        return (
-            "A file that says 'from .oxford_pets import' or 'from .coop import' is part of a "
-            "package: write 'from datasets.oxford_pets', 'from trainers.coop', or put the file "
-            "into datasets/ or trainers/."
-        )
-    return "The module is there, but it imports what is not: docs/extending.md names what is."
 
 
 def check_names(cfg) -> None:
