@@ -65,8 +65,8 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     from dassl.engine import build_trainer
     from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
+    from promptkit.runs.announcing import log_settings, print_plan
     from promptkit.runs.hooks import Stopwatch, hooks_of
-    from promptkit.runs.opening import log_settings, print_plan
     from run_files.checks import checked
     from run_files.result import Plan
 

@@ -84,7 +84,7 @@ class VisionLanguageConfig(PromptConfig):
         require_range("n_ctx_vision", self.n_ctx_vision, 1 if self.prompt_depth_vision else 0)
         require_range("n_ctx_text", self.n_ctx_text, 1)
 
-    def sizes(self) -> dict[str, int | str]:
+    def arguments(self) -> dict[str, int | str]:
         """The arguments of `VisionLanguagePrompts`."""
         return {
             "num_text": self.n_ctx_text,

@@ -12,9 +12,9 @@ import time
 import torch
 
 from dassl.engine import TrainerX, build_trainer
+from promptkit.random_state import seeded
 from promptkit.runs import manifest
 from promptkit.runs.hooks import hooks_of
-from promptkit.stores.feature_bank import seeded
 from promptkit.trainer import PromptTrainer
 from run_files import CURVE
 from run_files.checks import checked

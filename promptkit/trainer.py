@@ -25,8 +25,9 @@ from promptkit.encoders.precision import device_name, resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.named_classes import named_classes
 from promptkit.runs.image_input import differences
-from promptkit.stores.feature_bank import StoredLoader, bank_loader, check_views
+from promptkit.stores.feature_bank import bank_loader, check_views
 from promptkit.stores.feature_store import FeatureStore, default_folder
+from promptkit.stores.stored_loader import StoredLoader
 
 
 class PromptTrainer(TrainerX):

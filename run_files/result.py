@@ -123,7 +123,7 @@ class Result(Plan, frozen=True, kw_only=True):
         peak_memory_bytes: of the process, or of the GPU.
         device: name of the GPU, or CPU and threads.
         shot_list_sha256: of the training images.
-        weights_sha256: of the backbone's weights; None where it has no file.
+        weights_sha256: of the tensors of the backbone; None for trainers that are not promptkit's.
         command: of the process, which may have carried out several runs.
         trained_on: None for zero-shot, or where it is not known.
     """

@@ -33,9 +33,9 @@ ARROWS = {
     "trainers": {"dassl", "promptkit"},
     "benchmarks": {"dassl", "datasets", "promptkit", "reports", "train"},
 }
-# What each room of promptkit may import of the others, besides the two files that any may; what
+# What each room of promptkit may import of the others, besides those that any may; what
 # lies beside the rooms may import all.
-FOR_ALL = {"files", "clone", "did_you_mean"}
+FOR_ALL = {"files", "clone", "did_you_mean", "random_state"}
 ROOMS = {
     "backbones": set(),
     "objectives": set(),

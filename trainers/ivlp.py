@@ -37,4 +37,4 @@ class IVLP(VisionPromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> VisionLanguagePrompts:
         """The prompts of both encoders."""
-        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.sizes())
+        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.arguments())

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from promptkit.config import OptionError, PromptConfig, require_range
 from promptkit.registry import register
-from promptkit.stores.feature_bank import encode_all
+from promptkit.stores.encoding import encode_all
 from promptkit.trainer import PromptTrainer
 
 
@@ -116,11 +116,6 @@ class LinearProbe(PromptTrainer):
             self._validation = self._features(self.val_loader)
         features, labels = self._validation
         return self.accuracy(self.learner(features), labels).item()
-
-    def after_epoch(self) -> None:
-        """Saves."""
-        self._epoch_figures = {}
-        super().after_epoch()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits [B, C] to probabilities [B, C]: its own, not CLIP's."""

@@ -62,7 +62,7 @@ class PromptSRC(VisionPromptTrainer):
         self.hand_crafted = template_features(
             self.clip_model, classnames, PROMPTSRC_TEMPLATES, normalize_each=False
         )
-        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.sizes())
+        return VisionLanguagePrompts(self.clip_model, classnames, **self.options.arguments())
 
     def build_model(self) -> None:
         """As the base's; also registers the average, so that it is saved and resumed."""

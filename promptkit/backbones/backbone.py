@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from promptkit.backbones.image_tokens import ImageTokens, image_tokens
-from promptkit.backbones.text_tower import why_not_shared
+from promptkit.backbones.sharing import why_not_shared
 from promptkit.backbones.tokens import Tokenizer
 
 AUTO, QUICK_GELU, GELU = "auto", "quick_gelu", "gelu"  # of MODEL.BACKBONE.ACTIVATION

@@ -4,7 +4,13 @@ import os
 
 from torch import nn
 
-from promptkit.backbones.backbone import AUTO, GELU, QUICK_GELU
+from promptkit.backbones.activation import (
+    KEY,
+    activation_by_checksum,
+    check_activation,
+    chosen_activation,
+)
+from promptkit.backbones.backbone import GELU, QUICK_GELU
 from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock, clip
 from promptkit.backbones.open_clip_names import PREFIX, OpenClipName
 from promptkit.backbones.weights_file import build_clip, read_weights
@@ -13,8 +19,6 @@ from promptkit.did_you_mean import did_you_mean
 from promptkit.files import checksum
 
 POCKET = "Pocket"
-KEY = "MODEL.BACKBONE.ACTIVATION"
-ACTIVATIONS = (AUTO, QUICK_GELU, GELU)
 
 
 def load_clip(name: str, activation: str = "auto") -> CLIP:
@@ -34,53 +38,17 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
     """
     check_activation(activation)
     if name in clip.available_models():
-        chosen = _choose(activation, QUICK_GELU, name)
+        chosen = chosen_activation(activation, QUICK_GELU, name)
         model = _download(name)
     else:
         path = _local_path(name)
         state, found = read_weights(path)
-        if found is None and checksum(path) in _quick_checksums():
-            found = QUICK_GELU
-        chosen = _choose(activation, found, path)
+        chosen = chosen_activation(activation, found or activation_by_checksum(path), path)
         model = build_clip(state, path)
     if chosen == GELU:
         for block in _blocks(model):
             block.mlp.gelu = nn.GELU()
     return model.float().eval().requires_grad_(False)
-
-
-def check_activation(activation: str) -> None:
-    """Raises ValueError unless `MODEL.BACKBONE.ACTIVATION` is one of those that there are."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"{KEY} must be one of {', '.join(ACTIVATIONS)}; got {activation!r}.")
-
-
-def _choose(given: str, found: str | None, name: str) -> str:
-    """The activation that is given or found.
-
-    Raises:
-        ValueError: it is neither, or the two differ.
-    """
-    if given == AUTO and found is None:
-        raise ValueError(
-            f"The weights file {name} does not say which activation its CLIP has, and with another "
-            f"one all features are wrong. Set {KEY} {QUICK_GELU} for OpenAI's weights and for "
-            f"those that open_clip opens as -quickgelu (MetaCLIP's and DFN's are), {KEY} {GELU} "
-            "for all others of open_clip."
-        )
-    if AUTO != given != found is not None:
-        raise ValueError(
-            f"{KEY} is {given}, and the CLIP of {name} has {found}. Leave the key out, or set it "
-            f"to {found}."
-        )
-    return given if found is None else found
-
-
-def _quick_checksums() -> set[str]:
-    """Of files that are known to have QuickGELU: the pocket weights and OpenAI's downloads."""
-    pocket = from_clone("pocket.weights")
-    known = {url.split("/")[-2] for url in clip.clip._MODELS.values()}
-    return known | ({pocket.SHA256} if pocket else set())
 
 
 def _blocks(model: CLIP) -> list[ResidualAttentionBlock]:

@@ -1,7 +1,8 @@
 """Opens the backbone that `MODEL.BACKBONE` names."""
 
+from promptkit.backbones.activation import check_activation
 from promptkit.backbones.backbone import AUTO, Backbone
-from promptkit.backbones.loading import check_activation, load_clip
+from promptkit.backbones.loading import load_clip
 from promptkit.backbones.open_clip_model import open_clip_backbone
 from promptkit.backbones.open_clip_names import PREFIX
 from promptkit.backbones.openai_clip import OpenAIBackbone

@@ -7,7 +7,7 @@ from torch import nn
 from dassl.utils import load_checkpoint
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.state_dicts import state_dict_of
-from promptkit.checkpoints.loading import from_published
+from promptkit.checkpoints.published_keys import published_state
 
 
 def load_initial_weights(learner: nn.Module, path: str, clip_model: Backbone) -> None:
@@ -24,7 +24,7 @@ def load_initial_weights(learner: nn.Module, path: str, clip_model: Backbone) ->
             f"MODEL.INIT_WEIGHTS: there is no file {path}. Give the path of a checkpoint "
             "(model.pth.tar-...), or leave the key out."
         )
-    state = from_published(
+    state = published_state(
         learner, state_dict_of(load_checkpoint(path), path), clip_model, path=path
     )
     own = learner.state_dict()

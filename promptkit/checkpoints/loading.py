@@ -2,18 +2,14 @@
 
 import os
 
-import torch
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.state_dicts import state_dict_of
+from promptkit.checkpoints.published_keys import published_state
 from promptkit.runs import manifest
 from promptkit.runs.model_files import file_name
-
-# What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
-CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
-FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "prompt_learner.ZS_image_encoder.")
 
 
 def load_learner(
@@ -65,7 +61,7 @@ def load_learner(
     saved = state_dict_of(content, path)
     _check_classes(content.get("run"), bound_to, path=path, trainer=trainer)
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
-    state = from_published(learner, saved, clip_model, path=path)
+    state = published_state(learner, saved, clip_model, path=path)
     load_exactly(learner, state, path=path)
 
 
@@ -93,57 +89,6 @@ def _file(directory: str, name: str, epoch: int | None) -> str:
         f'Model not found at "{path}". {"There" if os.path.isdir(folder) else directory} is: '
         f"{', '.join(present) or 'nothing'}. Choose the epoch with --load-epoch."
     )
-
-
-def from_published(
-    learner: nn.Module, state: dict[str, Tensor], clip_model: Backbone, *, path: str
-) -> dict[str, Tensor]:
-    """A state dict in the published names, without what is not trained; says what it leaves out.
-
-    A learner may have `published_names`, the names of its parameters and those of the published
-    code, which it saves (see `published_keys`; runs that are older than this saved the former), and
-    `published_unused`, beginnings of keys that the published code saves and never uses.
-
-    Raises:
-        ValueError: the whole CLIP in the file is another than `clip_model`.
-    """
-    names = getattr(learner, "published_names", {})
-    unused = getattr(learner, "published_unused", ())
-    _check_frozen(state, clip_model, path=path)
-    kept, of_classes, num_frozen, num_unused = {}, [], 0, 0
-    for key, value in state.items():
-        if key in names:
-            kept[names[key]] = value
-        elif key.rsplit(".", 1)[-1] in CLASS_BUFFERS:
-            of_classes.append(key)
-        elif key.startswith(FROZEN) and "VPT" not in key:  # a prompt too many is no frozen tensor
-            num_frozen += 1
-        elif key.startswith(tuple(unused)):
-            num_unused += 1
-        else:
-            kept[key] = value
-    if of_classes:
-        print(f"Ignoring {', '.join(of_classes)}: they belong to the class list of training")
-    if num_frozen:
-        print(f"Ignoring {num_frozen} tensors of CLIP itself, which is frozen")
-    if num_unused:
-        print(f"Ignoring {num_unused} tensors that the published code saves and never uses")
-    return kept
-
-
-def _check_frozen(state: dict[str, Tensor], clip_model: Backbone, *, path: str) -> None:
-    """Compares one tensor of the image encoder, which differs between all CLIPs."""
-    theirs, own = state.get("image_encoder.conv1.weight"), getattr(clip_model.visual, "conv1", None)
-    if theirs is None:
-        return
-    ours = torch.empty(0) if own is None else own.weight
-    same = theirs.shape == ours.shape
-    # PromptSRC's averaging over epochs rounds the frozen weights, too, in half precision.
-    if not same or not torch.allclose(theirs.float(), ours.float().cpu(), rtol=0.02, atol=1e-3):
-        raise ValueError(
-            f"{path} holds the whole of a CLIP that is another than this run's. Prompts fit only "
-            "the CLIP they were trained on: set MODEL.BACKBONE.NAME (--backbone) to it."
-        )
 
 
 def load_exactly(model: nn.Module, state: dict[str, Tensor], *, path: str) -> None:

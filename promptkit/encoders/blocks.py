@@ -1,6 +1,6 @@
 """CLIP's residual attention block, taken apart so that queries may look at other tokens' keys.
 
-OpenAI's, or one of the same parts, see `promptkit.backbones.text_tower`.
+OpenAI's, or one of the same parts, see `promptkit.backbones.sharing`.
 """
 
 import torch

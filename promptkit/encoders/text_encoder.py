@@ -3,7 +3,7 @@
 The encoder is causal, so a token sees only tokens before it. Three things follow. Nothing after the
 end-of-text token can reach the feature that is read there: sequences are cut. A prefix that all
 classes share sees nothing of the class: its keys and values are computed once per layer. And
-suffixes that begin alike ("red cat.", "red car.") are a tree, see `token_trie`: a token is
+suffixes that begin alike ("red cat.", "red car.") are a tree, see `suffix_trie`: a token is
 computed once for all that share it. Work per layer falls from C x 77 tokens to P + the distinct
 ones. Deep prompts replace tokens of the prefix and leave it shared; class-aware tokens end the
 sharing at the layer where they come in. `encode_prompts_reference` is the slow obvious twin with
@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from promptkit.backbones.backbone import Backbone
 from promptkit.encoders.blocks import attend, finish, heads, project_packed, replace_tokens
 from promptkit.encoders.own_code import encode_text_with
-from promptkit.encoders.token_trie import TokenTrie
+from promptkit.encoders.suffix_trie import SuffixTrie
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Prompts:
 
     prefix: Tensor
     suffix: Tensor
-    tree: TokenTrie
+    tree: SuffixTrie
     deep: tuple[Tensor, ...] = ()
     injection: "Injection | None" = None
 
@@ -94,7 +94,7 @@ def _layer(
     block: nn.Module,
     prefix: Tensor,
     nodes: Tensor,
-    tree: TokenTrie,
+    tree: SuffixTrie,
     *,
     ends_only: bool,
 ) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.tokens import readable
+from promptkit.encoders.suffix_trie import SuffixTrie, suffix_trie
 from promptkit.encoders.text_encoder import Prompts
-from promptkit.encoders.token_trie import TokenTrie, token_trie
 from promptkit.prompts.initial_context import all_words
 from promptkit.prompts.sentences import embed
 
@@ -89,7 +89,7 @@ class ContextPrompts(nn.Module):
         tail, rest = torch.arange(num_tail), num_tail + torch.arange(self.names.shape[1])
         return torch.stack([torch.cat([rest[:n], tail, rest[n:]]) for n in lengths])
 
-    def _tree(self, names: Tensor, lengths: Tensor) -> TokenTrie:
+    def _tree(self, names: Tensor, lengths: Tensor) -> SuffixTrie:
         """Of the suffixes; `names` [C, S] are token ids, negative ids stand for context tokens.
 
         `lengths` [C] are those of the sentences without their start.
@@ -100,7 +100,7 @@ class ContextPrompts(nn.Module):
         ids = torch.cat([tail, names], dim=1).gather(1, self.order)
         if self.class_specific:
             ids = torch.cat([context[:, : self._num_shared_context], ids], dim=1)
-        return token_trie(ids, lengths - shared)
+        return suffix_trie(ids, lengths - shared)
 
     def forward(self) -> Prompts:
         """The prompts of all classes."""

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from promptkit.backbones.backbone import Backbone
+from promptkit.encoders.suffix_trie import suffix_trie
 from promptkit.encoders.text_encoder import Injection, Prompts, encode_prompts
-from promptkit.encoders.token_trie import token_trie
 from promptkit.prompts.templates import fill
 
 
@@ -17,7 +17,7 @@ def fixed_prompts(model: Backbone, sentences: list[str], *, classnames: list[str
     ends = model.tokenizer.ends(tokens)
     start = _num_shared(tokens, ends)
     embedded = embed(model, tokens[:, : int(ends.max()) + 1])
-    tree = token_trie(tokens[:, start : int(ends.max()) + 1], ends - start + 1)
+    tree = suffix_trie(tokens[:, start : int(ends.max()) + 1], ends - start + 1)
     return Prompts(embedded[0, :start], embedded[:, start:], tree)
 
 
@@ -90,7 +90,7 @@ class SentenceSlots(nn.Module):
             ("suffix", embedded[:, shared:]),
         ):
             self.register_buffer(name, part, persistent=False)
-        self.tree = token_trie(tokens[:, shared : int(ends.max()) + 1], ends - shared + 1)
+        self.tree = suffix_trie(tokens[:, shared : int(ends.max()) + 1], ends - shared + 1)
 
     def forward(
         self, context: Tensor, *, deep: Iterable[Tensor] = (), injection: Injection | None = None

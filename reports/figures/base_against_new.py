@@ -22,8 +22,8 @@ from reports.figures.canvas import (
 )
 from reports.tables.base_to_new import headings_of, report_labels
 from reports.tables.base_to_new_numbers import Block, Report
-from reports.tables.base_to_new_pairs import harmonic_mean
 from reports.tables.estimates import Estimate
+from reports.tables.harmonic_mean import harmonic_mean
 
 LINE_STYLE = {"color": GREY, "linewidth": 0.7, "linestyle": (0, (4, 3))}
 

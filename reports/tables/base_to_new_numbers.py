@@ -16,8 +16,9 @@ from reports.runs.consistency import notes_on_commits, notes_on_shots
 from reports.runs.data_sets import namesakes
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables.base_to_new_averages import average_over_datasets
-from reports.tables.base_to_new_pairs import Pair, harmonic_mean, join_recipes, pair_runs
+from reports.tables.base_to_new_pairs import Pair, join_recipes, pair_runs
 from reports.tables.estimates import Cost, Estimate
+from reports.tables.harmonic_mean import harmonic_mean
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from reports.layout.labels import labels
 from reports.layout.rows import rows_of
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables.estimates import Cost
+from reports.tables.harmonic_mean import harmonic_mean
 
 MANY_PLACES = 6  # more are counted
 
@@ -35,11 +36,6 @@ class Pair:
     harmonic: float
     cost: Cost
     recipe: str = ""
-
-
-def harmonic_mean(base: float, new: float) -> float:
-    """2BN / (B + N), and 0 where both are 0."""
-    return 2 * base * new / (base + new) if base + new > 0 else 0.0
 
 
 def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:

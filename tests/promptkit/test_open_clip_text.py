@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from promptkit.backbones.open_clip_model import OpenClipBackbone
-from promptkit.backbones.text_tower import why_not_shared
+from promptkit.backbones.sharing import why_not_shared
 from promptkit.encoders.text_encoder import (
     Injection,
     encode_in_chunks,

@@ -8,7 +8,7 @@ import torch
 
 import train
 from promptkit.runs.console import KeptOpen
-from promptkit.stores.feature_bank import encode_all
+from promptkit.stores.encoding import encode_all
 
 PROJECT = Path(train.__file__).parent
 

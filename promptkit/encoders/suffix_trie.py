@@ -1,4 +1,4 @@
-"""Token sequences that begin alike as a trie, whose nodes are the distinct tokens."""
+"""Suffixes that begin alike as a trie, whose nodes are the distinct tokens."""
 
 import copy
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Group:
         return nodes.index_select(1, self.nodes.flatten()).view(count * size, length, -1)
 
 
-class TokenTrie:
+class SuffixTrie:
     """C sequences as N nodes. Two tokens are one node if all up to them is the same.
 
     Args:
@@ -43,12 +43,12 @@ class TokenTrie:
         self.ends = lengths - 1
         self.end_nodes = nodes.gather(1, self.ends[:, None]).squeeze(1)
         self.groups, self.first, self.order = _grouped(nodes, lengths, len(source))
-        self._made: dict[torch.device | int, TokenTrie] = {}  # of this one: every step asks
+        self._made: dict[torch.device | int, SuffixTrie] = {}  # of this one: every step asks
 
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def to(self, device: torch.device) -> "TokenTrie":
+    def to(self, device: torch.device) -> "SuffixTrie":
         """The trie on a device; itself if it is there."""
         if self.nodes.device == device:
             return self
@@ -70,12 +70,12 @@ class TokenTrie:
         """[N, D] to [C, S, D]."""
         return nodes.index_select(0, self.nodes.flatten()).unflatten(0, self.nodes.shape)
 
-    def of_sequences(self, rows: Tensor) -> "TokenTrie":
+    def of_sequences(self, rows: Tensor) -> "SuffixTrie":
         """The trie of some of the sequences."""
         rows = rows.to(self.nodes.device)
-        return token_trie(self.nodes[rows], self.lengths[rows])
+        return suffix_trie(self.nodes[rows], self.lengths[rows])
 
-    def apart(self, more: int) -> "TokenTrie":
+    def apart(self, more: int) -> "SuffixTrie":
         """Of the sequences with `more` tokens in front that differ between all: none is shared."""
         if more not in self._made:
             count, width = len(self.nodes), more + self.nodes.shape[1]
@@ -84,11 +84,11 @@ class TokenTrie:
             place, row = (places[:, None] < lengths).nonzero().unbind(1)
             nodes = self.nodes.new_zeros(count, width)
             nodes[row, place] = torch.arange(len(row), device=row.device)
-            self._made[more] = TokenTrie(nodes, lengths, row * width + place)
+            self._made[more] = SuffixTrie(nodes, lengths, row * width + place)
         return self._made[more]
 
 
-def token_trie(ids: Tensor, lengths: Tensor) -> TokenTrie:
+def suffix_trie(ids: Tensor, lengths: Tensor) -> SuffixTrie:
     """The trie of sequences `ids` [C, S], of which the first `lengths` [C] count (1 or more)."""
     count, width = ids.shape
     lengths, rows = lengths.to(ids.device), torch.arange(count, device=ids.device)
@@ -102,7 +102,7 @@ def token_trie(ids: Tensor, lengths: Tensor) -> TokenTrie:
         nodes[inside, place] = parents[inside] = total + which
         total += len(distinct)
         source.append(_one_of_each(which, inside, len(distinct)) * width + place)
-    return TokenTrie(nodes, lengths, torch.cat(source))
+    return SuffixTrie(nodes, lengths, torch.cat(source))
 
 
 def _grouped(

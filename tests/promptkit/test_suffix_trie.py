@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptkit.encoders.token_trie import token_trie
+from promptkit.encoders.suffix_trie import suffix_trie
 
 SEQUENCES = st.lists(st.lists(st.integers(-3, 3), min_size=1, max_size=20), min_size=1, max_size=30)
 
@@ -21,7 +21,7 @@ def padded(sequences):
 @settings(max_examples=100)
 def test_a_node_is_a_distinct_beginning(sequences):
     ids, lengths = padded(sequences)
-    tree = token_trie(ids, lengths)
+    tree = suffix_trie(ids, lengths)
     beginnings = {tuple(s[: place + 1]) for s in sequences for place in range(len(s))}
     assert len(tree.source) == len(tree.first) == len(beginnings)
     token = ids.flatten()[tree.source]
@@ -33,7 +33,7 @@ def test_a_node_is_a_distinct_beginning(sequences):
 @given(SEQUENCES)
 @settings(max_examples=100)
 def test_groups_hold_every_sequence_once_with_little_padding(sequences):
-    tree = token_trie(*padded(sequences))
+    tree = suffix_trie(*padded(sequences))
     joined = torch.cat([group.nodes.flatten() for group in tree.groups])
     assert joined[tree.first].tolist() == list(range(len(tree.source)))
     ends = torch.cat([group.nodes.gather(1, group.ends[:, None]) for group in tree.groups])
@@ -47,14 +47,14 @@ def test_groups_hold_every_sequence_once_with_little_padding(sequences):
 @settings(max_examples=50)
 def test_a_trie_of_some_sequences_is_made_of_them_alone(sequences, data):
     rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), min_size=1, unique=True))
-    part = token_trie(*padded(sequences)).of_sequences(torch.tensor(rows))
-    alone = token_trie(*padded([sequences[row] for row in rows]))
+    part = suffix_trie(*padded(sequences)).of_sequences(torch.tensor(rows))
+    alone = suffix_trie(*padded([sequences[row] for row in rows]))
     assert len(part.source) == len(alone.source)
     assert part.ends.tolist() == alone.ends.tolist()
 
 
 def test_nothing_is_shared_behind_tokens_that_differ():
-    tree = token_trie(*padded([[1, 2], [1, 2, 3]]))
+    tree = suffix_trie(*padded([[1, 2], [1, 2, 3]]))
     apart = tree.apart(2)
     assert len(apart.source) == (2 + 2) + (2 + 3)
     assert apart.ends.tolist() == [3, 4]
@@ -62,7 +62,7 @@ def test_nothing_is_shared_behind_tokens_that_differ():
 
 
 def test_a_trie_is_moved_once():
-    tree = token_trie(*padded([[1, 2], [1, 2, 3]]))
+    tree = suffix_trie(*padded([[1, 2], [1, 2, 3]]))
     assert tree.to(torch.device("cpu")) is tree
     moved = tree.to(torch.device("meta"))
     assert moved.nodes.device.type == moved.groups[0].ends.device.type == "meta"

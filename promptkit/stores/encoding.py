@@ -1,0 +1,41 @@
+"""All images of a loader as features, with a bar that says how long it takes."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, SequentialSampler
+from tqdm import tqdm
+
+ENCODE_BATCH = 128  # images
+
+
+@torch.no_grad()
+def encode_all(
+    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, batch_size: int = ENCODE_BATCH
+) -> tuple[Tensor, Tensor]:
+    """Features [N, E] and labels [N] of all images of a loader's data set, in its order."""
+    order = SequentialSampler(loader.dataset)
+    # Of this project's engine: augmentation that does not depend on the number of processes.
+    if with_seeds := getattr(loader.sampler, "seeds_for", None):
+        order = with_seeds(order)
+    plain = DataLoader(
+        loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
+    )
+    parts = []
+    with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images") as bar:
+        for batch in plain:
+            if len(plain) == 1:  # no batch before it to tell the time by
+                bar.set_postfix_str(f"about {_sec(encode, batch['img']):.0f} s")
+            parts.append((encode(batch["img"]).cpu(), batch["label"]))
+            bar.update(len(batch["label"]))
+    features, labels = zip(*parts, strict=True)
+    return torch.cat(features), torch.cat(labels)
+
+
+def _sec(encode: Callable[[Tensor], Tensor], images: Tensor) -> float:
+    """Seconds that a batch will take, judged by its first image."""
+    start = time.perf_counter()
+    encode(images[:1]).cpu()
+    return len(images) * (time.perf_counter() - start)
