@@ -87,7 +87,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     if args.eval_every and not args.eval_only:
         record_curve(trainer, args.eval_every)
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
-    manifest.write_json(os.path.join(cfg.OUTPUT_DIR, manifest.RUN), checked(plan, Plan))
+    manifest.save_json(checked(plan, Plan), os.path.join(cfg.OUTPUT_DIR, manifest.RUN))
     stopwatch = Stopwatch(trainer)
     hooks_of(trainer).after_epoch.append(own.check)
     if args.eval_only:
@@ -124,7 +124,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch) -> None:
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = same_run.inputs(argv, files)
     path = os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT)
-    manifest.write_json(path, checked(result, Result))
+    manifest.save_json(checked(result, Result), path)
     print(near_chance(result) + summary(result, trainer.cfg.OUTPUT_DIR))
 
 

@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(rows))
     print(", ".join(f"{key}: {value}" for key, value in facts.items()))
     if options.json:
-        manifest.write_json(options.json, {**facts, "rows": rows})
+        manifest.save_json({**facts, "rows": rows}, options.json)
     return 0
 
 

@@ -6,8 +6,10 @@ trainer takes a copy of what is trained, and the random numbers go on where they
 
 import contextlib
 import io
+import json
 import os
 import time
+from pathlib import Path
 
 import torch
 
@@ -17,7 +19,7 @@ from promptkit.runs import manifest
 from promptkit.runs.hooks import hooks_of
 from promptkit.trainer import PromptTrainer
 from run_files import CURVE
-from run_files.checks import checked
+from run_files.checks import checked, read
 from run_files.curve import Curve
 
 
@@ -60,9 +62,8 @@ def record_curve(trainer: TrainerX, every: int) -> None:
                 with torch.no_grad():
                     figures[name] = twin.test("test")
         print(f"epoch [{epoch}/{trainer.max_epoch}] test accuracy {_words(figures)}")
-        kept = manifest.read_json(path) or {"points": []}  # a resumed run goes on with its curve
-        points = [point for point in kept["points"] if point["epoch"] < epoch]
-        manifest.write_json(path, checked({"points": [*points, figures]}, Curve))
+        points = [point for point in _points(path) if point["epoch"] < epoch]
+        manifest.save_json(checked({"points": [*points, figures]}, Curve), path)
         trainer.curve_sec += time.perf_counter() - start
 
     before_train = trainer.before_train
@@ -70,13 +71,30 @@ def record_curve(trainer: TrainerX, every: int) -> None:
     def catch_up() -> None:
         """A run that was killed between saving an epoch and testing it tests it when it resumes."""
         before_train()
-        points = (manifest.read_json(path) or {"points": []})["points"]
-        if trainer.start_epoch > max((point["epoch"] for point in points), default=0):
+        if trainer.start_epoch > max((point["epoch"] for point in _points(path)), default=0):
             trainer.epoch = trainer.start_epoch - 1
             test_at_epoch()
 
     trainer.before_train = catch_up
     hooks_of(trainer).after_epoch.append(test_at_epoch)
+
+
+def _points(path: str) -> list[dict[str, float]]:
+    """What the run has measured so far; nothing without a file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if not os.path.exists(path):
+        return []
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        read(text, Curve)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no curve of ours: {error}. Delete it to go on without its epochs."
+        ) from error
+    return json.loads(text)["points"]
 
 
 def _words(figures: dict[str, float]) -> str:

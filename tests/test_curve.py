@@ -52,6 +52,14 @@ def test_every_second_epoch_and_the_last(tiny_argv, tmp_path):
     assert [point["epoch"] for point in read("curve.json")["points"]] == [2, 3]
 
 
+def test_a_damaged_curve_is_named(tiny_argv, tmp_path, capsys):
+    path = tmp_path / "run/curve.json"
+    path.parent.mkdir()
+    path.write_text('{"points": [{"epoch": "one"}]}')
+    assert train.main(tiny_argv("CoOp", flags=("--eval-every", "1"))) == 1
+    assert f"{path} is no curve of ours: points[0].epoch must be" in capsys.readouterr().err
+
+
 def test_wrong_requests_are_explained(tiny_argv, tmp_path, capfd):
     argv = tiny_argv("CoOp", output="a", flags=("--eval-every", "-1"))
     assert train.main(argv) == 1 and "must be 1 or more epochs; got -1" in capfd.readouterr().err

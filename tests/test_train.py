@@ -127,7 +127,7 @@ def test_a_stated_activation_is_another_run_only_if_it_is_not_openais(
     for name in (manifest.RUN, manifest.RESULT):  # as runs were that are older than the key
         content = manifest.read_json(tmp_path / "run" / name)
         del content["config"]["MODEL"]["BACKBONE"]["ACTIVATION"]
-        manifest.write_json(tmp_path / "run" / name, content)
+        manifest.save_json(content, tmp_path / "run" / name)
     capsys.readouterr()
     assert train.main([*argv, "VERBOSE", "False"]) == 0
     assert "Finished before" in capsys.readouterr().out
@@ -337,7 +337,7 @@ def test_a_finished_run_is_recognised_without_importing_torch(tmp_path):
     argv = ["--output-dir", str(tmp_path)]
     result = {"schema": 1, "inputs": same_run.inputs(argv, []), "metrics": {"accuracy": 50.0}}
     result |= {"trainer": "CoOp", "dataset": "D", "subset": "base", "seed": 1}
-    manifest.write_json(tmp_path / "result.json", result)
+    manifest.save_json(result, tmp_path / "result.json")
     code = (
         "import sys, train; code = train.main(sys.argv[1:]); "
         "assert not {'torch', 'dassl', 'msgspec'} & set(sys.modules); sys.exit(code)"

@@ -25,7 +25,7 @@ PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "open_clip_torch",
             "yacs")  # fmt: skip
 
 
-def write_json(path: str | Path, content: dict[str, Any]) -> None:
+def save_json(content: dict[str, Any], path: str | Path) -> None:
     """Writes a json file that is either whole or absent; makes its folder.
 
     Raises:

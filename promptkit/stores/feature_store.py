@@ -1,20 +1,15 @@
 """Frozen image features on disk: what one run has encoded, every later run of that data reads.
 
-    python -m promptkit.feature_store du             # entries and bytes
-    python -m promptkit.feature_store prune --gb 5   # deletes the least recently used above 5 GB
-
 An entry is found by what its features depend on: weights, precision, device, transform, draft
 decoding, batch size (it decides the last bits) and the images' paths, sizes and times. It is one
 file, `<key>-<sha256 of the content>.pt`: written aside and renamed, so that it is whole for every
 process, and checked when it is read, so that a damaged one is made again.
 """
 
-import argparse
 import contextlib
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,7 +97,10 @@ class FeatureStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = beside(self.folder / key)
         try:
-            torch.save(features.contiguous(), partial)
+            # To a file, not to a path: torch writes a path's name into what it saves, and two
+            # processes with the same features would make two entries.
+            with open(partial, "wb") as file:
+                torch.save(features.contiguous(), file)
             os.replace(partial, self.folder / f"{key}-{checksum(partial)}.pt")
         finally:
             partial.unlink(missing_ok=True)
@@ -132,31 +130,3 @@ class FeatureStore:
                     path.unlink(missing_ok=True)
                     deleted += 1
         return deleted
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m promptkit.feature_store", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument(
-        "command", choices=("du", "prune"), help="du: entries and bytes; prune: delete the oldest"
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=default_folder(),
-        help=f"of the entries (${ENVIRONMENT}, or ~/.cache/promptkit/features)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--gb", type=float, default=0.0, help="prune to so many GB (default: 0, all is deleted)"
-    )
-    options = parser.parse_args(arguments)
-    store = FeatureStore(options.folder)
-    if options.command == "prune":
-        print(f"{store.prune(options.gb)} entries deleted")
-    total = sum(status.st_size for _, status in store.entries())
-    print(f"{len(store.entries())} entries, {total / 1e6:,.1f} MB in {options.folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

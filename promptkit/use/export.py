@@ -31,8 +31,8 @@ def export(trainer: PromptTrainer, path: Path) -> None:
     if not has_a_text_feature_per_class(trainer) or not trainer.has_frozen_images:
         raise ValueError(
             f"{type(trainer).__name__} is more than one text feature a class, so plain CLIP cannot "
-            "apply it. Use promptkit.use.predict, or a method that prompts the text alone (CoOp, "
-            "KgCoOp, ProGrad, TCP, E2MIM)."
+            "apply it. Use python -m promptkit.predict, or a method that prompts the text alone "
+            "(CoOp, KgCoOp, ProGrad, TCP, E2MIM)."
         )
     with torch.no_grad(), trainer.precision.autocast():
         features = trainer.class_features().float().cpu().contiguous()
@@ -63,7 +63,3 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"{len(trainer.dm.dataset.classnames)} classes written to {options.file}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

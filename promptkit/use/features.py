@@ -144,7 +144,3 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"{about}: {options.file}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -84,7 +84,3 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     print(tabulate(rows, headers=("context token", "nearest words (distance)")))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

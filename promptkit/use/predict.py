@@ -121,12 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
         ):
             csv.writer(file).writerows([("image", "rank", "class", "probability"), *rows])
     if options.json:
-        manifest.write_json(options.json, {"model_dir": options.run, "images": found})
+        manifest.save_json({"model_dir": options.run, "images": found}, options.json)
     errors = [answer["error"] for answer in found if "error" in answer]
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     return 1 if errors else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,8 @@ import torch
 
 import train
 from promptkit import trainer as trainer_module
-from promptkit.stores.feature_store import FeatureStore, image_files_key, main
+from promptkit.stores.feature_store import FeatureStore, image_files_key
+from promptkit.use.feature_store import main
 
 
 @pytest.fixture
@@ -178,6 +179,18 @@ def test_a_folder_that_cannot_be_written_costs_no_run(tmp_path, capsys):
     features = torch.zeros(2, 2)
     assert store_of(tmp_path / "file/store").get({}, lambda: features) is features
     assert "Image features are not kept" in capsys.readouterr().out
+
+
+def test_the_same_features_are_one_entry_whoever_writes_them(tmp_path):
+    first, second = store_of(tmp_path), store_of(tmp_path)
+    features = torch.arange(4.0)
+
+    def compute():  # the other process is faster
+        second.get({}, lambda: features)
+        return features
+
+    assert torch.equal(first.get({}, compute), features)
+    assert len(first.entries()) == 1
 
 
 def _race(folder: str, number: int) -> bool:

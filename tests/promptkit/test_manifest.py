@@ -30,11 +30,11 @@ PLAN = {"config": {"SEED": 1, "OUTPUT_DIR": "a", "OPTIM": {"LR": 0.1}}, "eval_on
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep/result.json"
-    manifest.write_json(path, {"a": 1})
+    manifest.save_json({"a": 1}, path)
     with pytest.raises(ValueError):
-        manifest.write_json(path, {"a": float("nan")})
+        manifest.save_json({"a": float("nan")}, path)
     with pytest.raises(TypeError):
-        manifest.write_json(path, {"a": object()})
+        manifest.save_json({"a": object()}, path)
     assert manifest.read_json(path) == {"a": 1}
     assert os.listdir(path.parent) == ["result.json"]
 
@@ -48,9 +48,9 @@ def test_a_file_that_is_not_whole_reads_as_none(tmp_path, content):
 
 def test_plan_recognises_its_own_folder_and_names_differences(tmp_path):
     assert same_run.check_plan(str(tmp_path), PLAN) is False
-    manifest.write_json(tmp_path / manifest.RUN, PLAN)
+    manifest.save_json(PLAN, tmp_path / manifest.RUN)
     assert same_run.check_plan(str(tmp_path), PLAN) is False  # begun, not finished
-    manifest.write_json(tmp_path / manifest.RESULT, WHOLE)
+    manifest.save_json(WHOLE, tmp_path / manifest.RESULT)
     assert same_run.check_plan(str(tmp_path), PLAN) is True
     moved = json.loads(json.dumps(PLAN))
     moved["config"] |= {"OUTPUT_DIR": "elsewhere", "DATALOADER": {"NUM_WORKERS": 3}}
@@ -74,7 +74,7 @@ def test_finished_means_same_command_and_unchanged_files(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("A: 1")
     result = WHOLE | {"inputs": same_run.inputs(["--seed", "1"], [str(recipe)])}
-    manifest.write_json(tmp_path / manifest.RESULT, result)
+    manifest.save_json(result, tmp_path / manifest.RESULT)
     assert same_run.is_finished(str(tmp_path), ["--seed", "1"])
     assert not same_run.is_finished(str(tmp_path), ["--seed", "2"])
     recipe.write_text("A: 2")

@@ -110,7 +110,7 @@ def test_the_exported_classifier_is_all_that_plain_clip_needs(
 @pytest.mark.parametrize("method", ["CoCoOp", "MaPLe"])
 def test_what_plain_clip_cannot_apply_is_not_exported(finished, tmp_path, capsys, method):
     assert export.main([str(finished(method)), str(tmp_path / "no.safetensors")]) == 1
-    assert "Use promptkit.use.predict" in capsys.readouterr().err
+    assert "Use python -m promptkit.predict" in capsys.readouterr().err
     assert not list(tmp_path.glob("*no.safetensors*"))
 
 

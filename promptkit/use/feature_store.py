@@ -1,0 +1,34 @@
+"""What the store of frozen image features holds, and less of it.
+
+python -m promptkit.feature_store du             # entries and bytes
+python -m promptkit.feature_store prune --gb 5   # deletes the least recently used above 5 GB
+"""
+
+import argparse
+from pathlib import Path
+
+from promptkit.stores.feature_store import ENVIRONMENT, FeatureStore, default_folder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m promptkit.feature_store", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "command", choices=("du", "prune"), help="du: entries and bytes; prune: delete the oldest"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=default_folder(),
+        help=f"of the entries (${ENVIRONMENT}, or ~/.cache/promptkit/features)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gb", type=float, default=0.0, help="prune to so many GB (default: 0, all is deleted)"
+    )
+    options = parser.parse_args(arguments)
+    store = FeatureStore(options.folder)
+    if options.command == "prune":
+        print(f"{store.prune(options.gb)} entries deleted")
+    total = sum(status.st_size for _, status in store.entries())
+    print(f"{len(store.entries())} entries, {total / 1e6:,.1f} MB in {options.folder}")
+    return 0
