@@ -66,7 +66,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
     from promptkit.runs.announcing import log_settings, print_plan
-    from promptkit.runs.hooks import Stopwatch, hooks_of
+    from promptkit.runs.observers import Stopwatch, observers_of
     from run_files.checks import checked
     from run_files.result import Plan
 
@@ -89,7 +89,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
     manifest.save_json(checked(plan, Plan), os.path.join(cfg.OUTPUT_DIR, manifest.RUN))
     stopwatch = Stopwatch(trainer)
-    hooks_of(trainer).after_epoch.append(own.check)
+    observers_of(trainer).after_epoch.append(own.check)
     if args.eval_only:
         trainer.test()
     else:

@@ -18,6 +18,7 @@ from benchmarks.measure import multiply_rate
 from benchmarks.subjects import DEVICES, PRECISIONS, SIZES
 from promptkit.encoders.precision import device_name
 from promptkit.runs import manifest
+from promptkit.runs.environment import environment
 
 KINDS = (*BY_CLASSES, *ONCE)
 METHODS = {*protocol.METHODS, *(name for name, *_ in cases.STEPS)}
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         "torch": torch.__version__,
         "matrix_product_gflops": round(rate / 1e9, 1),
         "repeats": options.repeats,
-        "commit": manifest.environment()["git"],
+        "commit": environment()["git"],
     }
     print(table(rows))
     print(", ".join(f"{key}: {value}" for key, value in facts.items()))

@@ -8,6 +8,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+from datasets.text_files import refuse_pipes
 from whole_files import replacing
 
 CHUNK_BYTES = 1 << 20
@@ -15,7 +16,12 @@ KEPT = "sha256_of_images.json"  # in a data set's folder: path, then size, time 
 
 
 def checksum(path: str) -> str:
-    """sha256 of a file, in hexadecimal."""
+    """sha256 of a file, in hexadecimal.
+
+    Raises:
+        ValueError: it is a pipe, a device or a folder.
+    """
+    refuse_pipes(path)
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK_BYTES):

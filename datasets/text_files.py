@@ -118,9 +118,14 @@ def refuse_repeats(path: str, keys: Iterable[tuple[int, Hashable]], what: str) -
             )
 
 
-def _decompressed(path: str) -> bytes:
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe would wait for ever
+def refuse_pipes(path: str) -> None:
+    """Raises ValueError where reading would wait for ever; not if nothing is there."""
+    if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path} is no file, but a pipe, device or folder. Give a file.")
+
+
+def _decompressed(path: str) -> bytes:
+    refuse_pipes(path)
     with open(path, "rb") as file:
         data = file.read()
     if not data.startswith(b"\x1f\x8b"):

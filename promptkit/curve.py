@@ -16,7 +16,7 @@ import torch
 from dassl.engine import TrainerX, build_trainer
 from promptkit.random_state import seeded
 from promptkit.runs import manifest
-from promptkit.runs.hooks import hooks_of
+from promptkit.runs.observers import observers_of
 from promptkit.trainer import PromptTrainer
 from run_files import CURVE
 from run_files.checks import checked, read
@@ -76,7 +76,7 @@ def record_curve(trainer: TrainerX, every: int) -> None:
             test_at_epoch()
 
     trainer.before_train = catch_up
-    hooks_of(trainer).after_epoch.append(test_at_epoch)
+    observers_of(trainer).after_epoch.append(test_at_epoch)
 
 
 def _points(path: str) -> list[dict[str, float]]:

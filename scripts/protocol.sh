@@ -119,7 +119,7 @@ choose_datasets() {
   case $words in
   all) datasets=("${published[@]}") ;;
   pocket) datasets=("$@") ;;
-  *) IFS=', ' read -r -a datasets <<<"$words" ;;
+  *) read -r -a datasets <<<"${words//,/ }" ;;
   esac
   if ((${#datasets[@]} == 0)); then
     echo "error: no data set is named" >&2

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import train
-from promptkit.runs.hooks import Stopwatch
+from promptkit.runs.observers import Stopwatch
 
 
 def run(tiny_argv, tmp_path, output, *, flags=(), extra=()):

@@ -7,11 +7,6 @@ that is there is whole.
 """
 
 import json
-import os
-import platform
-import subprocess
-import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +14,6 @@ from promptkit.files import replacing
 from run_files import RESULT as RESULT  # part of what this file is asked for
 from run_files import RUN as RUN
 from run_files import SCHEMA as SCHEMA
-
-PROJECT = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "torchvision", "dassl", "clip-anytorch", "open_clip_torch", "numpy", "pillow",
-            "yacs")  # fmt: skip
 
 
 def save_json(content: dict[str, Any], path: str | Path) -> None:
@@ -99,42 +90,3 @@ def trainer_of(directory: str) -> str | None:
     for key in ("config", "TRAINER", "NAME"):
         node = node.get(key) if isinstance(node, dict) else None
     return node if isinstance(node, str) else None
-
-
-def environment() -> dict[str, Any]:
-    """Git state of the project and versions of what a result depends on."""
-    return {
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": _is_changed()},
-        "versions": {"python": platform.python_version()}
-        | {name: _version(name) for name in PACKAGES},
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
-
-
-def _is_changed() -> bool:
-    """Whether the code that runs is another than the commit's.
-
-    Untracked files count if they are modules of this process: lists, results and yamls of a user's
-    own data sets are no code, and what they decide is in the merged config.
-    """
-    if _git("status", "--porcelain", "--untracked-files=no"):
-        return True
-    untracked = _git("ls-files", "--others", "--exclude-standard", "-z", "--", "*.py") or ""
-    files = {str(PROJECT / name) for name in untracked.split("\0") if name}
-    loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return any({os.path.abspath(x), os.path.realpath(x)} & files for x in loaded if x)
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        command = ["git", "-C", str(PROJECT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -1,6 +1,7 @@
 """The merged config of a run: defaults < data set yaml < method yaml < flags < KEY VALUE pairs."""
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,8 @@ from promptkit.runs.published_config import adapted, adapted_pairs
 from promptkit.runs.sound_values import check_values
 from promptkit.runs.unread_keys import check_keys, idle_keys
 from run_files.dotted import flatten, nested
+
+FOLDERS = ("OUTPUT_DIR", "RESUME")  # keys; data sets and backbones see to their own
 
 
 def extend_cfg(cfg: CfgNode) -> None:
@@ -109,6 +112,8 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     typed = dict.fromkeys(map(str, pairs[0::2]), "on the command line")
     check_keys(typed, cfg, trainer=trainer, dataset=dataset)
     merge_opts(cfg, adapted_pairs(pairs, trainer))
+    for key in FOLDERS:  # as the flags' "~", which the shell leaves inside of a pair
+        cfg[key] = os.path.expanduser(cfg[key])
     check_values(cfg, trainer, eval_only=args.eval_only)
     for sentence in idle_keys(given | typed, cfg, trainer):
         print(sentence)

@@ -8,6 +8,7 @@ from typing import Any
 from promptkit.files import checksum
 from promptkit.runs import manifest
 from promptkit.runs.arguments import parse_args
+from promptkit.runs.environment import PROJECT, environment
 from run_files.dotted import flatten
 
 # What the same code, inputs and threads must find again; seconds, memory and versions are no part.
@@ -50,9 +51,9 @@ def check_inputs(result: dict[str, Any]) -> list[str]:
         ValueError: configs, weights or checkpoints have changed: it would be another run.
     """
     changed = [
-        f"{path} ({'changed' if (manifest.PROJECT / path).is_file() else 'gone'})"
+        f"{path} ({'changed' if (PROJECT / path).is_file() else 'gone'})"
         for path, expected in sorted(result["inputs"]["files"].items())
-        if checksum(manifest.PROJECT / path) != expected
+        if checksum(PROJECT / path) != expected
     ]
     code = [text for text in changed if ".py (" in text]
     data = [text for text in changed if text not in code]
@@ -61,7 +62,7 @@ def check_inputs(result: dict[str, Any]) -> list[str]:
             f"--repeat: inputs are not those of the run any more: {', '.join(data)}. Bring them "
             "back, or start a run of its own with those of now."
         )
-    now = manifest.environment()
+    now = environment()
     then = {"git": result.get("git", {}), "versions": result.get("versions", {})}
     old, new = flatten(then), flatten({key: now[key] for key in then})
     notes = [f"{text} since the run" for text in code]

@@ -15,7 +15,7 @@ import torch
 
 from dassl.engine import TrainerX
 from promptkit.encoders.precision import device_name
-from promptkit.runs import manifest
+from promptkit.runs.environment import environment
 from run_files import SCHEMA
 
 # Linux keeps a process's peak in the one, and forgets it when 5 is written into the other.
@@ -130,7 +130,7 @@ def build_result(
         "shot_list_sha256": shot_list_hash(trainer),
         "weights_sha256": getattr(trainer, "weights_sha256", None),
         **plan,
-        **manifest.environment(),
+        **environment(),
     }
 
 

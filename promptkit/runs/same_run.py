@@ -14,6 +14,7 @@ from typing import Any
 
 from promptkit.files import checksum
 from promptkit.runs import manifest
+from promptkit.runs.environment import PROJECT
 from run_files.dotted import flatten
 
 # Settings that say where and how fast, not what: they may differ between two calls of one run.
@@ -35,15 +36,15 @@ def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
     compares merged configs: a changed default counts, other changes of code deliberately do not.
     """
     sources = [
-        manifest.PROJECT / "promptkit/config.py",
-        manifest.PROJECT / "promptkit/runs/merged_config.py",
+        PROJECT / "promptkit/config.py",
+        PROJECT / "promptkit/runs/merged_config.py",
     ]
-    sources += [manifest.PROJECT / "engine/dassl/config/defaults.py", manifest.PROJECT / "train.py"]
-    sources += sorted((manifest.PROJECT / "trainers").glob("*.py"))
+    sources += [PROJECT / "engine/dassl/config/defaults.py", PROJECT / "train.py"]
+    sources += sorted((PROJECT / "trainers").glob("*.py"))
     paths = [Path(file).resolve() for file in files if file] + sources
     return {
         "argv": argv,
-        "files": {os.path.relpath(p, manifest.PROJECT): checksum(p) for p in paths},
+        "files": {os.path.relpath(p, PROJECT): checksum(p) for p in paths},
     }
 
 
@@ -60,7 +61,7 @@ def is_finished(directory: str, argv: list[str]) -> bool:
         return False
     recorded = result.get("inputs", {})
     files = recorded.get("files", {})
-    unchanged = all(checksum(manifest.PROJECT / path) == value for path, value in files.items())
+    unchanged = all(checksum(PROJECT / path) == value for path, value in files.items())
     return bool(files) and unchanged and recorded.get("argv") == argv
 
 

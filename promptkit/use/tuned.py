@@ -21,6 +21,7 @@ from promptkit import plugin
 from promptkit.runs import manifest, merged_config
 from promptkit.runs.arguments import parse_args
 from promptkit.runs.engine_merging import merge_opts
+from promptkit.runs.environment import PROJECT
 from promptkit.runs.imported_modules import import_modules
 from promptkit.runs.model_files import FINAL, chosen_epoch
 from promptkit.trainer import PromptTrainer
@@ -139,7 +140,7 @@ def _register(result: dict[str, Any], folder: str | Path) -> None:
         import_modules(modules)
     except ValueError as error:
         ends = tuple(f"{name.replace('.', '/')}.py" for name in modules)
-        paths = [manifest.PROJECT / file for file in inputs.get("files", {}) if file.endswith(ends)]
+        paths = [PROJECT / file for file in inputs.get("files", {}) if file.endswith(ends)]
         there = ", ".join(str(path.resolve()) for path in paths)
         raise ValueError(
             f"{folder} is a run with --import {' '.join(modules)} (then {there or 'not known'}). "

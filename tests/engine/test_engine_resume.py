@@ -185,6 +185,29 @@ def test_upstream_checkpoint_says_that_the_random_state_is_missing(
     assert "The checkpoint holds no random state" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("torch",), torch.zeros(7, dtype=torch.uint8)),
+        (("python", "words"), torch.zeros(3, dtype=torch.int64)),
+        (("numpy", "keys"), torch.zeros(3, dtype=torch.int64)),
+    ],
+)
+def test_random_state_of_another_size_is_named(make_trainer, make_cfg, tmp_path, place, value):
+    cfg = make_cfg("TRAIN.CHECKPOINT_FREQ", 1)
+    train(make_trainer, cfg, killed_after=1)
+    path = tmp_path / "out/prompt_learner/model.pth.tar-1"
+    checkpoint = load_checkpoint(str(path))
+    node = checkpoint["rng_state"]
+    for key in place[:-1]:
+        node = node[key]
+    assert node[place[-1]].shape != value.shape
+    node[place[-1]] = value
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match=f"{tmp_path}/out.*random numbers.*not a state of"):
+        train(make_trainer, cfg)
+
+
 def test_folder_with_nothing_in_it_starts_from_the_beginning(make_trainer, make_cfg, tmp_path):
     folder = tmp_path / "out/prompt_learner"
     folder.mkdir(parents=True)

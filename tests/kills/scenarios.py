@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pocket.datasets
 import train
-from promptkit.runs import manifest
+from promptkit.runs import environment
 
 BEST = ("TEST.FINAL_MODEL", "best_val")
 EACH_EPOCH = ("TRAIN.CHECKPOINT_FREQ", "1")
@@ -61,7 +61,7 @@ def command(name: str, place: Path, tiny_argv: Callable, output: str = "run") ->
 
 def _train(argv: list[str], store: Path) -> int:
     os.environ["PROMPTKIT_FEATURES"] = str(store)
-    manifest._git = manifest._is_changed = lambda *_: None  # a third of such a run's time
+    environment._git = environment._is_changed = lambda *_: None  # a third of such a run's time
     return train.main(argv)
 
 

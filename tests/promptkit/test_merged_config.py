@@ -167,3 +167,10 @@ def test_weights_that_do_not_fit_or_have_no_effect(tiny_argv, tmp_path, capsys):
     assert "fits what this run trains (ctx (16, 64)); it holds ctx (4, 64)" in text
     for trainer in ("ZeroshotCLIP", "LinearProbe"):
         assert f"no effect with {trainer}" in message(trainer, tmp_path / "small.pth")
+
+
+@pytest.mark.parametrize("key", ["OUTPUT_DIR", "RESUME"])
+def test_a_pairs_home_folder_is_the_users(key, monkeypatch, tmp_path):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert merged("--trainer", "CoOp", key, "~/run")[key] == f"{tmp_path}/run"

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import train
 from promptkit.backbones import __main__ as listing
@@ -51,6 +52,17 @@ def test_a_file_is_opened_with_the_models_activation(tiny_names, tiny_weights, t
         open_backbone(tiny_names["tiny-quickgelu"], "gelu")
     with pytest.raises(ValueError, match="must be one of auto, quick_gelu, gelu; got 'relu'"):
         open_backbone(tiny_names["tiny"], "relu")
+
+
+def test_a_files_own_word_counts(tiny_names, tmp_path):
+    """In its metadata: QuickGELU is taken, plain GELU contradicts a model with QuickGELU."""
+    state = torch.load(tiny_names["tiny"].partition("@")[2], weights_only=True)
+    for said in ("quick_gelu", "gelu"):
+        save_file(state, tmp_path / f"{said}.safetensors", {"activation": said})
+    name = f"open_clip:tiny@{tmp_path}/quick_gelu.safetensors"
+    assert open_backbone(name).activation == "quick_gelu"
+    with pytest.raises(ValueError, match="has quick_gelu, and .* says gelu"):
+        open_backbone(f"open_clip:tiny-quickgelu@{tmp_path}/gelu.safetensors")
 
 
 def test_a_run_trains_evaluates_and_says_its_weights(tiny_names, tiny_argv, tmp_path, capsys):

@@ -76,6 +76,20 @@ def test_a_single_seed_has_no_error_bar(tmp_path, write_pair, write_result, seed
     assert [bool(bars_of(figure)) for figure in figures] == 4 * [has_bars]
 
 
+def test_a_point_of_one_seed_has_no_bar_beside_one_that_has(tmp_path, write_result):
+    for shots, seeds in ((1, (1,)), (4, (1, 2))):
+        for seed in seeds:
+            trained = {"dataset": "D", "subset": "all"}
+            write_result(f"f{shots}-{seed}", accuracy=50 + 2 * seed, seed=seed, subset="all",
+                         dataset="D", shots=shots, trained_on=trained)  # fmt: skip
+    runs, left = collect_runs(tmp_path / "runs")
+    figure = few_shot(document("few-shot", runs, left, title="").grids, title="")
+    (bars,) = {c for axes in figure.axes[:1] for c in axes.containers}
+    (lines,) = bars.lines[2]
+    heights = [high - low for (_, low), (_, high) in lines.get_segments()]
+    assert heights[0] == 0 and heights[1] > 0
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 7, 40])
 def test_ticks_of_epochs_are_whole_and_have_room(tmp_path, write_result, epochs):
     for name in ("CoOp", "E2MIM", "TCP"):

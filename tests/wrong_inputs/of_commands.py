@@ -51,7 +51,7 @@ MODULES = [
     ("datasets.fetch", ("no_such_set", "--root", "{folder}"), 2, "no_such_set"),
     ("promptkit.backbones.__main__", ("--nope",), 2, "--nope"),
     ("promptkit.recipes", ("--nope",), 2, "--nope"),
-    ("promptkit.stores.feature_store", ("grow",), 2, "invalid choice"),
+    ("promptkit.use.feature_store", ("grow",), 2, "invalid choice"),
     ("promptkit.use.predict", (), 2, "required"),
     ("promptkit.use.predict", ("{file}", "--model-dir", "{folder}/none"), 1, "none"),
     ("promptkit.use.features", (), 2, "required"),
@@ -72,5 +72,5 @@ SCRIPTS = [
     ("base2new.sh", ("CoOp", "dtd", "nope"), "CoOp has no recipe nope"),
     ("few_shot.sh", ("CoOp", "dtd", "default", "OPTIM.LR"), "KEY VALUE pairs are not complete"),
     ("cross_dataset.sh", ("../x", "all"), "the trainer must be a name"),
-    ("zero_shot.sh", ("ZeroshotCLIP", ","), "no configs/datasets/.yaml"),
+    ("zero_shot.sh", ("ZeroshotCLIP", ", ,"), "no data set is named"),
 ]

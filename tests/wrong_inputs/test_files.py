@@ -11,6 +11,7 @@ from torch import nn
 from dassl.data.datasets import Datum
 from dassl.engine.base import TrainerBase
 from dassl.utils import read_image
+from datasets.content import checksum
 from datasets.entries import make_datum
 from datasets.image_list import read_classnames, read_list
 from datasets.kept_picks import KeptPicks
@@ -86,7 +87,7 @@ def test_results(tmp_path, content, message):
     assert message in refusal(path, lambda: manifest.read_result(tmp_path), content)
 
 
-@pytest.mark.parametrize("read", [read_image, read_text])
+@pytest.mark.parametrize("read", [read_image, read_text, checksum])
 def test_pipes_are_refused_at_once(tmp_path, read):
     path = tmp_path / "pipe.png"
     os.mkfifo(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass
-class Hooks:
+class Observers:
     """Called by a trainer, in order.
 
     Attributes:
@@ -21,31 +21,31 @@ class Hooks:
     after_epoch: list[Callable[[], None]] = field(default_factory=list)
 
 
-def hooks_of(trainer: Any) -> Hooks:
-    """The hooks of a trainer of any origin; takes hold of its methods when first asked for."""
-    hooks = vars(trainer).get("hooks")
-    if hooks is None:
-        hooks = trainer.hooks = Hooks()
-        trainer.test = _watched_test(trainer.test, hooks)
-        trainer.after_epoch = _watched_epoch(trainer.after_epoch, hooks)
-    return hooks
+def observers_of(trainer: Any) -> Observers:
+    """The observers of a trainer of any origin; takes hold of its methods when first asked for."""
+    observers = vars(trainer).get("observers")
+    if observers is None:
+        observers = trainer.observers = Observers()
+        trainer.test = _watched_test(trainer.test, observers)
+        trainer.after_epoch = _watched_epoch(trainer.after_epoch, observers)
+    return observers
 
 
-def _watched_test(test: Callable, hooks: Hooks) -> Callable:
+def _watched_test(test: Callable, observers: Observers) -> Callable:
     def watched(*args: Any, **kwargs: Any) -> Any:
         with contextlib.ExitStack() as stack:
-            for context in hooks.around_test:
+            for context in observers.around_test:
                 stack.enter_context(context())
             return test(*args, **kwargs)
 
     return watched
 
 
-def _watched_epoch(after_epoch: Callable, hooks: Hooks) -> Callable:
+def _watched_epoch(after_epoch: Callable, observers: Observers) -> Callable:
     def watched() -> None:
         after_epoch()
-        for hook in hooks.after_epoch:
-            hook()
+        for observer in observers.after_epoch:
+            observer()
 
     return watched
 
@@ -55,7 +55,7 @@ class Stopwatch:
 
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.test_sec, self.start = trainer, 0.0, time.perf_counter()
-        hooks_of(trainer).around_test.append(self._test)
+        observers_of(trainer).around_test.append(self._test)
 
     @contextlib.contextmanager
     def _test(self) -> Iterator[None]:
