@@ -90,8 +90,9 @@ def held(directory: str | Path) -> Iterator[Lock]:
 
 
 def forget_dead(directory: str | Path) -> None:
-    """Deletes the lock of a run that was killed after it had finished."""
-    if Path(directory, NAME).exists():
+    """Deletes the lock of a run that was killed after it had finished, or what one made of it."""
+    patterns = (f"{NAME}*", f".{NAME}*")  # with guards and half-written ones
+    if any(path for pattern in patterns for path in Path(directory).glob(pattern)):
         with contextlib.suppress(Held, OSError), held(directory):
             pass
 

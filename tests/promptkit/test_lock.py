@@ -109,6 +109,15 @@ def test_what_killed_takers_left_is_cleared(tmp_path):
         assert os.listdir(tmp_path) == [lock.NAME]
 
 
+@pytest.mark.parametrize("name", ["run.lock", "run.lock.00ff", ".run.lock.{}.11.partial"])
+def test_what_was_killed_in_a_finished_folder_is_cleared(tmp_path, name):
+    dead = f"{this_process().split('-')[0]}-{2**30}-1"
+    write_lock(tmp_path, process=dead)
+    os.rename(tmp_path / lock.NAME, tmp_path / name.format(dead))
+    lock.forget_dead(tmp_path)
+    assert not os.listdir(tmp_path)
+
+
 def test_of_many_takers_one_gets_it(tmp_path):
     place = this_process().split("-")[0]
     for _ in range(5):
