@@ -67,16 +67,16 @@ def test_class_names_are_different_and_of_one_to_three_words(count):
 
 def test_every_kind_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
     kinds = ["text", "step", "eval", "memory"]
-    arguments = [*kinds, "--methods", "CoOp,E2MIM,CoCoOp,MaPLe", "--model", "Pocket"]
+    arguments = [*kinds, "--methods", "CoOp,CoCoOp", "--model", "Pocket"]
     arguments += ["--classes", "3", "--repeats", "1"]
     assert main([*arguments, "--json", str(tmp_path / "x.json")]) == 0
     *rows, memory = json.loads((tmp_path / "x.json").read_text())["rows"]
-    assert len(rows) == 8 and all(row["difference"] < 1e-4 for row in rows)
+    assert len(rows) == 6 and all(row["difference"] < 1e-4 for row in rows)
     fast, reference = memory["peak_bytes"]
     assert memory["ratio"] == reference / fast > 1
     table = capsys.readouterr().out.splitlines()
     names = [row["what"] for row in [*rows, memory]]
-    assert [line.split("|")[1].strip() for line in table[2:11]] == names
+    assert [line.split("|")[1].strip() for line in table[2 : len(names) + 2]] == names
 
 
 def test_half_precision_is_compared_more_coarsely(tmp_path):
