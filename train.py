@@ -66,6 +66,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
     from promptkit.runs.announcing import log_settings, print_plan
+    from promptkit.runs.kept_logits import KeptLogits
     from promptkit.runs.observers import Stopwatch, observers_of
     from run_files.checks import checked
     from run_files.result import Plan
@@ -89,6 +90,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     # Not earlier: a command with a mistake in it must not lay claim to the folder.
     manifest.save_json(checked(plan, Plan), os.path.join(cfg.OUTPUT_DIR, manifest.RUN))
     stopwatch = Stopwatch(trainer)
+    kept = KeptLogits(trainer) if cfg.TEST.KEEP_LOGITS else None
     observers_of(trainer).after_epoch.append(own.check)
     if args.eval_only:
         trainer.test()
@@ -96,7 +98,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
         trainer.train()
     own.check()
     if args.eval_only or not cfg.TEST.NO_TEST:
-        save_result(trainer, plan, args, argv, stopwatch)
+        save_result(trainer, plan, args, argv, stopwatch, kept)
 
 
 def load(trainer, args: argparse.Namespace, epoch: int | None) -> None:
@@ -109,9 +111,10 @@ def load(trainer, args: argparse.Namespace, epoch: int | None) -> None:
     trainer.load_model(args.model_dir, epoch=epoch)
 
 
-def save_result(trainer, plan: dict, args, argv: list[str], stopwatch) -> None:
-    """Writes result.json and prints the line that scripts look for."""
+def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> None:
+    """Writes logits.npz, result.json, and prints the line that scripts look for."""
     from promptkit.backbones.loading import local_weights
+    from promptkit.runs.kept_logits import save_logits
     from promptkit.runs.results import build_result, near_chance
     from run_files.checks import checked
     from run_files.result import Result
@@ -121,6 +124,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch) -> None:
     files = [args.config_file, args.dataset_config_file, *evaluated_files(plan)]
     files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
+    result["logits_sha256"] = kept and save_logits(kept, trainer.cfg.OUTPUT_DIR)
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = same_run.inputs(argv, files)
     path = os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT)

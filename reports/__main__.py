@@ -1,7 +1,7 @@
 """Command line: `python -m reports REPORT [--output DIR] [--format FORMAT] [...]`.
 
-REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, cost, training or
-html; parse reads logs of other repositories.
+REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, cost, calibration,
+training or html; parse reads logs of other repositories.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--paired", nargs=2, default=(), metavar="ROW",
                 help="two rows: differences over data sets and seeds, interval, p-value",
             )  # fmt: skip
-        if name != "zero-shot":
+        if report.has_published:
             command.add_argument(
                 "--published", default="", metavar="METHODS",
                 help="published numbers beside ours: CoOp,MaPLe,... or all",

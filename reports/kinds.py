@@ -13,13 +13,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from reports.figures import base_against_new, canvas, cost, few_shot, harmonic_means
+from reports.figures import base_against_new, canvas, cost, few_shot, harmonic_means, reliability
 from reports.figures import training as training_figure
 from reports.layout.grid import Document
 from reports.output import page as html_page
 from reports.published import papers
 from reports.runs.run import LeftOut, Run
-from reports.tables import all_classes, base_to_new, base_to_new_numbers, costs
+from reports.tables import all_classes, base_to_new, base_to_new_numbers, calibration, costs
 from reports.tables.histories import histories
 
 SUFFIXES = ("png", "svg")
@@ -50,11 +50,13 @@ class Report:
 
     Attributes:
         compares: whether rows can be compared with each other.
+        has_published: whether published numbers can stand beside ours.
     """
 
     title: str
     make: Callable[[Sequence[Run], Sequence[LeftOut], argparse.Namespace], Made]
     compares: bool = True
+    has_published: bool = True
 
 
 def _base_to_new(
@@ -103,13 +105,28 @@ def _cost(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Na
     return Made(document, {"": cost.cost(blocks, title=options.title, among=among)})
 
 
+def _calibration(
+    runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace
+) -> Made:
+    document, diagrams = calibration.document(options.output, runs, left_out, title=options.title)
+    if not diagrams:
+        return Made(document)
+    among = {run.trainer for run in runs}
+    return Made(document, {"": reliability.reliability(diagrams, title=options.title, among=among)})
+
+
 REPORTS = {
     "base2new": Report("Base to new", _base_to_new),
     **{
-        name: Report(name.replace("-", " ").capitalize(), partial(_all_classes, protocol=name))
+        name: Report(
+            name.replace("-", " ").capitalize(),
+            partial(_all_classes, protocol=name),
+            has_published=name != "zero-shot",
+        )
         for name in all_classes.PROTOCOLS
     },
     "cost": Report("Cost", _cost, compares=False),
+    "calibration": Report("Calibration", _calibration, compares=False, has_published=False),
 }
 PLAIN = argparse.Namespace(
     published="", baseline="", paired=(), cost=False, hm="averages"
@@ -151,7 +168,7 @@ def page(
     """
     sections, left = [], set(left_out)
     for report in REPORTS.values():
-        options = argparse.Namespace(**vars(PLAIN), title=report.title)
+        options = argparse.Namespace(**vars(PLAIN), title=report.title, output=folder)
         made = report.make(runs, (), options)
         left |= set(made.document.left_out)
         if made.document.grids or made.document.left_out:

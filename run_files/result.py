@@ -124,6 +124,8 @@ class Result(Plan, frozen=True, kw_only=True):
         device: name of the GPU, or CPU and threads.
         shot_list_sha256: of the training images.
         weights_sha256: of the tensors of the backbone; None for trainers that are not promptkit's.
+        logits_sha256: of the content of logits.npz, see `run_files.logits.content_hash`; None where
+            none are kept.
         command: of the process, which may have carried out several runs.
         trained_on: None for zero-shot, or where it is not known.
     """
@@ -141,6 +143,7 @@ class Result(Plan, frozen=True, kw_only=True):
     split: Text
     metrics: Metrics
     weights_sha256: Text | None
+    logits_sha256: Text | None = None
     own_data: OwnSet | None = None
     per_class: list[ClassCounts] = []
     confused: list[Confusion] | None = None

@@ -86,7 +86,8 @@ def test_base_to_new_through_the_command_line(tiny_argv, tmp_path):
     assert [row["name"] for row in result["per_class"]] == ["heart", "ring", "star"]
     assert result["checkpoint"]["model_dir"] == str(tmp_path / "run")
     assert list(result["checkpoint"]["sha256"]) == ["prompt_learner/model.pth.tar-2"]
-    assert sorted(os.listdir(tmp_path / "new")) == ["log.txt", "result.json", "run.json"]
+    files = ["log.txt", "logits.npz", "result.json", "run.json"]
+    assert sorted(os.listdir(tmp_path / "new")) == files
 
 
 def test_an_evaluation_of_a_run_that_was_trained_again_is_not_taken_for_finished(

@@ -25,6 +25,7 @@ FOLDERS = ("OUTPUT_DIR", "RESUME")  # keys; data sets and backbones see to their
 
 def extend_cfg(cfg: CfgNode) -> None:
     """Adds the keys that are not Dassl's: data sets', and those of all trainers."""
+    cfg.TEST.KEEP_LOGITS = True  # logits.npz beside result.json, see promptkit/runs/kept_logits.py
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # all | base | new
     # Images of a user's own, see datasets/image_folder.py.
     cfg.DATASET.FOLDER = CfgNode(

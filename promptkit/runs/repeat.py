@@ -14,6 +14,7 @@ from run_files.dotted import flatten
 # What the same code, inputs and threads must find again; seconds, memory and versions are no part.
 FOUND = ("metrics", "per_class", "confused", "trained_parameters", "shot_list_sha256",
          "weights_sha256", "own_data", "trained_on")  # fmt: skip
+KEPT = "logits_sha256"  # which older results do not have, nor those without TEST.KEEP_LOGITS
 MOST_NAMED = 8
 FLAG, KEY = "--output-dir", "OUTPUT_DIR"
 
@@ -105,7 +106,8 @@ def differences(first: str, second: str) -> tuple[list[str], int]:
     results = [
         manifest.read_json(Path(folder, manifest.RESULT)) or {} for folder in (first, second)
     ]
-    old, new = (_leaves({key: result.get(key) for key in FOUND}) for result in results)
+    keys = [*FOUND, *([KEPT] if all(result.get(KEPT) for result in results) else [])]
+    old, new = (_leaves({key: result.get(key) for key in keys}) for result in results)
     devices = [result.get("device") for result in results]
     if devices[0] != devices[1]:
         print(f"Note: the device was {devices[0]} then and is {devices[1]} now: last bits differ")

@@ -79,6 +79,7 @@ class Grid:
     Attributes:
         facts: as a row's, of all rows.
         key: what its rows' names stand for: (name, words).
+        least_is_best, not_ranked: columns whose best value is the smallest, or that have none.
     """
 
     title: str
@@ -87,6 +88,8 @@ class Grid:
     corner: str = "Trainer"
     facts: dict[str, object] = field(default_factory=dict)
     key: tuple[tuple[str, str], ...] = ()
+    least_is_best: tuple[str, ...] = ()
+    not_ranked: tuple[str, ...] = ()
 
     def cell(self, label: str, column: str) -> Cell | str:
         """The entry of a row and a column.
@@ -104,9 +107,12 @@ class Grid:
         ranks: list[dict[float, int]] = []
         if len(self.rows) == 1:  # nothing to be best of
             return [{} for _ in self.columns]
-        for entries in zip(*(row.entries for row in self.rows), strict=True):
+        columns = zip(*(row.entries for row in self.rows), strict=True)
+        for name, entries in zip(self.columns, columns, strict=True):
             values = {entry.written for entry in entries if isinstance(entry, Cell)}
-            ranks.append({value: i for i, value in enumerate(sorted(values)[:-3:-1], 1)})
+            best = sorted(values, reverse=name not in self.least_is_best)[:2]
+            kept = [] if name in self.not_ranked else best
+            ranks.append({value: place for place, value in enumerate(kept, 1)})
         return ranks
 
     def lines(self) -> list[tuple[str, list[Written | str]]]:

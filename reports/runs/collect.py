@@ -20,7 +20,7 @@ NOT_SETTINGS = (
     "DATASET.NAME.", "DATASET.SUBSAMPLE_CLASSES.", "DATASET.NUM_SHOTS.", "DATASET.FOLDER.",
     "DATASET.TEMPLATE.", "DATALOADER.NUM_WORKERS.", "DATALOADER.TEST.", "TRAIN.PRINT_FREQ.",
     "TRAIN.CHECKPOINT_FREQ.", "TEST.PER_CLASS_RESULT.", "TEST.COMPUTE_CMAT.", "TEST.SPLIT.",
-    "FEATURES.STORE.", "MODEL.BACKBONE.NAME.", "TRAINER.NAME.",
+    "TEST.KEEP_LOGITS.",    "FEATURES.STORE.", "MODEL.BACKBONE.NAME.", "TRAINER.NAME.",
 )  # fmt: skip
 OWN_KIND = "ImageFolder"  # the data set class of users' images
 WEIGHTS_PATH = re.compile(
@@ -91,6 +91,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         dataset=result.dataset,
         backbone=_backbone(result.backbone),
         weights=result.weights_sha256 or "",
+        logits=result.logits_sha256 or "",
         shots=result.shots,
         seed=result.seed,
         subset=result.subset,

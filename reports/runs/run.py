@@ -49,6 +49,7 @@ class Run:
         dataset: its name; one of several of the same name has in brackets what tells it apart.
         recorded_dataset: as the file says it; "" means the same.
         weights: SHA-256 of the backbone's weights.
+        logits: SHA-256 of the content of its logits.npz; "" where none are kept.
         subset: the classes it saw: base, new or all.
         split: the images it was evaluated on, normally test.
         accuracy: in percent, 0 to 100.
@@ -84,6 +85,7 @@ class Run:
     settings: tuple[tuple[str, str], ...] = ()
     commit: str = ""
     shot_list: str = ""
+    logits: str = ""
     train_sec: float | None = None
     device: str = ""
     recorded_dataset: str = ""

@@ -23,9 +23,6 @@ def traces(place: Path) -> dict[str, Any]:
             found[name] = "folder"
         elif path.name.startswith(("log.txt", "events.out.")):
             continue
-        elif path.parent.name == "features" and path.suffix == ".pt":
-            # torch writes the name that a file had first into it, and its checksum is in its own.
-            found[name.partition("-")[0]] = torch.load(path, weights_only=True)
         elif path.suffix == ".json" and path.parent.name == "split_fewshot":
             continue  # the pickle beside it is enough
         else:

@@ -1,0 +1,89 @@
+"""Keeps the logits of a run's last test beside its result: `logits.npz`."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from promptkit.files import replacing
+from promptkit.runs.observers import observers_of
+from run_files import LOGITS
+from run_files.logits import Logits, content_hash, from_bytes, to_bytes
+
+
+class KeptLogits:
+    """Looks on while a trainer tests; holds what the last test gave.
+
+    Works with a trainer of any origin: it takes what the evaluator is given.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        self.outputs: list[torch.Tensor] = []  # of each batch: [B, C]
+        self.labels: list[torch.Tensor] = []
+        observers_of(trainer).around_test.append(self._test)
+
+    @contextlib.contextmanager
+    def _test(self) -> Iterator[None]:
+        self.outputs, self.labels = [], []
+        evaluator = self.trainer.evaluator
+        process = evaluator.process
+
+        def kept(outputs: torch.Tensor, labels: torch.Tensor) -> None:
+            self.outputs.append(outputs.detach().float().cpu())
+            self.labels.append(labels.detach().cpu())
+            process(outputs, labels)
+
+        evaluator.process = kept
+        try:
+            yield
+        finally:
+            evaluator.process = process
+
+    def logits(self) -> Logits | None:
+        """Of the last test; None if the outputs are not one row of logits an image."""
+        if not self.outputs or any(outputs.dim() != 2 for outputs in self.outputs):
+            return None
+        names = self.trainer.lab2cname
+        labels = torch.cat(self.labels).numpy()
+        return Logits(
+            np.ascontiguousarray(torch.cat(self.outputs).numpy()),
+            labels,
+            tuple(names[label] for label in sorted(names)),
+            self._images(labels),
+        )
+
+    def _images(self, labels: np.ndarray) -> tuple[str, ...]:
+        """Paths of the images that were tested; none if the loader had another order than them."""
+        cfg, dataset = self.trainer.cfg, self.trainer.dm.dataset
+        items = (cfg.TEST.SPLIT == "val" and dataset.val) or dataset.test
+        if [item.label for item in items] != labels.tolist():
+            print(f"{LOGITS} is without paths: the images were not tested in the data set's order")
+            return ()
+        root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT or "."))
+        return tuple(os.path.relpath(item.impath, root) for item in items)
+
+
+def save_logits(kept: KeptLogits, folder: str) -> str | None:
+    """Writes the file into a run folder and says its size; returns `content_hash`, or None.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    logits = kept.logits()
+    if logits is None:
+        return None
+    content, precision = to_bytes(logits)
+    path = Path(folder, LOGITS)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    images, classes = logits.logits.shape
+    print(
+        f"Logits of {images:,} images and {classes:,} classes: {path} ({len(content) / 1e3:,.0f} "
+        f"kB, {precision} precision; TEST.KEEP_LOGITS False for none)"
+    )
+    return content_hash(from_bytes(content))  # rounded, if so

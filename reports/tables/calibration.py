@@ -1,0 +1,186 @@
+"""Tables of calibration: for each data set and the classes that were tested, and averages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from reports.layout.grid import Cell, Document, Grid, Row
+from reports.layout.headings import headings
+from reports.layout.labels import Label, keys, labels, row_facts, within
+from reports.layout.rows import rows_of
+from reports.runs.consistency import notes_on_commits, one_each
+from reports.runs.logits import logits_of
+from reports.runs.run import LeftOut, Method, Run
+from reports.tables.averages import AVERAGE
+from reports.tables.calibration_numbers import BINS, Bins, Calibration, equal_width, log_softmax
+from reports.tables.estimates import Estimate
+from run_files import LOGITS
+
+# Fields of `Calibration` by column; a proper score is shown a hundred times as large.
+COLUMNS = {
+    "Accuracy": ("accuracy", 1),
+    "ECE": ("ece", 1),
+    "Adaptive ECE": ("adaptive", 1),
+    "MCE": ("maximum", 1),
+    "NLL x 100": ("nll", 100),
+    "Brier x 100": ("brier", 100),
+    "Confidence - accuracy": ("bias", 1),
+}
+LEAST_IS_BEST = ("ECE", "Adaptive ECE", "MCE", "NLL x 100", "Brier x 100")
+NOT_RANKED = ("Confidence - accuracy",)
+FOOTNOTE = (
+    "Means \u00b1 population standard deviation over seeds. Confidence: the largest softmax "
+    f"probability over the classes of the test. ECE: over {BINS} bins of equal width; adaptive "
+    "ECE: of as many images each; MCE: the largest gap of a bin of equal width; all in percent. "
+    "NLL in nats, Brier from 0 to 2. Confidence - accuracy above 0: over-confident. "
+    "In the figure the areas of the dots go with the images in a bin."
+)
+Place = tuple[str, str, str, str]  # data set, classes, backbone, weights
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One method in one place: what its seeds' logits say.
+
+    Attributes:
+        row: of its method.
+        bins: of all seeds together, for the diagram.
+    """
+
+    place: Place
+    row: Method
+    numbers: dict[int, Calibration]
+    bins: Bins
+
+
+@dataclass(frozen=True)
+class Diagrams:
+    """What a figure shows of one place: bins by label."""
+
+    title: str
+    bins: dict[Label, Bins]
+
+
+def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOut], int]:
+    """Reads the logits of all runs below `folder`, one run's at a time.
+
+    Returns:
+        What they say, the files that cannot be used, and how many runs have kept none.
+    """
+    of_test = [run for run in runs if run.split == "test"]
+    groups: dict[tuple, list[Run]] = defaultdict(list)
+    rows = rows_of((_place(run), run.method) for run in of_test if run.logits)
+    for run in of_test:
+        if run.logits:
+            groups[_place(run), rows[run.method], run.seed].append(run)
+    single, left = one_each(groups)
+    by_row: dict[tuple[Place, Method], dict[int, tuple]] = defaultdict(dict)
+    for (place, row, seed), run in sorted(single.items()):
+        try:
+            logits = logits_of(folder, run)
+        except (OSError, ValueError) as error:
+            name = Path(run.path).with_name(LOGITS).as_posix()
+            left.append(LeftOut(name, getattr(error, "strerror", None) or str(error)))
+            continue
+        confidence = np.exp(log_softmax(logits.logits).max(axis=1))
+        right = logits.predictions == logits.labels
+        numbers = Calibration.of(logits.logits, logits.labels)
+        by_row[place, row][seed] = numbers, confidence, right
+    found = []
+    for (place, row), seeds in by_row.items():
+        numbers = {seed: entry[0] for seed, entry in seeds.items()}
+        confidence, right = (np.concatenate([x[i] for x in seeds.values()]) for i in (1, 2))
+        found.append(Tested(place, row, numbers, equal_width(confidence, right)))
+    return found, left, sum(not run.logits for run in of_test)
+
+
+def _place(run: Run) -> Place:
+    return run.dataset, run.subset, run.backbone, run.weights
+
+
+def document(
+    folder: Path, runs: Sequence[Run], left_out: Iterable[LeftOut] = (), *, title: str
+) -> tuple[Document, list[Diagrams]]:
+    """A table for each place, and for each kind of classes the average over data sets."""
+    entries, left, without = tested(folder, runs)
+    names = labels(entry.row for entry in entries)
+    places = sorted({entry.place for entry in entries})
+    titles = dict(zip(places, _titles(places), strict=True))
+    grids, diagrams = [], []
+    for place in places:
+        own = {entry.row: entry for entry in entries if entry.place == place}
+        called = within(names, own)
+        values = {row: own[row].numbers for row in called}
+        grids.append(_grid(titles[place], place, called, names, values))
+        bins = {called[row]: own[row].bins for row in called}
+        diagrams.append(Diagrams(titles[place], bins))
+    grids += _averages(entries, names)
+    notes = [FOOTNOTE] if grids else []
+    notes += notes_on_commits(entry.row for entry in entries)
+    if without:
+        notes.append(
+            f"{without} result(s) are in no table: they have kept no logits (TEST.KEEP_LOGITS "
+            "False, or code of before), and would have to be evaluated again."
+        )
+    documented = Document(title, tuple(grids), tuple(notes), tuple(sorted({*left_out, *left})))
+    return documented, diagrams
+
+
+def _titles(places: Sequence[Place]) -> list[str]:
+    return headings([(f"{dataset}, {subset} classes", *rest) for dataset, subset, *rest in places])
+
+
+def _averages(entries: Sequence[Tested], names: dict[Method, Label]) -> list[Grid]:
+    """Of the rows that have all data sets: means over them of each seed that all have."""
+    groups: dict[tuple[str, str, str], list[Tested]] = defaultdict(list)
+    for entry in entries:
+        groups[entry.place[1:]].append(entry)
+    grids = []
+    for key, group in sorted(groups.items(), key=lambda item: item[0]):
+        datasets = {entry.place[0] for entry in group}
+        if len(datasets) < 2:
+            continue
+        values: dict[Method, dict[int, Calibration]] = {}
+        for row in {entry.row for entry in group}:
+            own = [entry.numbers for entry in group if entry.row == row]
+            seeds = sorted(set.intersection(*map(set, own)))
+            if len(own) == len(datasets) and seeds:
+                values[row] = {seed: _mean([x[seed] for x in own]) for seed in seeds}
+        called = within(names, values)
+        if called:
+            place = (f"{AVERAGE} of {len(datasets)}", *key)
+            (title,) = _titles([place])
+            grids.append(_grid(title, place, called, names, values))
+    return grids
+
+
+def _mean(numbers: Sequence[Calibration]) -> Calibration:
+    names = [item.name for item in fields(Calibration)]
+    return Calibration(*(float(np.mean([getattr(x, name) for x in numbers])) for name in names))
+
+
+def _grid(
+    title: str,
+    place: Place,
+    called: dict[Method, Label],
+    names: dict[Method, Label],
+    values: dict[Method, dict[int, Calibration]],
+) -> Grid:
+    rows = []
+    for row, label in called.items():
+        cells = []
+        for name, factor in COLUMNS.values():
+            estimate = Estimate.of([factor * getattr(x, name) for x in values[row].values()])
+            cells.append(Cell(estimate.value, estimate.std, tuple(values[row])))
+        facts = row_facts(label, row.recipe) | {"shots": row.shots, "commit": row.commit}
+        entries = (*cells, str(len(values[row])))
+        rows.append(Row(label.text, entries, facts, names[row]))
+    facts = dict(zip(("dataset", "classes", "backbone", "weights_sha256"), place, strict=True))
+    columns = (*COLUMNS, "Seeds")
+    return Grid(title, columns, tuple(rows), facts=facts, key=keys(called.values()),
+                least_is_best=LEAST_IS_BEST, not_ranked=NOT_RANKED)  # fmt: skip

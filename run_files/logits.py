@@ -1,0 +1,141 @@
+"""`logits.npz`: what a test gave for each image, from which more than accuracy is computed later.
+
+Half precision where it keeps the order of the classes for each image, which ties included are
+what accuracy and ranks are made of; else single. In half precision the largest logit of an image is
+kept apart and the others as what they are below it: near 25, halves are 0.016 apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+FORMAT = 1
+ROWS = 4096  # whose order is compared at once
+# What reading a damaged file may raise.
+DAMAGE = (EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError,
+          RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+MOST_BYTES = 32 * 10**9  # unpacked; more is no file of ours
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """The outputs of one test, in the order of its images.
+
+    Attributes:
+        logits: [N, C], float32.
+        labels: [N], the right columns.
+        classnames: of the C columns.
+        images: N paths relative to DATASET.ROOT; empty where they are not known.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+    classnames: tuple[str, ...]
+    images: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if the parts do not fit together, or a logit is not finite."""
+        shape, count = self.logits.shape, len(self.labels)
+        if len(shape) != 2 or 0 in shape or self.labels.shape != shape[:1]:
+            raise ValueError(f"logits [N, C] and labels [N] needed; got {shape}, {count} labels")
+        if len(self.classnames) != shape[1]:
+            raise ValueError(f"{len(self.classnames)} class names for {shape[1]} columns")
+        if self.images and len(self.images) != count:
+            raise ValueError(f"{len(self.images)} image paths for {count} images")
+        if self.labels.min() < 0 or self.labels.max() >= shape[1]:
+            raise ValueError(f"labels must be columns, 0 to {shape[1] - 1}")
+        if not np.isfinite(self.logits).all():
+            raise ValueError("logits must be finite")
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """[N], the column of the largest logit, the first of equals."""
+        return self.logits.argmax(axis=1)
+
+
+def to_bytes(logits: Logits) -> tuple[bytes, str]:
+    """The file's content, and its precision in a word: half or single.
+
+    The same logits give the same bytes.
+    """
+    about = {"format": FORMAT, "classnames": logits.classnames, "images": logits.images}
+    arrays = {
+        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+        "labels": logits.labels.astype(np.int32),
+    }
+    top, below = _halves(logits.logits)
+    is_half = _same_order(logits.logits, below)
+    arrays |= {"top": top, "below": below} if is_half else {"logits": logits.logits}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue(), "half" if is_half else "single"
+
+
+def from_bytes(content: bytes) -> Logits:
+    """What a file holds.
+
+    Raises:
+        ValueError: it is none of ours, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+                raise ValueError(f"unpacked, it is larger than {MOST_BYTES:,} bytes")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            if about["format"] != FORMAT:
+                raise ValueError(f"format must be {FORMAT}; got {about['format']!r}")
+            if "logits" in arrays:
+                values = arrays["logits"]
+            else:
+                values = arrays["top"] + arrays["below"].astype(np.float32)
+            labels = arrays["labels"].astype(np.int64)
+            if values.dtype != np.float32:
+                raise ValueError(f"logits must be single or half precision; got {values.dtype}")
+            return Logits(values, labels, _texts(about["classnames"]), _texts(about["images"]))
+    except DAMAGE as error:
+        raise ValueError(f"no file of logits that can be read ({error})") from error
+
+
+def content_hash(logits: Logits) -> str:
+    """sha256 of the values, labels and names: what `result.json` says of the file."""
+    digest = hashlib.sha256(json.dumps([logits.classnames, logits.images]).encode())
+    digest.update(np.ascontiguousarray(logits.labels.astype(np.int64)))
+    digest.update(np.ascontiguousarray(logits.logits))
+    return digest.hexdigest()
+
+
+def _halves(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    top = logits.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # what is 65,504 below the largest; then the order differs
+        return top, (logits - top).astype(np.float16)
+
+
+def _same_order(logits: np.ndarray, halves: np.ndarray) -> bool:
+    """Whether halves rise where the logits of an image do: rounding can but make ties."""
+    for start in range(0, len(logits), ROWS):
+        rows, rounded = logits[start : start + ROWS], halves[start : start + ROWS]
+        if not np.isfinite(rounded).all():
+            return False
+        order = rows.argsort(axis=1)
+        rise, rounded_rise = (
+            np.diff(np.take_along_axis(values, order, axis=1), axis=1) > 0
+            for values in (rows, rounded)
+        )
+        if (rise != rounded_rise).any():
+            return False
+    return True
+
+
+def _texts(values: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("names must be a list of texts")
+    return tuple(values)
