@@ -14,6 +14,7 @@ from reports.published.papers import Published
 from reports.runs.run import Method
 from reports.tables import paired_differences
 from reports.tables.averages import AVERAGE
+from reports.tables.base_to_new_hidden import NOTE_ON_ZERO_SHOT, against_zero_shot, leave_one_out
 from reports.tables.base_to_new_numbers import Block, Report
 from reports.tables.base_to_new_numbers import Row as Numbers
 from reports.tables.base_to_new_pairs import Pair
@@ -88,12 +89,16 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
     if options.pair and grids:
         check_pair(options.pair, (label.text for label in names.values()))
         grids += _paired_grids(report, names, options.pair)
+    below = against_zero_shot(report, names)
+    attribute = "harmonic" if options.harmonic == "averages" else "mean_harmonic"
+    grids += [*below, *leave_one_out(report, names, attribute)]
     notes = []
     if report.blocks:
         footnote = FOOTNOTE.format(HM_KINDS[options.harmonic])
         notes.append(f"{footnote} {COST_FOOTNOTE}" if options.cost else footnote)
         notes += _published_notes(theirs, options) + delta_notes(options.baseline, grids)
         notes += pair_notes(options.pair, grids) + _device_notes(report)
+        notes += [NOTE_ON_ZERO_SHOT] if below else []
     return Document(title, tuple(grids), (*notes, *report.notes), report.left_out)
 
 

@@ -8,7 +8,7 @@ seeds (and data sets). The spread is that of the seeds' harmonic means.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.layout.labels import trainer_order
@@ -54,12 +54,21 @@ class Block:
 
 @dataclass(frozen=True)
 class Report:
-    """All blocks, the averages last; the files in no cell; remarks; what the blocks are made of."""
+    """What a report shows.
+
+    Attributes:
+        blocks: the averages last.
+        left_out: the files in no cell.
+        notes: remarks.
+        pairs: what the blocks are made of.
+        without: for each data set of three or more, the averages over the others.
+    """
 
     blocks: tuple[Block, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
     pairs: tuple[Pair, ...] = ()
+    without: tuple[tuple[str, tuple[Block, ...]], ...] = ()
 
 
 def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report:
@@ -73,7 +82,8 @@ def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report
     halves = [run for run in runs if run.subset != "all"]
     pairs, unpaired = pair_runs(halves)
     pairs, notes = join_recipes(pairs)
-    averages, more = average_over_datasets(pairs, namesakes(runs))
+    apart = namesakes(runs)
+    averages, more = average_over_datasets(pairs, apart)
     notes += more + notes_on_commits(pair.method for pair in pairs) + notes_on_shots(halves)
     if len(halves) < len(runs):
         notes.append(f"{len(runs) - len(halves)} result(s) on all classes are not in this table.")
@@ -82,7 +92,19 @@ def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report
         left_out=tuple(sorted([*left_out, *unpaired])),
         notes=tuple(notes),
         pairs=tuple(pairs),
+        without=tuple(_without_each(pairs, apart)),
     )
+
+
+def _without_each(
+    pairs: Sequence[Pair], apart: Collection[str]
+) -> Iterator[tuple[str, tuple[Block, ...]]]:
+    for dataset in sorted({pair.dataset for pair in pairs} - set(apart)):
+        others = [pair for pair in pairs if pair.dataset != dataset]
+        touched = {(pair.backbone, pair.weights) for pair in pairs if pair.dataset == dataset}
+        averages, _ = average_over_datasets(others, apart)
+        blocks = make_blocks(averages)
+        yield dataset, tuple(x for x in blocks if (x.backbone, x.weights) in touched)
 
 
 def make_blocks(pairs: Iterable[Pair]) -> list[Block]:

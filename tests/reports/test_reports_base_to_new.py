@@ -261,9 +261,9 @@ def test_a_key_stands_once_below_all_tables_and_in_each_of_latex(tmp_path, write
     # Alone in C's table and the average's it has its bare name; the key says which it is.
     assert [row[0] for row in table_rows(text)] == [
         *("Trainer", "CoOp a", "CoOp b"), *("Trainer", "CoOp a", "CoOp b"), *("Trainer", "CoOp"),
-        *("Trainer", "CoOp"),
+        *("Trainer", "CoOp"), *("Row", "CoOp a", "CoOp b"),  # without C
     ]  # fmt: skip
-    assert latex.count(r"{\footnotesize CoOp a: A\_LONG\_SETTING 1}") == 2
+    assert latex.count(r"{\footnotesize CoOp a: A\_LONG\_SETTING 1}") == 3
     assert '<ul class="key">\n<li>CoOp a: A_LONG_SETTING 1</li>' in to_html(document)
     lines = list(csv.DictReader(io.StringIO(to_csv(document))))
     assert {(line["row"], line["details"]) for line in lines} == {
