@@ -190,6 +190,7 @@ def repeat_run(args: argparse.Namespace) -> int:
     second = args.output_dir or repeat.free_folder(first)
     if os.path.realpath(second) == os.path.realpath(first):
         raise ValueError(f"--repeat needs another --output-dir than the run's own, {first}.")
+    repeat.check_checkpoints(first)
     code = run_or_explain(repeat.with_folder(result["inputs"]["argv"], second))
     if code == 0:
         found, compared = repeat.differences(first, second)

@@ -45,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="not of protocol")
-    parser.add_argument("--classes", default="100", help=f"of {', '.join(BY_CLASSES)}; with commas")
+    parser.add_argument(
+        "--classes", type=_counts, default=[100], metavar="N,N", help=f"of {', '.join(BY_CLASSES)}"
+    )
     parser.add_argument(
         "--repeats", type=int, default=5, help="timings of each way; seeds of kind protocol"
     )
@@ -100,13 +102,21 @@ def measure(options: argparse.Namespace, rate: float) -> Iterator[Row]:
         subject = options.model, options.device, options.precision
         return Request(*subject, classes, options.repeats, reference, rate, methods)
 
-    for classes in map(int, options.classes.split(",")):
+    for classes in options.classes:
         for name in BY_CLASSES:
             if name in kinds:
                 yield from BY_CLASSES[name](request(classes))
     for name, (classes, rows) in ONCE.items():
         if name in kinds:
             yield from rows(request(classes))
+
+
+def _counts(text: str) -> list[int]:
+    """Numbers of classes."""
+    parts = text.split(",")
+    if not all(part.isdecimal() and 0 < int(part) < 10**6 for part in parts):
+        raise argparse.ArgumentTypeError(f"must be numbers from 1, with commas; got {text!r}")
+    return list(map(int, parts))
 
 
 def table(rows: list[Row]) -> str:

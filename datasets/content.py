@@ -8,8 +8,8 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from datasets.text_files import refuse_pipes
 from whole_files import replacing
+from whole_files.regular import refuse_pipes
 
 CHUNK_BYTES = 1 << 20
 KEPT = "sha256_of_images.json"  # in a data set's folder: path, then size, time and checksum

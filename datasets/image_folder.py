@@ -62,6 +62,11 @@ class ImageFolder(CoOpDataset):
 
     def __init__(self, cfg: CfgNode) -> None:
         self.keys = cfg.DATASET.FOLDER
+        if not self.keys.NAME.isprintable() or "/" in self.keys.NAME:
+            raise ValueError(
+                "DATASET.FOLDER.NAME must be one line of letters and signs, without /; got "
+                f"{self.keys.NAME!r}."
+            )
         super().__init__(cfg)
 
     @property

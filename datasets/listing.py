@@ -65,14 +65,23 @@ def _names(folder: str, *, files: bool) -> list[str]:
         return []
 
 
-def images_below(folder: str) -> list[str]:
-    """Image files in the folders below a folder, not in itself; paths relative to it."""
-    return [
-        os.path.join(inner, image)
-        for inner in list_folders(folder)
-        for path in (os.path.join(folder, inner),)
-        for image in (*list_images(path), *images_below(path))
-    ]
+def images_below(folder: str, above: tuple[str, ...] = ()) -> list[str]:
+    """Image files in the folders below a folder, not in itself; paths relative to it.
+
+    Args:
+        folder: that is looked through.
+        above: the folders that it is in, without links.
+
+    Raises:
+        ValueError: a link leads back to a folder that it is in.
+    """
+    above, found = (*above, os.path.realpath(folder)), []
+    for inner in list_folders(folder):
+        path = os.path.join(folder, inner)
+        if os.path.realpath(path) in above:
+            raise ValueError(f"{path} is a link to a folder that it is in: take it away.")
+        found += (os.path.join(inner, x) for x in (*list_images(path), *images_below(path, above)))
+    return found
 
 
 def images_by_folder(image_dir: str, classnames: dict[str, str]) -> list[Datum]:

@@ -10,10 +10,11 @@ import codecs
 import gzip
 import io
 import json
-import os
 import zlib
 from collections.abc import Hashable, Iterable
 from typing import Any
+
+from whole_files.regular import refuse_pipes
 
 MAX_BYTES = 1 << 30  # of a compressed list once it is decompressed; ImageNet's has 0.2 GiB
 HEAD = 512  # bytes that tell what a file is
@@ -116,12 +117,6 @@ def refuse_repeats(path: str, keys: Iterable[tuple[int, Hashable]], what: str) -
                 f"{path} has {key} more than once, in the lines {first[key]} and {number}: keep "
                 f"one line for each {what}."
             )
-
-
-def refuse_pipes(path: str) -> None:
-    """Raises ValueError where reading would wait for ever; not if nothing is there."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is no file, but a pipe, device or folder. Give a file.")
 
 
 def _decompressed(path: str) -> bytes:

@@ -30,13 +30,16 @@ def contact_sheet(*, columns: int = 12, rows: int = 2, scale: int = 2) -> Image.
     return sheet
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pocket.contact_sheet", description="Draw some images of each data set."
     )
     parser.add_argument("file", metavar="FILE", help="PNG to write")
-    contact_sheet().save(parser.parse_args().file)
+    file = parser.parse_args(arguments).file
+    if not file.lower().endswith(".png"):
+        parser.error(f"FILE must end with .png; got {file!r}")
+    contact_sheet().save(file)
 
 
 if __name__ == "__main__":

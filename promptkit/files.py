@@ -8,6 +8,7 @@ from whole_files import replacing as replacing
 from whole_files import sweep as sweep
 from whole_files.processes import is_gone as is_gone
 from whole_files.processes import this_process as this_process
+from whole_files.regular import refuse_pipes as refuse_pipes
 
 CHUNK_BYTES = 1 << 20
 

@@ -38,7 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnknownNameError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        text = str(error)  # one of ours
+        if error.errno is not None:
+            place = error.filename or "a file"
+            text = f"{place}: {error.strerror}. Check the path, its permissions and the space left."
+        print(f"error: {text}", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from run_files.checks import Schema, read
 from whole_files import replacing
+from whole_files.regular import refuse_pipes
 
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -24,8 +25,9 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is in another encoding, or no text but what a failed download leaves.
+        ValueError: it is in another encoding, no text but what a failed download leaves, or a pipe.
     """
+    refuse_pipes(path)
     content = path.read_bytes()
     if content.startswith(POINTER):
         raise ValueError(f"{path} is a Git LFS pointer, not the file; `git lfs pull` fetches it")
@@ -47,6 +49,7 @@ def read_json(path: Path, schema: type[Schema]) -> Schema:
         OSError: the file cannot be read.
         ValueError: it is not JSON, or not of the schema.
     """
+    refuse_pipes(path)
     try:
         text = read_text(path)
     except ValueError as error:

@@ -66,6 +66,13 @@ class ClassCounts(Struct, frozen=True):
     total: Count
     correct: Count
 
+    def __post_init__(self) -> None:
+        """Raises ValueError if more are right than there are."""
+        if self.correct > self.total:
+            raise ValueError(
+                f"correct must be at most total, {self.total} of {self.name!r}; got {self.correct}"
+            )
+
 
 class OwnSet(Struct, frozen=True):
     """Which images of a user's own a data set is.
@@ -161,12 +168,14 @@ class Result(Plan, frozen=True, kw_only=True):
     inputs: Inputs = field(default_factory=Inputs)
 
     def __post_init__(self) -> None:
-        """Every error is between known classes.
+        """Every class is there once, and every error is between known ones.
 
         Raises:
-            ValueError: one is not.
+            ValueError: it is not so.
         """
         known = {counts.label for counts in self.per_class}
+        if len(known) < len(self.per_class):
+            raise ValueError("per_class must have each label once")
         for entry in self.confused or ():
             if not known.issuperset(entry[:2]):
                 raise ValueError(

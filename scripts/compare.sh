@@ -31,6 +31,11 @@ if (($# == 0)); then # a linear probe has no classifier for new classes
   done < <(basename -a configs/trainers/* | grep -v LinearProbe)
 fi
 
+if [[ -e $OUTPUT && ! -d $OUTPUT ]]; then
+  echo "error: OUTPUT must be a folder; $OUTPUT is none" >&2
+  exit 1
+fi
+
 if [[ -n ${DRY_RUN:-} ]]; then
   for trainer; do
     bash scripts/base2new.sh "$trainer" "$dataset"

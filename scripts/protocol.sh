@@ -63,20 +63,27 @@ start_protocol() {
       "$(basename -as .yaml "configs/trainers/$trainer"/*.yaml | xargs)" >&2
     exit 1
   fi
-  local numbers='^ *[0-9]+( +[0-9]+)* *$'
-  if [[ ! $seeds =~ $numbers || ! $shots =~ $numbers || ($protocol != few_shot && $shots == *\ *) ]]; then
-    echo "error: SEEDS must be numbers with spaces between, SHOTS one number (few_shot: numbers);" \
-      "got SEEDS='$seeds' SHOTS='${SHOTS:-}'" >&2
+  local seed='(0|[1-9][0-9]{0,8})' shot='[1-9][0-9]{0,8}'
+  if [[ ! $seeds =~ ^\ *$seed(\ +$seed)*\ *$ || ! $shots =~ ^\ *$shot(\ +$shot)*\ *$ ||
+    ($protocol != few_shot && $shots =~ [0-9]\ +[0-9]) ]]; then
+    echo "error: SEEDS must be numbers from 0 with spaces between, SHOTS one number from 1 (few_shot:" \
+      "numbers), without zeros before them; got SEEDS='$seeds' SHOTS='${SHOTS:-}'" >&2
     exit 1
   fi
-  if ((${#opts[@]} % 2)); then
-    echo "error: KEY VALUE pairs are not complete: ${opts[*]}" >&2
+  local list
+  read -ra list <<<"$seeds"
+  refuse_twice SEEDS "${list[@]}"
+  seeds=${list[*]}
+  read -ra list <<<"$shots"
+  refuse_twice SHOTS "${list[@]}"
+  shots=${list[*]}
+  refuse_own_keys
+  if [[ -e $output && ! -d $output ]]; then
+    echo "error: OUTPUT must be a folder; $output is none" >&2
     exit 1
   fi
-  if [[ -z ${DRY_RUN:-} ]]; then
-    setup_environment
-    [[ -z ${GPU:-} ]] || check_gpu
-  fi
+  [[ -n ${DRY_RUN:-} ]] || setup_environment
+  [[ -z ${GPU:-} ]] || check_gpu
   [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU
 }
 
@@ -87,16 +94,54 @@ refuse_paths() {
   exit 1
 }
 
+# refuse_twice WHAT NAMES...: a name that is there twice would be run twice.
+refuse_twice() {
+  local what=$1 twice
+  shift
+  twice=$(printf '%s\n' "$@" | sort | uniq -d | xargs)
+  [[ -n $twice ]] || return 0
+  echo "error: $what must name each once; $twice is there more than once" >&2
+  exit 1
+}
+
+# refuse_own_keys: KEY VALUE pairs may not contradict what the protocol sets for each run.
+refuse_own_keys() {
+  local index key
+  if ((${#opts[@]} % 2)); then
+    echo "error: KEY VALUE pairs are not complete: ${opts[*]}" >&2
+    exit 1
+  fi
+  for ((index = 0; index < ${#opts[@]}; index += 2)); do
+    key=${opts[index]}
+    case $protocol/$key in
+    */SEED) key="$key: say SEEDS='1 2'" ;;
+    */DATASET.NUM_SHOTS) key="$key: say SHOTS=4" ;;
+    */OUTPUT_DIR) key="$key: say OUTPUT=folder" ;;
+    */DATASET.ROOT) key="$key: say DATA=folder" ;;
+    */RESUME | */TRAINER.NAME | */DATASET.NAME | base2new/DATASET.SUBSAMPLE_CLASSES) key="$key: leave it out" ;;
+    *) continue ;;
+    esac
+    echo "error: $protocol sets for each run what the pair sets, $key" >&2
+    exit 1
+  done
+}
+
 # check_gpu: there is a GPU of the number $GPU; names of other forms (GPU-..., MIG-...) are CUDA's.
 # PyTorch is asked, which takes seconds, only where the driver's own program is missing.
 check_gpu() {
   local count
   [[ ! $GPU =~ ^(GPU|MIG)- ]] || return 0
+  if [[ ! $GPU =~ ^[0-9]+$ ]]; then
+    echo "error: GPU must be the number of one GPU, counted from 0; got GPU='$GPU'. Without GPU the" \
+      "first is taken, or the CPU." >&2
+    exit 1
+  fi
+  [[ -z ${DRY_RUN:-} ]] || return 0
   count=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU ' || true)
   if ((count == 0)); then
     count=$(env -u CUDA_VISIBLE_DEVICES python -c 'import torch; print(torch.cuda.device_count())')
   fi
-  if [[ ! $GPU =~ ^[0-9]+$ ]] || ((10#$GPU >= count)); then
+  if ((10#$GPU >= count)); then
     echo "error: GPU must be the number of one GPU, counted from 0, and there are $count;" \
       "got GPU='$GPU'. Without GPU the first is taken, or the CPU." >&2
     exit 1
@@ -125,6 +170,7 @@ choose_datasets() {
     echo "error: no data set is named" >&2
     exit 1
   fi
+  refuse_twice "the word of data sets" "${datasets[@]}"
   for name in "${datasets[@]}"; do
     refuse_paths "data set" "$name"
     if [[ ! -f configs/datasets/$name.yaml ]]; then

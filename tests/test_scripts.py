@@ -52,7 +52,8 @@ def test_wrong_arguments_are_explained():
 @pytest.mark.parametrize(
     ("script", "environment"),
     [("base2new", {"SEEDS": " "}), ("few_shot", {"SHOTS": " "}), ("few_shot", {"SHOTS": "1,2"}),
-     ("base2new", {"SHOTS": "1 2"}), ("base2new", {"SEEDS": "one"})],
+     ("base2new", {"SHOTS": "1 2"}), ("base2new", {"SEEDS": "one"}),
+     ("base2new", {"SEEDS": "1 01"}), ("base2new", {"SHOTS": "0"}), ("base2new", {"SHOTS": "08"})],
 )  # fmt: skip
 def test_seeds_and_shots_are_numbers(script, environment):
     done = bash(f"scripts/{script}.sh", "CoOp", "pocket_sizes", DRY_RUN="1", **environment)
@@ -72,10 +73,10 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path):
 
     for gpu in ("0", "1", "GPU-af3b"):
         assert check(gpu).stdout == f"{gpu} is there\n"
-    for gpu in ("2", "3", "cuda:0", "0,1"):
+    for gpu, there_are in (("2", ", and there are 2"), ("3", ", and there are 2"), ("cuda:0", "")):
         done = check(gpu)
         assert done.returncode == 1
-        assert f"counted from 0, and there are 2; got GPU='{gpu}'" in done.stderr
+        assert f"counted from 0{there_are}; got GPU='{gpu}'" in done.stderr
 
 
 def test_all_data_sets_are_looked_for_before_anything_is_started(tmp_path):
@@ -231,6 +232,22 @@ def test_published_recipes_are_chosen_by_protocol_data_set_and_shots():
     assert done.returncode == 1 and "no published recipe for few_shot, dtd, 1 shots" in done.stderr
     done = bash("scripts/zero_shot.sh", "ZeroshotCLIP", "dtdd", DRY_RUN="1")
     assert done.returncode == 1 and "no configs/datasets/dtdd.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SEEDS": "1 2 1"}, "SEEDS must name each once; 1 is there more than once"),
+        ({"GPU": "-1"}, "GPU must be the number of one GPU, counted from 0; got GPU='-1'"),
+        ({"GPU": "0 1"}, "GPU must be the number of one GPU"),
+        ({"OUTPUT": "README.md"}, "OUTPUT must be a folder; "),
+    ],
+)
+@pytest.mark.parametrize("script", ["base2new", "compare"])
+def test_an_environment_without_a_meaning(script, environment, message):
+    words = ("CoOp", "dtd") if script == "base2new" else ("dtd", "CoOp")
+    done = bash(f"scripts/{script}.sh", *words, **{"DRY_RUN": "1"} | environment)
+    assert done.returncode == 1 and message in done.stderr
 
 
 def test_upstreams_folders():

@@ -77,7 +77,8 @@ def held(directory: str | Path) -> Iterator[Lock]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _acquire(path, claim)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(directory)) from error
+        named = str(path) if error.filename == str(path) else str(directory)
+        raise OSError(error.errno, error.strerror, named) from error
     lock = Lock(path, claim)
     try:
         sweep(directory)
@@ -124,9 +125,13 @@ def _acquire(path: Path, claim: dict[str, Any]) -> None:
         guard = path.with_name(f"{path.name}.{holder.get('token', 'unreadable')}")
         own = _claim()
         _acquire(guard, own)
-        if _read(path) == holder:
-            path.unlink(missing_ok=True)
-        _release(guard, own)
+        try:
+            if _read(path) == holder:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; delete it", str(path)) from error
+        finally:
+            _release(guard, own)
 
 
 def _put(path: Path, claim: dict[str, Any]) -> float | None:
@@ -160,8 +165,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     """What a lock says; {} where it says nothing that can be read, None where there is none."""
     try:
         content = json.loads(path.read_text(errors="replace"))
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError:  # of a link to nothing there is something
+        return {} if os.path.lexists(path) else None
     except (OSError, ValueError, RecursionError):
         return {}
     is_ours = isinstance(content, dict) and all(
@@ -173,7 +178,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _age(path: Path, now: float) -> float:
     try:
-        return now - path.stat().st_mtime
+        return now - path.lstat().st_mtime
     except FileNotFoundError:
         return 0.0
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from promptkit.files import replacing
+from promptkit.files import refuse_pipes, replacing
 from run_files import RESULT as RESULT  # part of what this file is asked for
 from run_files import RUN as RUN
 from run_files import SCHEMA as SCHEMA
@@ -28,10 +28,16 @@ def save_json(content: dict[str, Any], path: str | Path) -> None:
 
 
 def read_json(path: str | Path) -> dict[str, Any] | None:
-    """The object in a json file; None where the file is absent, not whole or holds NaN."""
+    """The object in a json file; None where the file is absent, not whole or holds NaN.
+
+    Raises:
+        ValueError: it is a pipe, a device or a folder.
+        OSError: it is there, and cannot be read.
+    """
+    refuse_pipes(path)
     try:
         content = json.loads(Path(path).read_text(), parse_constant=_refuse)
-    except (OSError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
@@ -42,16 +48,21 @@ def _refuse(constant: str) -> None:
 
 
 def read_result(directory: str | Path) -> dict[str, Any] | None:
-    """The result that a folder holds; None where it is absent, not whole or of another version.
+    """The result that a folder holds; None where it is absent, not whole or of an older version.
 
     Raises:
-        ValueError: it is of this version, and not of its schema.
+        ValueError: it is of a newer version, or of this one and not of its schema.
     """
     path = Path(directory, RESULT)
     result = read_json(path)
     version = (result or {}).get("schema")
-    if result is None or version is None or (type(version) is int and version != SCHEMA):
+    if result is None or version is None or (type(version) is int and version < SCHEMA):
         return None
+    if type(version) is int and version > SCHEMA:
+        raise ValueError(
+            f"{path} is of a newer version of this project: its schema is {version}, and {SCHEMA} "
+            "is known here. Update, or choose another --output-dir."
+        )
     fault = _fault(result)
     if fault:
         raise ValueError(

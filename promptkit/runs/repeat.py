@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,30 @@ def free_folder(folder: str) -> str:
     return f"{base}-repeat{number}"
 
 
+def check_checkpoints(folder: str) -> None:
+    """Reads what a repetition will be compared with, before it is carried out.
+
+    Raises:
+        ValueError: a checkpoint of the folder is damaged.
+    """
+    for path in _checkpoints(folder):
+        _tensors(path)
+
+
+def _checkpoints(folder: str) -> list[str]:
+    return glob.glob(os.path.join(glob.escape(folder), "*", "model*.pth.tar*"))
+
+
+def _tensors(path: str) -> Mapping[str, Any]:
+    from dassl.utils import load_checkpoint
+
+    content = load_checkpoint(path)
+    state = content.get("state_dict") if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path} is damaged or of other code: it has no state_dict.")
+    return state
+
+
 def differences(first: str, second: str) -> tuple[list[str], int]:
     """What differs between the results and the weights of two folders; empty if no bit does.
 
@@ -117,9 +142,8 @@ def differences(first: str, second: str) -> tuple[list[str], int]:
         if old.get(key) != new.get(key)
     ]
     compared = 0
-    pattern = os.path.join("*", "model*.pth.tar*")
     names = {os.path.relpath(path, folder) for folder in (first, second)
-             for path in glob.glob(os.path.join(glob.escape(folder), pattern))}  # fmt: skip
+             for path in _checkpoints(folder)}  # fmt: skip
     for name in sorted(names):
         here = [os.path.isfile(os.path.join(folder, name)) for folder in (first, second)]
         if not all(here):
@@ -142,10 +166,7 @@ def _leaves(value: Any, key: str = "") -> dict[str, Any]:
 def _weights(first: str, second: str, name: str) -> tuple[list[str], int]:
     import torch
 
-    old, new = (
-        torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        for path in (first, second)
-    )
+    old, new = _tensors(first), _tensors(second)
     found = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)

@@ -29,6 +29,8 @@ INCIDENTAL = (
     "MODEL.BACKBONE.ACTIVATION",  # the plan says it apart where it is not OpenAI's
 )
 
+PLAN = ("config", "init_weights_sha256", "backbone_sha256", "activation", "eval_only", "checkpoint")
+
 
 def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:
     """The command line, and the checksums of `files` and of the sources that hold defaults.
@@ -79,11 +81,11 @@ def check_plan(
 
     Raises:
         ValueError: the folder holds a run with another plan; the message names the differences. Or
-            its result is not of its schema.
+            its result is not of its schema, or what is there does not say its plan.
     """
     # Tuples are lists in json.
     plan, defaults = json.loads(json.dumps([plan, {"config": defaults or {}}]))
-    previous = manifest.read_json(Path(directory, manifest.RUN))
+    previous = _previous_plan(Path(directory))
     if previous is None:
         return False
     old, new = (flatten(value) for value in (previous, plan))
@@ -103,3 +105,29 @@ def check_plan(
             "folder if the run in it is no longer wanted."
         )
     return manifest.read_result(directory) is not None
+
+
+def _previous_plan(folder: Path) -> dict[str, Any] | None:
+    """What `run.json` says, or else the result; None where the folder holds no run.
+
+    Raises:
+        ValueError: it holds one that does not say its settings.
+    """
+    path, result = folder / manifest.RUN, manifest.read_result(folder)
+    plan = manifest.read_json(path)
+    if plan is not None and isinstance(plan.get("config"), dict):
+        return plan
+    if plan is not None or path.exists():
+        raise ValueError(
+            f"{path} is damaged: it does not say which settings the run in its folder has. Choose "
+            "another --output-dir, or delete that folder."
+        )
+    if result is not None:
+        return {key: result[key] for key in PLAN if key in result}
+    if any(folder.glob("*/model*.pth.tar*")):
+        raise ValueError(
+            f"{folder} holds checkpoints and no {manifest.RUN}, so that nothing says which "
+            "settings they are of. Choose another --output-dir; --resume and that folder go on "
+            "from its checkpoints there."
+        )
+    return None

@@ -51,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     ("DATALOADER.TEST.BATCH_SIZE", lambda v: v >= 1, "1 or more images"),
     ("TEST.SPLIT", lambda v: v in SPLITS, f"one of {', '.join(SPLITS)}"),
     ("TEST.FINAL_MODEL", lambda v: v in ("last_step", "best_val"), "one of last_step, best_val"),
+    ("DATASET.NUM_SHOTS", lambda v: v >= 1 or v == -1, "1 or more, or -1 for all images"),
     ("SEED", lambda v: v < 1 << 32, "below 4294967296"),
     # torch's GaussianBlur and ColorJitter fail only once they are built or called.
     ("INPUT.GB_K", lambda v: v > 0 and v % 2 == 1, "an odd number of pixels above 0"),

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from promptkit.files import beside, checksum, sweep
 
 FORMAT = 2  # raise it when the same key would mean other features
 ENVIRONMENT = "PROMPTKIT_FEATURES"
+ENTRY = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64}\.pt")
 LIMIT_GB = 20.0
 MAP_BYTES = 1 << 28  # larger entries are mapped, not read
 
@@ -110,6 +112,8 @@ class FeatureStore:
         """Files and their status, the most recently used first."""
         found = []
         for path in self.folder.glob("*.pt"):
+            if not ENTRY.fullmatch(path.name):  # somebody else's
+                continue
             try:
                 found.append((path, path.stat()))
             except FileNotFoundError:  # another process deleted it

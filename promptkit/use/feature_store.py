@@ -26,6 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--gb", type=float, default=0.0, help="prune to so many GB (default: 0, all is deleted)"
     )
     options = parser.parse_args(arguments)
+    if not 0 <= options.gb < float("inf"):
+        parser.error(f"--gb must be 0 or more; got {options.gb}")
+    if options.folder != default_folder() and not options.folder.is_dir():
+        parser.error(f"--folder must be a folder; there is none at {options.folder}")
     store = FeatureStore(options.folder)
     if options.command == "prune":
         print(f"{store.prune(options.gb)} entries deleted")

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import csv
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tabulate import tabulate
 from dassl.data import DatasetWrapper
 from dassl.data.datasets import Datum
 from dassl.data.transforms import build_transform
-from promptkit.files import replacing
+from promptkit.files import refuse_pipes, replacing
 from promptkit.runs import manifest
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
@@ -32,20 +33,48 @@ def images_below(paths: list[str]) -> list[Path]:
     """The files given, and those in the folders given and below, sorted; none that are hidden.
 
     Raises:
-        FileNotFoundError: there is nothing at a path.
+        FileNotFoundError: there is nothing at a path, or no file in a folder.
+        ValueError: there is something else than a file.
     """
     found = []
-    for path in map(Path, paths):
+    for name in paths:
+        path = Path(name)
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            found += [file for file in files if not file.name.startswith(".")]
-        elif path.is_file():
+            files = [file for file in path.rglob("*") if not file.name.startswith(".")]
+            own = sorted(file for file in files if file.is_file())
+            others = sum(not file.is_file() and not file.is_dir() for file in files)
+            if others:
+                print(f"Passed over in {path}: {others} that are no files", file=sys.stderr)
+            if not own:
+                raise FileNotFoundError(f"There is no image in the folder {path}, nor below it.")
+            found += own
+        elif path.exists():
+            refuse_pipes(path)
             found.append(path)
         else:
-            is_key = str(path).startswith(("TRAINER.", "MODEL.", "DATASET.", "INPUT."))
+            is_key = name.startswith(("TRAINER.", "MODEL.", "DATASET.", "INPUT."))
             hint = " Settings are given with --set KEY VALUE." if is_key else ""
-            raise FileNotFoundError(f"There is no image or folder at {path}.{hint}")
+            hint += " An address is not read: download the image." if "://" in name else ""
+            raise FileNotFoundError(f"There is no image or folder at {name}.{hint}")
     return found
+
+
+def check_outputs(options: argparse.Namespace, images: list[Path]) -> None:
+    """Refuses to write over what is read.
+
+    Raises:
+        ValueError: --csv or --json is one of the images, a file of the run, or the other.
+    """
+    outputs = {"--csv": options.csv, "--json": options.json}
+    given = {flag: os.path.realpath(path) for flag, path in outputs.items() if path}
+    if len(set(given.values())) < len(given):
+        raise ValueError(f"--csv and --json must be two files; both are {options.csv}.")
+    read = {os.path.realpath(path) for path in images}
+    run = os.path.realpath(options.run)
+    for flag, path in given.items():
+        if path in read or (os.path.exists(path) and os.path.dirname(path) == run):
+            what = "an image that is to be classified" if path in read else "a file of the run"
+            raise ValueError(f"{flag} must be a new file; {outputs[flag]} is {what}.")
 
 
 def predict(trainer: PromptTrainer, paths: list[Path], *, top: int) -> Iterator[dict]:
@@ -104,7 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--top must be 1 or more; got {options.top}")
     try:
         trainer = open_chosen(options)
-        found = list(predict(trainer, images_below(options.images), top=options.top))
+        images = images_below(options.images)
+        check_outputs(options, images)
+        found = list(predict(trainer, images, top=options.top))
     except (ValueError, KeyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -113,16 +144,23 @@ def main(arguments: list[str] | None = None) -> int:
         for answer in found
         for rank, entry in enumerate(answer.get("classes", ()), 1)
     ]
-    print(tabulate(rows, headers=("image", "rank", "class", "probability"), floatfmt=".4f"))
+    print(
+        printable(tabulate(rows, headers=("image", "rank", "class", "probability"), floatfmt=".4f"))
+    )
     if options.csv:
         with (
             replacing(options.csv) as partial,
-            open(partial, "w", newline="", encoding="utf-8") as file,
+            open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
         ):
             csv.writer(file).writerows([("image", "rank", "class", "probability"), *rows])
     if options.json:
         manifest.save_json({"model_dir": options.run, "images": found}, options.json)
     errors = [answer["error"] for answer in found if "error" in answer]
     for error in errors:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
     return 1 if errors else 0
+
+
+def printable(text: str) -> str:
+    """Names of files may be of any encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,8 +16,11 @@ def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, st
     """Writes named tensors and what is said of them.
 
     Raises:
+        ValueError: `path` is a file of another kind, which would be lost.
         OSError: the folder cannot be made or written, or the disk is full; names `path`.
     """
+    if path.exists() and not _is_safetensors(path):
+        raise ValueError(f"{path} is there and is no safetensors file: choose another name.")
     with replacing(path) as partial:
         try:
             save_file(tensors, partial, metadata)
@@ -25,3 +28,11 @@ def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, st
             found = re.search(r"os error (\d+)", str(error))
             number = int(found[1]) if found else errno.EIO
             raise OSError(number, os.strerror(number)) from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    try:
+        with safe_open(path, "pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False

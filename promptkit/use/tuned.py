@@ -28,6 +28,9 @@ from promptkit.trainer import PromptTrainer
 from run_files.checks import read
 from run_files.result import Result
 
+# Of settings: values of one tuple's types stand for each other. A truth value is a number, too.
+KINDS = ((CfgNode,), (bool,), (int, float), (list, tuple), (str,))
+
 
 def open_run(
     folder: str | Path,
@@ -60,7 +63,10 @@ def open_run(
         )
     _register(result, folder)
     cfg = CfgNode(result["config"])
-    _fill(cfg, result["trainer"])
+    try:
+        _fill(cfg, result["trainer"])
+    except ValueError as error:
+        raise ValueError(f"{Path(folder) / manifest.RESULT}: {error}") from error
     merge_opts(cfg, list(pairs))
     cfg.freeze()
     model_dir = str(folder)
@@ -135,7 +141,14 @@ def _register(result: dict[str, Any], folder: str | Path) -> None:
     """
     plugin.register_ours()
     inputs = result.get("inputs", {})
-    modules = parse_args(inputs.get("argv", [])).modules
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            modules = parse_args(inputs.get("argv", [])).modules
+    except SystemExit as error:  # argparse's
+        raise ValueError(
+            f"{Path(folder) / manifest.RESULT} says a command in inputs.argv that is none of "
+            f"train.py's: {said.getvalue().strip().splitlines()[-1]}"
+        ) from error
     try:
         import_modules(modules)
     except ValueError as error:
@@ -172,11 +185,30 @@ def _open(
 
 
 def _fill(cfg: CfgNode, trainer: str) -> None:
-    """Adds the keys that are younger than the run, with the values that it had without them."""
-    if "ACTIVATION" not in cfg.MODEL.BACKBONE:
-        cfg.MODEL.BACKBONE.ACTIVATION = "quick_gelu"  # the only one there was
+    """Adds the keys that are younger than the run, with the values that it had without them.
+
+    Raises:
+        ValueError: a section or a value is of another kind than its default.
+    """
     defaults = get_cfg_default()
     merged_config.extend_cfg(defaults)
     own = {"NAME", trainer.upper()}
     defaults.TRAINER = CfgNode({key: defaults.TRAINER[key] for key in own & set(defaults.TRAINER)})
+    _check_kinds(cfg, defaults)
+    if "ACTIVATION" not in cfg.MODEL.BACKBONE:
+        cfg.MODEL.BACKBONE.ACTIVATION = "quick_gelu"  # the only one there was
     merged_config.add_missing(cfg, defaults)
+
+
+def _check_kinds(node: CfgNode, defaults: CfgNode, prefix: str = "config") -> None:
+    for key, default in defaults.items():
+        if key not in node:
+            continue
+        value, name = node[key], f"{prefix}.{key}"
+        kinds = next((kinds for kinds in KINDS if isinstance(default, kinds)), (object,))
+        is_other = not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
+        if is_other and kinds != (object,):
+            what = "a section" if isinstance(default, CfgNode) else f"of the kind of {default!r}"
+            raise ValueError(f"{name} must be {what}; got {value!r:.80}")
+        if isinstance(default, CfgNode):
+            _check_kinds(value, default, name)

@@ -41,8 +41,8 @@ class Style:
     signs: dict[str, str]
 
     def write(self, text: str) -> str:
-        """Any text, escaped."""
-        return self.sign(self.text(text))
+        """Any text, escaped, in one line."""
+        return self.sign(self.text(" ".join(text.splitlines())))
 
     def sign(self, text: str) -> str:
         """With the format's signs."""

@@ -13,7 +13,7 @@ from run_files import CURVE, LOG
 from run_files.curve import Curve
 from run_files.kinds import Subset
 
-EPOCH_LINE = re.compile(r"^epoch \[(\d+)/\d+\] mean (.+)$")
+EPOCH_LINE = re.compile(r"^epoch \[(\d{1,9})/\d+\] mean (.+)$")
 FIGURE = re.compile(r"(\S+) (-?(?:\d+\.?\d*(?:e[+-]?\d+)?|nan|inf))(?= |$)")
 
 

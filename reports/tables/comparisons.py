@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from reports.layout.grid import Cell, Grid, Row
 from reports.published import papers
 from reports.tables import paired_differences
-from reports.unknown_names import check_name
+from reports.unknown_names import UnknownNameError, check_name
 
 ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
 
@@ -39,9 +39,11 @@ def check_pair(pair: Sequence[str], known: Iterable[str]) -> None:
     """Checks the names of --paired.
 
     Raises:
-        UnknownNameError: one is no row.
+        UnknownNameError: one is no row, or both are one.
     """
     rows = list(known)
+    if pair and pair[0] == pair[1]:
+        raise UnknownNameError(f"--paired needs two rows; got {pair[0]!r} twice.")
     for name in pair:
         check_name("--paired", "row", name, rows)
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 import train
 from datasets.image_folder import ImageFolder
+from datasets.listing import images_below
 
 CONFIG = str(Path(train.__file__).parent / "configs/datasets/folder.yaml")
 
@@ -184,3 +185,12 @@ def test_shared_images_of_a_list_are_counted(make, capsys):
     assert (
         "Warning: images that test holds more than once: 1 (cat/0.png)" in capsys.readouterr().out
     )
+
+
+def test_links_in_a_circle_are_named_and_other_links_are_followed(make):
+    root = make(*tree("train/a", images=2), "../elsewhere/0.png")
+    (root / "train/a/more").symlink_to(root.parent / "elsewhere")
+    assert images_below(str(root)) == ["train/a/0.png", "train/a/1.png", "train/a/more/0.png"]
+    (root / "train/a/loop").symlink_to(root / "train")
+    with pytest.raises(ValueError, match="train/a/loop is a link to a folder that it is in"):
+        images_below(str(root))

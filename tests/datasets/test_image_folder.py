@@ -113,6 +113,9 @@ def test_a_set_is_named_by_its_yaml_and_told_from_others(pictures, tmp_path):
     assert own("/", plain, "DATASET.NAME", "ImageFolder").keys.NAME == "birds"
     with pytest.raises(ValueError, match="EuroSAT is another data set's name.*DATASET.FOLDER.NAME"):
         own("/", plain, "DATASET.FOLDER.NAME", "EuroSAT")
+    for name in ("a\nb", "../x"):  # it stands in a line that scripts look for
+        with pytest.raises(ValueError, match="DATASET.FOLDER.NAME must be one line of letters"):
+            own("/", plain, "DATASET.FOLDER.NAME", name)
 
     lines = ["image,class,split"]
     for name in CLASSES:

@@ -174,6 +174,14 @@ def test_what_killed_processes_left_is_deleted_once_it_is_a_day_old(tmp_path):
     assert len(store.entries()) == 1
 
 
+def test_files_of_others_are_not_counted_nor_deleted(tmp_path):
+    (tmp_path / "ViT-B-16.pt").write_text("weights")
+    store = store_of(tmp_path)
+    store.get({}, lambda: torch.zeros(1))
+    assert len(store.entries()) == 1 and store.prune(limit_gb=0) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["ViT-B-16.pt"]
+
+
 def test_a_folder_that_cannot_be_written_costs_no_run(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     features = torch.zeros(2, 2)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,50 @@ def test_other_classes_and_unreadable_images(finished, tiny_root, tmp_path, caps
     assert "it is a text file" in broken["error"]
     assert {entry["class"] for entry in whole["classes"]} == {"a dog", "a cat"}
     assert sum(entry["probability"] for entry in whole["classes"]) == pytest.approx(1)
+
+
+def test_nothing_that_is_read_is_written_over(finished, tiny_root, tmp_path, capsys):
+    folder, image = finished("CoOp"), tmp_path / "a.png"
+    Image.open(images_of(tiny_root, "circle")[0]).save(image)
+    argv = ["--model-dir", str(folder), str(image)]
+    result = str(folder / "result.json")
+    for more, message in (
+        (["--csv", str(image)], "--csv must be a new file; "),
+        (["--json", result], "is a file of the run"),
+        (["--csv", f"{tmp_path}/same", "--json", f"{tmp_path}/./same"], "must be two files"),
+    ):
+        assert predict.main([*argv, *more]) == 1
+        assert message in capsys.readouterr().err
+    assert export.main([str(folder), result]) == 1
+    assert "is there and is no safetensors file" in capsys.readouterr().err
+    assert json.loads((folder / "result.json").read_text())["trainer"] == "CoOp"
+    with Image.open(image) as picture:
+        assert picture.size
+    assert not (tmp_path / "same").exists()
+    for _ in range(2):  # an export may be made again
+        assert export.main([str(folder), f"{tmp_path}/a.safetensors"]) == 0
+
+
+def test_images_that_are_none(finished, tiny_root, tmp_path, capsys):
+    folder, pictures = finished("CoOp"), tmp_path / "pictures"
+    pictures.mkdir()
+    argv = ["--model-dir", str(folder)]
+    for path, message in (
+        (str(pictures), f"There is no image in the folder {pictures}"),
+        ("https://example.com/a.png", "no image or folder at https://example.com/a.png. An addr"),
+    ):
+        assert predict.main([*argv, path]) == 1
+        assert message in capsys.readouterr().err
+    os.mkfifo(pictures / "pipe.png")
+    assert predict.main([*argv, str(pictures / "pipe.png")]) == 1
+    assert "is no file, but a pipe" in capsys.readouterr().err
+    odd = pictures / "b\udcff.png"
+    Image.open(images_of(tiny_root, "circle")[0]).save(odd)
+    table = tmp_path / "out.csv"
+    assert predict.main([*argv, str(pictures), "--csv", str(table), "--top", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "1 that are no files" in printed.err and "b\\udcff.png" in printed.out
+    assert os.fsencode(odd) in table.read_bytes()
 
 
 def test_a_context_of_each_class_fits_no_others(finished, capsys):

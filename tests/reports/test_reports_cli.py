@@ -148,6 +148,7 @@ def test_the_page_is_strict_about_duplicates(tmp_path, write_pair):
     [
         (("--baseline", "CoOpp"), "--baseline: there is no row 'CoOpp'. Did you mean 'CoOp' or "),
         (("--baseline", "coop"), "--baseline: there is no row 'coop'. Did you mean 'CoOp' or "),
+        (("--paired", "CoOp", "CoOp"), "--paired needs two rows; got 'CoOp' twice."),
         (("--paired", "CoOp", "KgCoOpp"), "--paired: there is no row 'KgCoOpp'. Did you mean 'KgC"),
         (("--trainers", "CoOp, KGCOOP"), "--trainers: there is no result of 'KGCOOP'. Did you mea"),
         (("--published", "PromptSCR"), "--published: there is no published base2new result of 'P"),

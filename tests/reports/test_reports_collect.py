@@ -111,7 +111,20 @@ def test_a_broken_file_is_named(tmp_path, content, reason):
 def test_a_folder_in_place_of_a_file_is_left_out(tmp_path):
     (tmp_path / "result.json").mkdir()
     _, (left_out,) = collect_runs(tmp_path)
-    assert "directory" in left_out.reason
+    assert "is no file, but a pipe, device or folder" in left_out.reason
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"label": 0, "name": "a", "total": 1, "correct": 2}, "correct must be at most total"),
+        ({"label": 7, "name": "a", "total": 1, "correct": 1}, "each label once"),
+    ],
+)
+def test_counts_that_contradict_themselves_are_left_out(tmp_path, write_result, field, message):
+    write_result("a", per_class=[field, {"label": 7, "name": "b", "total": 3, "correct": 1}])
+    _, (left_out,) = collect_runs(tmp_path / "runs")
+    assert message in left_out.reason
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

@@ -39,6 +39,8 @@ PAIRS = [
     ("DATALOADER.K_TRANSFORMS", "0", "DATALOADER.K_TRANSFORMS must be 1 or more"),
     ("DATALOADER.K_TRANSFORMS", "-3", "DATALOADER.K_TRANSFORMS must be 1 or more"),
     ("DATALOADER.K_TRANSFORMS", "2", "DATALOADER.K_TRANSFORMS must be 1; got 2"),
+    ("DATASET.NUM_SHOTS", "0", "DATASET.NUM_SHOTS must be 1 or more, or -1 for all images; got 0"),
+    ("DATASET.NUM_SHOTS", "-2", "DATASET.NUM_SHOTS must be 1 or more, or -1"),
     ("DATALOADER.NUM_WORKERS", "-1", "DATALOADER.NUM_WORKERS must be 0 or more"),
     ("DATALOADER.TRAIN_X.BATCH_SIZE", "0", "DATALOADER.TRAIN_X.BATCH_SIZE must be 1 or more"),
     ("DATALOADER.TRAIN_X.BATCH_SIZE", "2.5", "DATALOADER.TRAIN_X.BATCH_SIZE must be int"),
