@@ -21,7 +21,7 @@ from reports.layout.grid import (
     Grid,
     Written,
 )
-from reports.output.markup import filled
+from reports.output.templating import filled
 
 
 @dataclass(frozen=True)

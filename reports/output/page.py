@@ -13,7 +13,7 @@ from reports.figures import canvas
 from reports.layout.grid import Document
 from reports.output.details import COLUMNS, CONFUSION_COLUMNS, TEXT_COLUMNS, details_of
 from reports.output.formats import to_html
-from reports.output.markup import as_it_is, filled
+from reports.output.templating import as_it_is, filled
 from reports.runs.run import LeftOut, Run
 
 

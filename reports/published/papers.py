@@ -1,15 +1,18 @@
 """Published numbers, as their authors or a later paper printed them: the csv files in numbers/.
 
-All are of ViT-B/16, 16 images a class unless a row says otherwise. Where the spread over seeds was
-published too, columns `<name>_std` hold it. Cells whose harmonic mean or average does not follow
-from the other cells are kept as published and marked (`inconsistencies.csv`).
+All are of ViT-B/16, but the files with another backbone in their name, and of 16 images a class
+unless a row says otherwise. Where the spread over seeds was published too, columns `<name>_std`
+hold it. Cells whose harmonic mean or average does not follow from the other cells are kept as
+published and marked (`inconsistencies.csv`). What a comparison has to know of a method (unlabelled
+images of all classes, a teacher, constants chosen per data set ...) is in `marks.csv`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from reports.unknown_names import check_name
 
 FOLDER = Path(__file__).parent / "numbers"
 BACKBONE = "ViT-B/16"
+OTHER_BACKBONES = {"few_shot_rn50.csv": "RN50"}
 SHOTS = 16
 AVERAGE = "average"
 OPEN = 1  # the variant of a method's markers that are not filled
@@ -28,7 +32,7 @@ FILES = {
     "base2new": ("base_to_new.csv", "base_to_new_reruns.csv", "base_to_new_by_shots.csv"),
     "cross-dataset": ("cross_dataset.csv",),
     "domain-generalization": ("domain_generalization.csv",),
-    "few-shot": ("few_shot.csv",),
+    "few-shot": ("few_shot.csv", "few_shot_rn50.csv"),
     "cost": ("cost.csv",),
 }
 # Columns of cost.csv, and how a table calls them.
@@ -59,6 +63,7 @@ class Published:
         place: data set, or "average"; see `place_of`.
         values, stds: by column: base, new and hm, or accuracy.
         wrong: columns that do not recompute.
+        marks: what a comparison has to know of the method.
     """
 
     method: str
@@ -68,6 +73,8 @@ class Published:
     stds: dict[str, float]
     wrong: frozenset[str]
     source: str
+    backbone: str = BACKBONE
+    marks: tuple[str, ...] = ()
 
     def entry(self, column: str) -> Cell:
         """The cell of a column."""
@@ -79,28 +86,54 @@ class Published:
         facts: dict[str, object] = {"trainer": self.method, "source": self.source}
         if shots:
             facts["shots"] = self.shots
+        if self.marks:
+            facts["marks"] = "; ".join(self.marks)
         text = f"{self.method} {PUBLISHED}"
-        return Row(text, tuple(entries), facts, Label(text, text, OPEN))
+        return Row(text, tuple(entries), facts, self.label)
+
+    @property
+    def label(self) -> Label:
+        """What its row is called; the key of a table says its marks."""
+        text = f"{self.method} {PUBLISHED}"
+        return Label(text, text, OPEN, details="; ".join(self.marks))
 
 
 def read(protocol: str, folder: Path = FOLDER) -> list[Published]:
     """All published results of a protocol of FILES but cost."""
-    wrong = _inconsistencies(folder)
+    wrong, marks = _inconsistencies(folder), read_marks(folder)
     found = []
     for name in FILES[protocol]:
         for number, line in enumerate(_lines(folder / name, ("method", "source")), 2):
             try:
-                found.append(_published(line, name, wrong))
+                found.append(_published(line, name, wrong, marks))
             except (KeyError, ValueError) as error:
                 raise ValueError(
                     f"{folder / name}, line {number}: no line of a table of published numbers "
                     f"({type(error).__name__}: {error}); see README.md beside it."
                 ) from error
     seen: set[tuple] = set()  # the file of several shots repeats what others have
-    return [x for x in found if (k := (x.method, x.place, x.shots)) not in seen and not seen.add(k)]
+    keys = ((x, (x.method, x.place, x.shots, x.backbone)) for x in found)
+    return [x for x, key in keys if key not in seen and not seen.add(key)]
 
 
-def _published(line: dict[str, str], name: str, wrong: dict) -> Published:
+def read_marks(folder: Path = FOLDER) -> dict[str, tuple[str, ...]]:
+    """{method: marks} of `marks.csv`."""
+    path = folder / "marks.csv"
+    found: dict[str, tuple[str, ...]] = {}
+    for line in _lines(path, ("method", "mark", "evidence")) if path.exists() else ():
+        found[line["method"]] = (*found.get(line["method"], ()), line["mark"])
+    return found
+
+
+def marks_of(method: str, marks: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Those of all parts of a method, `MaPLe+DPC`, in any edition, `CoPrompt (re-run by ...)`."""
+    parts = re.sub(r" \(.*\)$", "", method).split("+")
+    if "" in parts:  # of MMRL++
+        parts = ["+".join(parts)]
+    return tuple(dict.fromkeys(mark for part in parts for mark in marks.get(part, ())))
+
+
+def _published(line: dict[str, str], name: str, wrong: dict, marks: dict) -> Published:
     """One line of the file `name`."""
     shots = int(line.get("shots") or SHOTS)
     place = line.get("dataset") or line["target"]
@@ -110,7 +143,8 @@ def _published(line: dict[str, str], name: str, wrong: dict) -> Published:
         line["method"], place_of(place), shots,
         {column: float(line[column]) for column in columns},
         {c: float(line[f"{c}_std"]) for c in columns if line.get(f"{c}_std")},
-        wrong.get(key, frozenset()), line["source"],
+        wrong.get(key, frozenset()), line["source"], OTHER_BACKBONES.get(name, BACKBONE),
+        marks_of(line["method"], marks),
     )  # fmt: skip
 
 
@@ -180,7 +214,7 @@ def harmonic_means_of_other_kind(rows: Iterable[Published], kind: str) -> list[s
     lines = _lines(FOLDER / "average_hm_kind.csv", ("method", "kind"))
     kinds = {line["method"]: line["kind"] for line in lines}
     names = {row.method for row in rows if row.place == AVERAGE}
-    return sorted(name for name in names if kinds.get(name, kind) != kind)
+    return sorted(name for name in names if kinds.get(name, kind) not in (kind, "unknown"))
 
 
 def verdict(ours: Cell, theirs: Cell) -> str:

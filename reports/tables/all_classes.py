@@ -94,7 +94,8 @@ def document(
             continue
         theirs = _published_rows(protocol, block, grid, beside)
         shown |= bool(theirs)
-        grid = replace(grid, rows=seeds_column((*grid.rows, *theirs)))
+        grid = replace(grid, rows=seeds_column((*grid.rows, *theirs)),
+                       key=(*grid.key, *keys(row.name for row in theirs)))  # fmt: skip
         grid = replace(grid, columns=(*grid.columns, "Seeds")).with_deltas(baseline)
         comparison = against_published(grid, grid.columns[:-1])
         differences = pair and paired_differences.grid(
@@ -223,12 +224,10 @@ def _published_rows(
     protocol: str, block: Block, grid: Grid, rows: Sequence[Published]
 ) -> list[Row]:
     """One row for each method with a number in one of the grid's columns."""
-    if block.backbone != papers.BACKBONE:
-        return []
     if protocol in TRANSFERS and block.name not in ("from ImageNet", ZERO_SHOT):
         return []
     found: dict[str, dict[str, Published]] = defaultdict(dict)
-    for row in rows:
+    for row in (row for row in rows if row.backbone == block.backbone):
         for column in grid.columns:
             if _is_of(row, column, protocol, block, grid):
                 found[row.method][column] = row

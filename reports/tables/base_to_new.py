@@ -82,7 +82,8 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
             "backbone": block.backbone,
             "weights_sha256": block.weights,
         }
-        grid = Grid(heading, columns, tuple(rows), facts=facts, key=keys(own.values()))
+        called = [*own.values(), *(row.label for row in beside)]
+        grid = Grid(heading, columns, tuple(rows), facts=facts, key=keys(called))
         grids.append(grid.with_deltas(options.baseline))
         comparison = against_published(grids[-1], ("Base", "New", "HM"))
         grids += [comparison] if comparison else []
@@ -153,15 +154,14 @@ def _paired_grids(report: Report, names: Mapping[Method, Label], pair: Sequence[
 
 
 def _published_beside(block: Block, report: Report, rows: Sequence[Published]) -> list[Published]:
-    if block.backbone != papers.BACKBONE:
-        return []
     others = [
         other.dataset
         for other in report.blocks
         if (other.backbone, other.weights) == (block.backbone, block.weights)
         and not other.dataset.startswith(AVERAGE)
     ]
-    return papers.of_data_set(rows, block.dataset, others)
+    own = [row for row in rows if row.backbone == block.backbone]
+    return papers.of_data_set(own, block.dataset, others)
 
 
 def _device_notes(report: Report) -> list[str]:

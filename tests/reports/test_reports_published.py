@@ -1,19 +1,27 @@
 import csv
+import io
 import shutil
 
 import pytest
 
 from reports.layout.grid import Cell
+from reports.output.formats import to_csv, to_markdown
 from reports.published.papers import (
     FILES,
     FOLDER,
     choose,
     harmonic_means_of_other_kind,
+    marks_of,
     place_of,
     read,
+    read_marks,
     verdict,
 )  # fmt: skip
-from reports.tables.base_to_new_numbers import harmonic_mean
+from reports.runs.collect import collect_runs
+from reports.tables import base_to_new as tables
+from reports.tables.all_classes import document
+from reports.tables.base_to_new_numbers import base_to_new
+from reports.tables.harmonic_mean import harmonic_mean
 
 
 def test_names_of_data_sets_and_folders_meet():
@@ -91,3 +99,53 @@ def test_a_file_that_cannot_be_read_says_its_name(tmp_path, content, reason):
     (tmp_path / "published/base_to_new.csv").write_bytes(content)
     with pytest.raises(ValueError, match=reason):
         choose("base2new", "all", tmp_path / "published")
+
+
+def test_marks_are_those_of_all_parts_in_any_edition():
+    marks = {"A": ("teacher",), "B": ("transductive", "teacher"), "C++": ("extra text",)}
+    assert marks_of("A", marks) == ("teacher",)
+    assert marks_of("A+B", marks) == ("teacher", "transductive")
+    assert marks_of("B (re-run by A)", marks) == ("transductive", "teacher")
+    assert marks_of("C++", marks) == ("extra text",) and marks_of("D+A", marks) == ("teacher",)
+    assert marks_of("E2MIM", marks) == ()
+
+
+def test_every_mark_is_of_a_method_with_numbers_or_of_a_part_of_one():
+    rows = [row for name in FILES if name != "cost" for row in read(name)]
+    marks = read_marks()
+    used = {name for row in rows for name in marks if set(marks_of(row.method, {name: ("x",)}))}
+    assert set(marks) - used <= {"MMRL++", "TAC", "Skip Tuning"}
+    kinds = {mark for own in marks.values() for mark in own}
+    assert kinds == {"transductive", "teacher", "extra text", "task oracle",
+                     "constants per data set", "chosen on test"}  # fmt: skip
+    assert {row.method for row in rows if "transductive" in row.marks} >= {
+        "PromptKD", "PromptSRC+CasPL", "TextRefiner+PromptKD", "PromptKD+DPC"
+    }  # fmt: skip
+    assert not any(row.marks for row in rows if row.method in ("CoOp", "KgCoOp", "PromptSRC"))
+
+
+def test_rows_of_another_backbone_stand_beside_runs_of_it_alone(tmp_path, write_result):
+    for number, backbone in enumerate(("RN50", "ViT-B/16", "Pocket")):
+        trained = {"dataset": "Caltech101", "subset": "all"}
+        write_result(f"{number}", backbone=backbone, dataset="Caltech101", subset="all", shots=1,
+                     weights_sha256=f"{number}" * 64, trained_on=trained)  # fmt: skip
+    runs, left = collect_runs(tmp_path / "runs")
+    beside = choose("few-shot", "Tip-Adapter,PLOT++")
+    grids = document("few-shot", runs, left, title="", beside=beside).grids
+    found = {grid.facts["backbone"]: {row.label for row in grid.rows if row.published}
+             for grid in grids if "backbone" in grid.facts}  # fmt: skip
+    assert found == {"RN50": {"Tip-Adapter \u2020"}, "ViT-B/16": {"PLOT++ \u2020"}, "Pocket": set()}
+
+
+def test_marks_stand_below_a_table_and_in_the_csv(tmp_path, write_pair):
+    write_pair("a", 80, 70, dataset="EuroSAT", backbone="ViT-B/16")
+    report = base_to_new(*collect_runs(tmp_path / "runs"))
+    rows = choose("base2new", "MaPLe,PromptKD,MaPLe+DPC")
+    made = tables.document(report, title="", options=tables.Options(published=rows))
+    text = to_markdown(made)
+    assert "- PromptKD \u2020: transductive; teacher\n" in text
+    assert "- MaPLe+DPC \u2020: task oracle\n" in text and "- MaPLe \u2020" not in text
+    lines = csv.DictReader(io.StringIO(to_csv(made)))
+    assert {line["marks"] for line in lines if line["row"].startswith("PromptKD")} == {
+        "transductive; teacher"
+    }
