@@ -208,7 +208,6 @@ def python(wheel, tmp_path_factory) -> str:
     return str(place / "bin/python")
 
 
-@pytest.mark.xdist_group("wheel")
 def test_one_package_is_installed_with_all_that_belongs_to_it(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {
@@ -219,7 +218,6 @@ def test_one_package_is_installed_with_all_that_belongs_to_it(wheel):
     assert names == wanted and len(names) > 120
 
 
-@pytest.mark.xdist_group("wheel")
 def test_what_is_imported_is_asked_for(wheel):
     metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if "METADATA" in name)
     text = zipfile.ZipFile(wheel).read(metadata).decode()
@@ -274,7 +272,6 @@ def half_weights(tiny_weights, tmp_path) -> str:
     return str(tmp_path / "half.pt")
 
 
-@pytest.mark.xdist_group("wheel")
 @pytest.mark.parametrize("engine", ["ours", "upstream's"])
 def test_e2mim_beside_the_repositorys_own_coop(
     tmp_path, tiny_root, tiny_argv, tiny_clip, half_weights, python, engine

@@ -139,7 +139,6 @@ def test_compare_takes_every_method_with_its_recipe():
     assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 24
 
 
-@pytest.mark.xdist_group("protocol")
 def test_compare_goes_on_after_a_failure_and_says_so(protocol, tmp_path):
     environment = protocol[1] | {"OUTPUT": str(tmp_path)}
     done = bash("scripts/compare.sh", "pocket_sizes", "Mapel", "ZeroshotCLIP", **environment)
@@ -148,7 +147,6 @@ def test_compare_goes_on_after_a_failure_and_says_so(protocol, tmp_path):
     assert "error: Mapel failed" in done.stderr and "there are some for: CoCoOp" in done.stderr
 
 
-@pytest.mark.xdist_group("protocol")
 def test_base_to_new_end_to_end(protocol):
     folder, _ = protocol
     results = [json.loads(path.read_text()) for path in folder.rglob("result.json")]
@@ -165,7 +163,6 @@ def test_base_to_new_end_to_end(protocol):
         assert result["metrics"]["accuracy"] > 20
 
 
-@pytest.mark.xdist_group("protocol")
 def test_a_second_call_runs_nothing_and_the_table_has_every_run(protocol):
     folder, environment = protocol
     opts = ["OPTIM.MAX_EPOCH", "1"]
@@ -179,7 +176,6 @@ def test_a_second_call_runs_nothing_and_the_table_has_every_run(protocol):
     assert (folder / "out/base2new.png").stat().st_size > 10_000
 
 
-@pytest.mark.xdist_group("protocol")
 def test_a_failing_run_is_listed_and_does_not_stop_the_others(protocol):
     folder, environment = protocol
     (folder / "data/empty").mkdir(exist_ok=True)
@@ -267,7 +263,6 @@ def test_upstreams_folders():
     assert first("zero_shot", "ZeroshotCLIP", "dtd").endswith("/o/ZeroshotCLIP/vit_b16/dtd\n")
 
 
-@pytest.mark.xdist_group("protocol")
 def test_every_protocol_runs_on_pocket(protocol):
     folder, environment = protocol
     environment = environment | {"SOURCE": "pocket_sizes"}  # few classes
