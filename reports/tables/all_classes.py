@@ -99,7 +99,7 @@ def document(
         grid = replace(grid, columns=(*grid.columns, "Seeds")).with_deltas(baseline)
         comparison = against_published(grid, grid.columns[:-1])
         differences = pair and paired_differences.grid(
-            grid.title, pair, _values(accuracies, block.source)
+            grid.title, pair, _values(accuracies, block.source), by_data_set=protocol != FEW_SHOT
         )
         grids += [grid, *(extra for extra in (comparison, differences) if extra)]
     notes = []
