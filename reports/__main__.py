@@ -1,7 +1,7 @@
 """Command line: `python -m reports REPORT [--output DIR] [--format FORMAT] [...]`.
 
-REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, cost, calibration,
-training or html; parse reads logs of other repositories.
+REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, ranks, cost,
+calibration, training or html; parse reads logs of other repositories.
 """
 
 from __future__ import annotations

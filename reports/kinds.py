@@ -13,13 +13,21 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from reports.figures import base_against_new, canvas, cost, few_shot, harmonic_means, reliability
+from reports.figures import (
+    base_against_new,
+    canvas,
+    cost,
+    critical_difference,
+    few_shot,
+    harmonic_means,
+    reliability,
+)
 from reports.figures import training as training_figure
 from reports.layout.grid import Document
 from reports.output import page as html_page
 from reports.published import papers
 from reports.runs.run import LeftOut, Run
-from reports.tables import all_classes, base_to_new, base_to_new_numbers, calibration, costs
+from reports.tables import all_classes, base_to_new, base_to_new_numbers, calibration, costs, ranks
 from reports.tables.histories import histories
 
 SUFFIXES = ("png", "svg")
@@ -105,6 +113,15 @@ def _cost(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Na
     return Made(document, {"": cost.cost(blocks, title=options.title, among=among)})
 
 
+def _ranks(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace) -> Made:
+    document, found = ranks.document(runs, left_out, title=options.title)
+    if not found:
+        return Made(document)
+    among = {run.trainer for run in runs}
+    figure = critical_difference.critical_difference(found, title=options.title, among=among)
+    return Made(document, {"": figure})
+
+
 def _calibration(
     runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace
 ) -> Made:
@@ -125,6 +142,7 @@ REPORTS = {
         )
         for name in all_classes.PROTOCOLS
     },
+    "ranks": Report("Ranks", _ranks, compares=False, has_published=False),
     "cost": Report("Cost", _cost, compares=False),
     "calibration": Report("Calibration", _calibration, compares=False, has_published=False),
 }
