@@ -5,10 +5,7 @@ torch.save({"state_dict": ..., "activation": "quick_gelu"}, path), or the metada
 """
 
 import importlib
-import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
@@ -18,12 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from promptkit.backbones import hugging_face, torchscript
-from promptkit.backbones.backbone import GELU, QUICK_GELU
+from promptkit.backbones.activation import activation_in_code, stated
 from promptkit.backbones.installed_clip import CLIP, build_model
 from promptkit.backbones.state_dicts import state_dict_of
 
-# The class of the activation in the code of an archive.
-CLASSES = {"QuickGELU": QUICK_GELU, "GELU": GELU}
 WANTED = {"token_embedding.weight", "text_projection", "logit_scale"}
 # Widths of open_clip's ViT-H, ViT-g, ViT-bigG and ViT-e: their heads are not 64 wide, as OpenAI's
 # are, and no tensor shows it.
@@ -38,7 +33,7 @@ def read_weights(path: str) -> tuple[dict[str, Tensor], str | None]:
     """
     content = _content(path)
     state = state_dict_of(content, f"The weights file {path}")
-    activation = _stated(content, path)
+    activation = stated(content, path)
     if hugging_face.is_clip(state):
         state, activation = hugging_face.as_openai(state, path), hugging_face.activation(path)
     missing = WANTED - set(state)
@@ -53,7 +48,7 @@ def stated_activation(path: str) -> str | None:
     Raises:
         ValueError: the file is of another kind, or damaged, or says what is unknown.
     """
-    return _stated(_content(path), path)
+    return stated(_content(path), path)
 
 
 def _content(path: str) -> Any:
@@ -61,29 +56,14 @@ def _content(path: str) -> Any:
     try:
         if torchscript.is_archive(path):
             state = torchscript.read_tensors(path)
-            return {"state_dict": state, "activation": _activation_in_code(path)}
+            return {"state_dict": state, "activation": activation_in_code(path)}
         if path.endswith(".safetensors"):
             with safe_open(path, "pt") as file:
-                stated = (file.metadata() or {}).get("activation")
-            return {"state_dict": load_file(path), "activation": stated}
+                said = (file.metadata() or {}).get("activation")
+            return {"state_dict": load_file(path), "activation": said}
         return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception as error:  # a damaged file can fail in any way
         raise ValueError(f"The weights file {path} cannot be read: {_why(path, error)}") from error
-
-
-def _stated(content: Any, path: str) -> str | None:
-    """The activation that a file says, or the configuration that open_clip puts beside its own."""
-    activation = content.get("activation") if isinstance(content, Mapping) else None
-    beside = Path(path).with_name("open_clip_config.json")
-    if activation is None and Path(path).name.startswith("open_clip_") and beside.is_file():
-        model = json.loads(beside.read_text(encoding="utf-8")).get("model_cfg", {})
-        activation = QUICK_GELU if model.get("quick_gelu") else GELU
-    if activation not in (None, QUICK_GELU, GELU):
-        raise ValueError(
-            f"The weights file {path} has the activation {activation!r}; it must be {QUICK_GELU} "
-            f"or {GELU}."
-        )
-    return activation
 
 
 def build_clip(state: dict[str, Tensor], path: str) -> CLIP:
@@ -135,11 +115,3 @@ def _why(path: str, error: Exception) -> str:
         f"{type(error).__name__}. It is cut short, damaged or of another kind: delete it and fetch "
         "it again."
     )
-
-
-def _activation_in_code(path: str) -> str | None:
-    """That of the one class of activation which an archive's code defines."""
-    found = set()
-    for code in torchscript.code_of(path).values():
-        found |= set(re.findall(r"^class (\w+)\(", code, re.M)) & set(CLASSES)
-    return CLASSES[found.pop()] if len(found) == 1 else None
