@@ -1,4 +1,4 @@
-"""Checksums of files; and `whole_files`, by the name that the rooms know. Standard library only."""
+"""Checksums of files; and `whole_files`, as all of promptkit imports it. Standard library only."""
 
 import hashlib
 from pathlib import Path

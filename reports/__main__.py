@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports.files import write_atomically
-from reports.kinds import REPORTS, Made, page, training
 from reports.output.formats import FORMATS, SUFFIXES, to_markdown
+from reports.registry import REPORTS, Made, page, training
 from reports.runs import logs_of_others
 from reports.runs.collect import collect_runs
 from reports.runs.consistency import join_unrecorded

@@ -25,7 +25,7 @@ from promptkit.runs.results import dataset_name, shot_list_hash
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
 from promptkit.use.tensors_file import write_tensors
-from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias, read_result
+from promptkit.use.tuned import has_a_text_feature_per_class, logit_bias, recorded_result
 
 PARTS = {"test": "test", "val": "val", "train": "train_x"}  # attributes of a data set
 
@@ -115,7 +115,7 @@ def write(trainer: PromptTrainer, split: str, path: Path) -> str:
 
 def check_shots(trainer: PromptTrainer, folder: str) -> None:
     """Raises ValueError unless the training images at hand are those of the run."""
-    theirs = (read_result(folder) or {}).get("shot_list_sha256")
+    theirs = (recorded_result(folder) or {}).get("shot_list_sha256")
     if theirs not in (None, shot_list_hash(trainer)):
         raise ValueError(
             f"The training images that {dataset_name(trainer)} gives now are not those of "

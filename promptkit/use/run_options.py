@@ -11,7 +11,7 @@ from promptkit.runs.imported_modules import import_modules
 from promptkit.runs.model_files import FINAL
 from promptkit.trainer import PromptTrainer
 from promptkit.use.class_names import HELP, class_names
-from promptkit.use.tuned import open_checkpoint, open_run, read_result
+from promptkit.use.tuned import open_checkpoint, open_run, recorded_result
 
 OF_TRAINING = ("trainer", "config_file", "dataset_config_file", "backbone")
 
@@ -72,7 +72,7 @@ def open_chosen(
     names = class_names(options.classes)
     pairs = [word for pair in options.pairs for word in pair]
     given = [f"--{name.replace('_', '-')}" for name in OF_TRAINING if getattr(options, name)]
-    if read_result(options.run) or not given:
+    if recorded_result(options.run) or not given:
         if given:
             raise ValueError(
                 f"{options.run} has a {manifest.RESULT}, which says how it was trained: leave out "

@@ -54,7 +54,7 @@ def open_run(
         ValueError: its result.json is damaged, the trainer is not built on promptkit, what it
             trained belongs to other classes, or a module that the run imported is not found.
     """
-    result = read_result(folder)
+    result = recorded_result(folder)
     if result is None:
         raise FileNotFoundError(
             f"{folder} holds no finished run: there is no {manifest.RESULT} in it. Give the folder "
@@ -101,7 +101,7 @@ def open_checkpoint(
     return _open(cfg, str(folder), epoch, None if with_data else classnames)
 
 
-def read_result(folder: str | Path) -> dict[str, Any] | None:
+def recorded_result(folder: str | Path) -> dict[str, Any] | None:
     """What a finished run says of itself; None where the folder holds none.
 
     Raises:

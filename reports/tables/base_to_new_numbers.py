@@ -1,4 +1,4 @@
-"""Base-to-new statistics: which base result belongs to which new one, and their averages.
+"""Base-to-new statistics: rows over seeds, in blocks that may be compared.
 
 Papers form the harmonic mean of an average in two ways, and a row has both: that of the averaged
 base and new accuracy, which most published tables hold, and the mean of the harmonic means of
