@@ -2,7 +2,9 @@
 
 Half precision where it keeps the order of the classes for each image, which ties included are
 what accuracy and ranks are made of; else single. In half precision the largest logit of an image is
-kept apart and the others as what they are below it: near 25, halves are 0.016 apart.
+kept apart and the others as what they are below it: near 25, halves are 0.016 apart. Of single
+precision the upper two bytes of each number are kept apart and compressed, the lower two, which are
+noise, are not: a file of ImageNet's test is written in seconds, not in a quarter of a minute.
 """
 
 from __future__ import annotations
@@ -73,9 +75,16 @@ def to_bytes(logits: Logits) -> tuple[bytes, str]:
     }
     top, below = _halves(logits.logits)
     is_half = _same_order(logits.logits, below)
-    arrays |= {"top": top, "below": below} if is_half else {"logits": logits.logits}
+    low, high = _byte_planes(logits.logits)
+    arrays |= {"top": top, "below": below} if is_half else {"high": high, "low": low}
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            kind = zipfile.ZIP_STORED if name == "low" else zipfile.ZIP_DEFLATED
+            entry = zipfile.ZipInfo(f"{name}.npy")  # without the time of day
+            archive.writestr(entry, content.getbuffer(), compress_type=kind, compresslevel=1)
     return file.getvalue(), "half" if is_half else "single"
 
 
@@ -93,8 +102,8 @@ def from_bytes(content: bytes) -> Logits:
             about = json.loads(arrays["about"].tobytes())
             if about["format"] != FORMAT:
                 raise ValueError(f"format must be {FORMAT}; got {about['format']!r}")
-            if "logits" in arrays:
-                values = arrays["logits"]
+            if "high" in arrays:
+                values = _from_byte_planes(arrays["low"], arrays["high"])
             else:
                 values = arrays["top"] + arrays["below"].astype(np.float32)
             labels = arrays["labels"].astype(np.int64)
@@ -111,6 +120,17 @@ def content_hash(logits: Logits) -> str:
     digest.update(np.ascontiguousarray(logits.labels.astype(np.int64)))
     digest.update(np.ascontiguousarray(logits.logits))
     return digest.hexdigest()
+
+
+def _byte_planes(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[N, C] to the lower and the upper two bytes of each number: two times [2, N, C]."""
+    planes = logits.astype("<f4")[..., None].view(np.uint8).transpose(2, 0, 1)
+    return np.ascontiguousarray(planes[:2]), np.ascontiguousarray(planes[2:])
+
+
+def _from_byte_planes(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    planes = np.concatenate([low, high]).transpose(1, 2, 0)
+    return np.ascontiguousarray(planes).view("<f4")[..., 0].astype(np.float32)
 
 
 def _halves(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,7 @@
-"""Names of open_clip's models, `open_clip:<model>@<weights>`: what they mean, before weights."""
+"""Names of open_clip's models, `open_clip:<model>@<weights>`: what they mean, before weights.
+
+What a name stands for is opened by `open_clip_model.py`.
+"""
 
 import os
 from dataclasses import dataclass

@@ -42,7 +42,8 @@ def test_halves_where_they_suffice_and_single_where_two_would_be_one():
     near = EXACT + np.array([0, 0, 1e-4], np.float32)  # no tie yet: 3.0 and 24.5 are far apart
     assert to_bytes(of(near))[1] == "half"
     tie = np.array([[25.0, 5.0, 5.001]], np.float32)
-    assert to_bytes(of(tie))[1] == "single"
+    content, precision = to_bytes(of(tie))
+    assert precision == "single" and np.array_equal(from_bytes(content).logits, tie)
     assert to_bytes(of([[1e5, 0.0, 1.0]]))[1] == "single"  # beyond the range of halves
     # Halves near 25 are 0.016 apart, those of what is below the largest are not.
     assert to_bytes(of([[25.0, 24.999]]))[1] == "half"
@@ -115,7 +116,9 @@ def about(text: str) -> np.ndarray:
         (npz(about=about('{"format": 1, "classnames": [1, 2, 3], "images": []}')), "list of texts"),
         (npz(below=np.array([["x"] * 3] * 2)), "can be read"),
         (npz(below=np.array([[None] * 3] * 2)), "can be read"),  # a pickle
-        (npz(logits=EXACT.astype(np.float64)), "got float64"),
+        (npz(top=EXACT.astype(np.float64)), "got float64"),
+        (npz(high=np.zeros((2, 2, 3), np.uint8)), "low"),
+        (npz(high=EXACT, low=EXACT), "can be read"),
         (npz(labels=np.array(["0", "x"])), "can be read"),
     ],
 )
