@@ -3,8 +3,8 @@
 A word is `<place>-<pid>-<start>`: the place stands for a machine since it was started and, in
 it, the container; the start tells a process from a later one of the same number.
 
-The engine is a distribution of its own and has a copy of this file, dassl/utils/processes.py; a test
-holds the two equal.
+The engine is a distribution of its own and has a copy of this file in
+dassl/utils/; a test holds the two equal.
 """
 
 import hashlib

@@ -3,8 +3,8 @@
 Standard library only. What is written first has a hidden name that says who writes it; what
 the killed have left is swept away, and never what a living process is writing.
 
-The engine is a distribution of its own and has a copy of this file, dassl/utils/whole_files.py; a test
-holds the two equal.
+The engine is a distribution of its own and has a copy of this file in
+dassl/utils/; a test holds the two equal.
 """
 
 import contextlib
