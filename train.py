@@ -124,7 +124,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> 
     files = [args.config_file, args.dataset_config_file, *evaluated_files(plan)]
     files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
-    result["logits_sha256"] = kept and save_logits(kept, trainer.cfg.OUTPUT_DIR)
+    result["logits_sha256"] = save_logits(kept, trainer.cfg.OUTPUT_DIR)
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = same_run.inputs(argv, files)
     path = os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT)

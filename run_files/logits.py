@@ -75,8 +75,10 @@ def to_bytes(logits: Logits) -> tuple[bytes, str]:
     }
     top, below = _halves(logits.logits)
     is_half = _same_order(logits.logits, below)
-    low, high = _byte_planes(logits.logits)
-    arrays |= {"top": top, "below": below} if is_half else {"high": high, "low": low}
+    if is_half:
+        arrays |= {"top": top, "below": below}
+    else:
+        arrays["low"], arrays["high"] = _byte_planes(logits.logits)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():

@@ -36,6 +36,11 @@ if [[ -e $OUTPUT && ! -d $OUTPUT ]]; then
   exit 1
 fi
 
+twice=$(printf '%s\n' "$@" | sort | uniq -d | xargs)
+if [[ -n $twice ]]; then
+  echo "error: each trainer must be named once; $twice is there more than once" >&2
+  exit 1
+fi
 if [[ -n ${DRY_RUN:-} ]]; then
   for trainer; do
     bash scripts/base2new.sh "$trainer" "$dataset"

@@ -118,7 +118,7 @@ refuse_own_keys() {
     */DATASET.NUM_SHOTS) key="$key: say SHOTS=4" ;;
     */OUTPUT_DIR) key="$key: say OUTPUT=folder" ;;
     */DATASET.ROOT) key="$key: say DATA=folder" ;;
-    */RESUME | */TRAINER.NAME | */DATASET.NAME | base2new/DATASET.SUBSAMPLE_CLASSES) key="$key: leave it out" ;;
+    */RESUME | */TRAINER.NAME | */DATASET.NAME | */DATASET.SUBSAMPLE_CLASSES) key="$key: leave it out" ;;
     *) continue ;;
     esac
     echo "error: $protocol sets for each run what the pair sets, $key" >&2

@@ -45,9 +45,14 @@ class KeptLogits:
             evaluator.process = process
 
     def logits(self) -> Logits | None:
-        """Of the last test; None if the outputs are not one row of logits an image."""
-        if not self.outputs or any(outputs.dim() != 2 for outputs in self.outputs):
+        """Of the last test; None, and why, if the outputs are not finite logits of the classes."""
+        try:
+            return self._logits()
+        except (ValueError, RuntimeError) as error:  # of another trainer's outputs
+            print(f"{LOGITS} is not written, the outputs are no logits of the classes: {error}")
             return None
+
+    def _logits(self) -> Logits:
         names = self.trainer.lab2cname
         labels = torch.cat(self.labels).numpy()
         return Logits(
@@ -68,19 +73,25 @@ class KeptLogits:
         return tuple(os.path.relpath(item.impath, root) for item in items)
 
 
-def save_logits(kept: KeptLogits, folder: str) -> str | None:
-    """Writes the file into a run folder and says its size; returns `content_hash`, or None.
+def save_logits(kept: KeptLogits | None, folder: str) -> str | None:
+    """Writes the file into a run folder and says its size; returns `content_hash`.
 
-    Raises:
-        OSError: it cannot be written.
+    None where nothing is kept, or the file cannot be written, which is no reason to lose a result:
+    one that is there from before is deleted.
     """
-    logits = kept.logits()
+    path = Path(folder, LOGITS)
+    logits = kept and kept.logits()
     if logits is None:
+        path.unlink(missing_ok=True)
         return None
     content, precision = to_bytes(logits)
-    path = Path(folder, LOGITS)
-    with replacing(path) as partial:
-        partial.write_bytes(content)
+    try:
+        with replacing(path) as partial:
+            partial.write_bytes(content)
+    except OSError as error:
+        print(f"{path} is not written: {error.strerror}")
+        path.unlink(missing_ok=True)
+        return None
     images, classes = logits.logits.shape
     print(
         f"Logits of {images:,} images and {classes:,} classes: {path} ({len(content) / 1e3:,.0f} "

@@ -51,7 +51,7 @@ class Lock:
                 found = _read(self.path)
                 if found is None:  # somebody deleted it
                     _put(self.path, self.claim)
-                elif found != self.claim:
+                elif found and found != self.claim:  # what cannot be read is asked again
                     self.taken_by = found
                     return
                 os.utime(self.path)

@@ -25,8 +25,11 @@ from promptkit.files import refuse_pipes, replacing
 from promptkit.runs import manifest
 from promptkit.trainer import PromptTrainer
 from promptkit.use.run_options import add_run_options, open_chosen
+from run_files import CURVE, LOG, LOGITS, RESULT, RUN
 
 BATCH = 64  # images
+# Files that a run has beside its folders; predictions may lie there, too.
+OF_RUN = ((RUN,), (RESULT,), (CURVE,), (LOGITS,), (LOG,))
 
 
 def images_below(paths: list[str]) -> list[Path]:
@@ -40,7 +43,7 @@ def images_below(paths: list[str]) -> list[Path]:
     for name in paths:
         path = Path(name)
         if path.is_dir():
-            files = [file for file in path.rglob("*") if not file.name.startswith(".")]
+            files = [x for x in path.rglob("*") if not _is_hidden(x.relative_to(path))]
             own = sorted(file for file in files if file.is_file())
             others = sum(not file.is_file() and not file.is_dir() for file in files)
             if others:
@@ -59,21 +62,27 @@ def images_below(paths: list[str]) -> list[Path]:
     return found
 
 
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def check_outputs(options: argparse.Namespace, images: list[Path]) -> None:
     """Refuses to write over what is read.
 
     Raises:
-        ValueError: --csv or --json is one of the images, a file of the run, or the other.
+        ValueError: --csv or --json is an image, a file of classes, one of the run's, or the other.
     """
     outputs = {"--csv": options.csv, "--json": options.json}
     given = {flag: os.path.realpath(path) for flag, path in outputs.items() if path}
     if len(set(given.values())) < len(given):
         raise ValueError(f"--csv and --json must be two files; both are {options.csv}.")
-    read = {os.path.realpath(path) for path in images}
-    run = os.path.realpath(options.run)
+    read = {os.path.realpath(path) for path in [*images, *options.classes]}
+    run = Path(os.path.realpath(options.run))
     for flag, path in given.items():
-        if path in read or (os.path.exists(path) and os.path.dirname(path) == run):
-            what = "an image that is to be classified" if path in read else "a file of the run"
+        inside = Path(path).relative_to(run).parts if Path(path).is_relative_to(run) else ()
+        of_run = os.path.exists(path) and (len(inside) > 1 or inside in OF_RUN)
+        if path in read or of_run:
+            what = "a file of the run" if of_run else "one that is read"
             raise ValueError(f"{flag} must be a new file; {outputs[flag]} is {what}.")
 
 

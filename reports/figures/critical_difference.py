@@ -38,7 +38,6 @@ def critical_difference(
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", color="0.88", linewidth=0.8)
         axes.set_axisbelow(True)
-        where = ranking.title.partition("(")[2].rstrip(")")
-        name_axes(axes, f"{name} ({where})", "average rank, 1 is best", "")
+        name_axes(axes, f"{name} ({ranking.where})", "average rank, 1 is best", "")
     write_key(figure, styles)
     return figure

@@ -95,6 +95,11 @@ def row_facts(label: Label, recipe: str) -> dict[str, object]:
     return facts | ({"details": label.details} if label.details else {})
 
 
+def method_facts(label: Label, method: Method, recipe: str) -> dict[str, object]:
+    """As `row_facts`, of a row that is one method."""
+    return row_facts(label, recipe) | {"shots": method.shots, "commit": method.commit}
+
+
 def _of_one_trainer(trainer: str, siblings: list[Method]) -> dict[Method, Label]:
     if len(siblings) == 1:
         return {siblings[0]: Label(trainer, trainer)}

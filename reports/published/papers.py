@@ -48,7 +48,7 @@ COST_COLUMNS = {
 # The words of inconsistencies.csv that mean another column than base or new.
 HARMONIC_WORDS = ("hm",)
 NOTE = (
-    f"{PUBLISHED} published, not run here ({BACKBONE}, {SHOTS} shots where none are named); the "
+    f"{PUBLISHED} published, not run here ({SHOTS} shots where none are named); the "
     "source of each row is in the CSV and in reports/published/numbers/. "
     f"{NOT_RECOMPUTED} does not follow from the published cells that it is an average or a "
     "harmonic mean of."
@@ -88,8 +88,7 @@ class Published:
             facts["shots"] = self.shots
         if self.marks:
             facts["marks"] = "; ".join(self.marks)
-        text = f"{self.method} {PUBLISHED}"
-        return Row(text, tuple(entries), facts, self.label)
+        return Row(self.label.text, tuple(entries), facts, self.label)
 
     @property
     def label(self) -> Label:

@@ -18,7 +18,10 @@ def the_same(runs: Sequence[Run]) -> Run | None:
 
     Two protocols may share a training and its test. None where results differ: neither is chosen.
     """
-    facts = {(run.method, run.accuracy, run.shot_list, run.trained_on, run.weights) for run in runs}
+    facts = {
+        (run.method, run.accuracy, run.shot_list, run.trained_on, run.weights, run.logits)
+        for run in runs
+    }
     return runs[0] if len(facts) == 1 else None
 
 

@@ -18,5 +18,7 @@ def logits_of(folder: Path, run: Run) -> Logits:
     """
     logits = from_bytes((folder / run.path).with_name(LOGITS).read_bytes())
     if content_hash(logits) != run.logits:
-        raise ValueError("its content is not that which result.json says: evaluate again")
+        raise ValueError(
+            "its content is not that which result.json says: delete both and run it again"
+        )
     return logits

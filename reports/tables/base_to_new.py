@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reports.layout.grid import Cell, Document, Grid, Row
 from reports.layout.headings import headings
-from reports.layout.labels import Label, keys, labels, row_facts, within
+from reports.layout.labels import Label, keys, labels, method_facts, within
 from reports.published import papers
 from reports.published.papers import Published
 from reports.runs.run import Method
@@ -91,8 +92,7 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
         check_pair(options.pair, (label.text for label in names.values()))
         grids += _paired_grids(report, names, options.pair)
     below = against_zero_shot(report, names)
-    attribute = "harmonic" if options.harmonic == "averages" else "mean_harmonic"
-    grids += [*below, *leave_one_out(report, names, attribute)]
+    grids += [*below, *leave_one_out(report, names, partial(harmonic_of, kind=options.harmonic))]
     notes = []
     if report.blocks:
         footnote = FOOTNOTE.format(HM_KINDS[options.harmonic])
@@ -126,10 +126,7 @@ def _row(row: Numbers, label: Label, options: Options) -> Row:
     if options.cost:
         step = row.cost.step_sec
         entries += ["" if step is None else f"{step:.3f}", row.cost.memory_text]
-    facts = row_facts(label, row.recipe) | {
-        "shots": row.method.shots,
-        "commit": row.method.commit,
-    }
+    facts = method_facts(label, row.method, row.recipe)
     return Row(label.text, tuple(entries), facts)
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reports.layout.grid import Cell, Grid, Row
 from reports.layout.headings import headings
-from reports.layout.labels import Label, keys, row_facts, trainer_order
+from reports.layout.labels import Label, keys, method_facts, trainer_order
 from reports.runs.run import Method
-from reports.tables.averages import AVERAGE
 from reports.tables.base_to_new_numbers import Block, Report
 from reports.tables.base_to_new_numbers import Row as Numbers
+from reports.tables.estimates import Estimate
 
 CORNER = "Row"
 BELOW = "Below zero-shot"
 NOTE_ON_ZERO_SHOT = (
-    "The differences to zero-shot are of the means over seeds, in points, on new classes, with "
-    "one template for zero-shot if there is such a row; below zero-shot: on how many data sets."
+    "The differences to zero-shot are of the means over seeds, in points, on new classes. "
+    "Zero-shot is one row for all data sets, that with most of them, of one template if there are "
+    "several. Below zero-shot: on how many data sets."
 )
 Group = tuple[str, str]  # backbone, weights
 
@@ -28,15 +29,15 @@ def against_zero_shot(report: Report, names: Mapping[Method, Label]) -> list[Gri
     One table for each backbone and weights that have a zero-shot row on two data sets or more.
     """
     found: dict[Group, dict[Method, dict[str, tuple[float, Numbers]]]] = {}
-    for group, blocks in _by_group(report.blocks).items():
-        zero_shot = {block.dataset: _zero_shot(block) for block in blocks}
+    for group, blocks in report.comparable().items():
+        zero_shot = _zero_shot(blocks)
         rows: dict[Method, dict[str, tuple[float, Numbers]]] = defaultdict(dict)
         for block in blocks:
-            base = zero_shot[block.dataset]
+            base = next((row for row in block.rows if row.method == zero_shot), None)
             for row in block.rows if base else ():
                 if row is not base:
                     rows[row.method][block.dataset] = row.new.value - base.new.value, row
-        if rows and sum(map(bool, zero_shot.values())) > 1:
+        if len({dataset for own in rows.values() for dataset in own}) > 1:
             found[group] = rows
     titles = headings([("New classes, difference to zero-shot", *group) for group in found])
     return [
@@ -44,18 +45,11 @@ def against_zero_shot(report: Report, names: Mapping[Method, Label]) -> list[Gri
     ]
 
 
-def _by_group(blocks: Sequence[Block]) -> dict[Group, list[Block]]:
-    groups: dict[Group, list[Block]] = defaultdict(list)
-    for block in blocks:
-        if not block.dataset.startswith(AVERAGE):
-            groups[block.backbone, block.weights].append(block)
-    return groups
-
-
-def _zero_shot(block: Block) -> Numbers | None:
-    """The first row of a block in which nothing was tuned; `ZeroshotCLIP` is before others."""
-    rows = [row for row in block.rows if row.cost.parameters == (0, 0)]
-    return min(rows, key=lambda row: trainer_order(row.method.trainer), default=None)
+def _zero_shot(blocks: Sequence[Block]) -> Method | None:
+    """The row in which nothing was tuned that is on most data sets: one for all of them."""
+    counts = Counter(row.method for block in blocks for row in block.rows
+                     if row.cost.parameters == (0, 0))  # fmt: skip
+    return min(counts, key=lambda x: (-counts[x], trainer_order(x.trainer), x), default=None)
 
 
 def _differences(
@@ -72,17 +66,22 @@ def _differences(
         ]
         below = sum(round(value, 2) < 0 for value, _ in own.values())
         entries = (*cells, f"{below} of {len(own)}")
-        lines.append(Row(names[method].text, entries, _facts(method, names), names[method]))
+        lines.append(
+            Row(
+                names[method].text,
+                entries,
+                method_facts(names[method], method, method.recipe),
+                names[method],
+            )
+        )
     lines.sort(key=lambda row: list(names.values()).index(row.name))
     return Grid(title, (*datasets, BELOW), tuple(lines), corner=CORNER, key=_key(lines))
 
 
-def leave_one_out(report: Report, names: Mapping[Method, Label], harmonic: str) -> list[Grid]:
-    """Each row's average harmonic mean over all data sets but one.
-
-    Args:
-        harmonic: the attribute of a row that holds it.
-    """
+def leave_one_out(
+    report: Report, names: Mapping[Method, Label], harmonic: Callable[[Numbers], Estimate]
+) -> list[Grid]:
+    """Each row's average harmonic mean, as `harmonic` takes it, over all data sets but one."""
     groups: dict[Group, dict[str, Block]] = defaultdict(dict)
     for dataset, blocks in report.without:
         for block in blocks:
@@ -92,16 +91,14 @@ def leave_one_out(report: Report, names: Mapping[Method, Label], harmonic: str) 
     for title, by_dataset in zip(titles, groups.values(), strict=True):
         columns = sorted(by_dataset)
         values = {
-            (row.method, dataset): Cell(
-                getattr(row, harmonic).value, getattr(row, harmonic).std, row.seeds
-            )
+            (row.method, dataset): Cell(harmonic(row).value, harmonic(row).std, row.seeds)
             for dataset, block in by_dataset.items()
             for row in block.rows
         }
         methods = {method for method, _ in values}
         rows = tuple(
             Row(label.text, tuple(values.get((method, name), "") for name in columns),
-                _facts(method, names), label)
+                method_facts(names[method], method, method.recipe), label)
             for method, label in names.items() if method in methods
         )  # fmt: skip
         headers = tuple(f"without {name}" for name in columns)
@@ -111,10 +108,3 @@ def leave_one_out(report: Report, names: Mapping[Method, Label], harmonic: str) 
 
 def _key(rows: Iterable[Row]) -> tuple[tuple[str, str], ...]:
     return keys(row.name for row in rows if row.name)
-
-
-def _facts(method: Method, names: Mapping[Method, Label]) -> dict[str, object]:
-    return row_facts(names[method], method.recipe) | {
-        "shots": method.shots,
-        "commit": method.commit,
-    }

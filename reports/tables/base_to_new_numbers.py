@@ -15,6 +15,7 @@ from reports.layout.labels import trainer_order
 from reports.runs.consistency import notes_on_commits, notes_on_shots
 from reports.runs.data_sets import namesakes
 from reports.runs.run import LeftOut, Method, Run
+from reports.tables.averages import AVERAGE
 from reports.tables.base_to_new_averages import average_over_datasets
 from reports.tables.base_to_new_pairs import Pair, join_recipes, pair_runs
 from reports.tables.estimates import Cost, Estimate
@@ -62,6 +63,7 @@ class Report:
         notes: remarks.
         pairs: what the blocks are made of.
         without: for each data set of three or more, the averages over the others.
+        apart: data sets that are in no average, since others have their name.
     """
 
     blocks: tuple[Block, ...]
@@ -69,6 +71,15 @@ class Report:
     notes: tuple[str, ...]
     pairs: tuple[Pair, ...] = ()
     without: tuple[tuple[str, tuple[Block, ...]], ...] = ()
+    apart: frozenset[str] = frozenset()
+
+    def comparable(self) -> dict[tuple[str, str], list[Block]]:
+        """The blocks that may be put together, one a data set, by backbone and weights."""
+        groups: dict[tuple[str, str], list[Block]] = defaultdict(list)
+        for block in self.blocks:
+            if not block.dataset.startswith(AVERAGE) and block.dataset not in self.apart:
+                groups[block.backbone, block.weights].append(block)
+        return groups
 
 
 def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report:
@@ -93,6 +104,7 @@ def base_to_new(runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> Report
         notes=tuple(notes),
         pairs=tuple(pairs),
         without=tuple(_without_each(pairs, apart)),
+        apart=frozenset(apart),
     )
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from reports.layout.grid import Cell, Document, Grid, Row
 from reports.layout.headings import headings
-from reports.layout.labels import Label, keys, labels, row_facts, within
+from reports.layout.labels import Label, keys, labels, method_facts, within
 from reports.layout.rows import rows_of
 from reports.runs.consistency import notes_on_commits, one_each
+from reports.runs.data_sets import namesakes
 from reports.runs.logits import logits_of
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables.averages import AVERAGE
-from reports.tables.calibration_numbers import BINS, Bins, Calibration, equal_width, log_softmax
+from reports.tables.calibration_numbers import BINS, Answers, Bins, Calibration, equal_width
 from reports.tables.estimates import Estimate
 from run_files import LOGITS
 
@@ -40,7 +41,23 @@ FOOTNOTE = (
     "NLL in nats, Brier from 0 to 2. Confidence - accuracy above 0: over-confident. "
     "In the figure the areas of the dots go with the images in a bin."
 )
-Place = tuple[str, str, str, str]  # data set, classes, backbone, weights
+OWN = ""  # the source of what was trained on its own data set, and of zero-shot
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """What results have in common that may be compared.
+
+    Attributes:
+        subset: the classes that were told apart.
+        source: what was trained on, where that is another data set or other classes.
+    """
+
+    dataset: str
+    subset: str
+    backbone: str
+    weights: str
+    source: str = OWN
 
 
 @dataclass(frozen=True)
@@ -73,11 +90,11 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
         What they say, the files that cannot be used, and how many runs have kept none.
     """
     of_test = [run for run in runs if run.split == "test"]
+    kept = [(place, run) for run in of_test if run.logits for place in _places(run, of_test)]
     groups: dict[tuple, list[Run]] = defaultdict(list)
-    rows = rows_of((_place(run), run.method) for run in of_test if run.logits)
-    for run in of_test:
-        if run.logits:
-            groups[_place(run), rows[run.method], run.seed].append(run)
+    rows = rows_of((place, run.method) for place, run in kept)
+    for place, run in kept:
+        groups[place, rows[run.method], run.seed].append(run)
     single, left = one_each(groups)
     by_row: dict[tuple[Place, Method], dict[int, tuple]] = defaultdict(dict)
     for (place, row, seed), run in sorted(single.items()):
@@ -87,10 +104,8 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
             name = Path(run.path).with_name(LOGITS).as_posix()
             left.append(LeftOut(name, getattr(error, "strerror", None) or str(error)))
             continue
-        confidence = np.exp(log_softmax(logits.logits).max(axis=1))
-        right = logits.predictions == logits.labels
-        numbers = Calibration.of(logits.logits, logits.labels)
-        by_row[place, row][seed] = numbers, confidence, right
+        answers = Answers.of(logits.logits, logits.labels)
+        by_row[place, row][seed] = answers.calibration(), answers.confidence, answers.right
     found = []
     for (place, row), seeds in by_row.items():
         numbers = {seed: entry[0] for seed, entry in seeds.items()}
@@ -99,8 +114,28 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
     return found, left, sum(not run.logits for run in of_test)
 
 
-def _place(run: Run) -> Place:
-    return run.dataset, run.subset, run.backbone, run.weights
+def _places(run: Run, runs: Iterable[Run]) -> list[Place]:
+    """Where a result stands: one place, but zero-shot beside whatever was trained."""
+    own = Place(run.dataset, run.subset, run.backbone, run.weights, _source(run))
+    if not run.is_zero_shot:
+        return [own]
+    others = {
+        Place(x.dataset, x.subset, x.backbone, x.weights, _source(x))
+        for x in runs
+        if x.logits and not x.is_zero_shot
+    }
+    return sorted(place for place in others if replace(place, source=OWN) == own) or [own]
+
+
+def _source(run: Run) -> str:
+    if run.trained_on is None:
+        return OWN
+    dataset, subset = run.trained_on
+    is_own = dataset == run.dataset and subset in (
+        run.subset,
+        "base" if run.subset == "new" else "",
+    )
+    return OWN if is_own else f"trained on {dataset}, {subset} classes"
 
 
 def document(
@@ -119,30 +154,43 @@ def document(
         grids.append(_grid(titles[place], place, called, names, values))
         bins = {called[row]: own[row].bins for row in called}
         diagrams.append(Diagrams(titles[place], bins))
-    grids += _averages(entries, names)
+    grids += _averages(entries, names, namesakes(runs))
     notes = [FOOTNOTE] if grids else []
     notes += notes_on_commits(entry.row for entry in entries)
     if without:
         notes.append(
             f"{without} result(s) are in no table: they have kept no logits (TEST.KEEP_LOGITS "
-            "False, or code of before), and would have to be evaluated again."
+            "False, or code of before). Delete their result.json and give the same commands again."
         )
     documented = Document(title, tuple(grids), tuple(notes), tuple(sorted({*left_out, *left})))
     return documented, diagrams
 
 
 def _titles(places: Sequence[Place]) -> list[str]:
-    return headings([(f"{dataset}, {subset} classes", *rest) for dataset, subset, *rest in places])
+    return headings(
+        [
+            (", ".join(filter(None, (place.dataset, f"{place.subset} classes", place.source))),
+             place.backbone, place.weights)
+            for place in places
+        ]
+    )  # fmt: skip
 
 
-def _averages(entries: Sequence[Tested], names: dict[Method, Label]) -> list[Grid]:
-    """Of the rows that have all data sets: means over them of each seed that all have."""
-    groups: dict[tuple[str, str, str], list[Tested]] = defaultdict(list)
+def _averages(
+    entries: Sequence[Tested], names: dict[Method, Label], apart: Collection[str]
+) -> list[Grid]:
+    """Of the rows that have all data sets: means over them of each seed that all have.
+
+    Args:
+        apart: data sets that are in no average, since others have their name.
+    """
+    groups: dict[Place, list[Tested]] = defaultdict(list)
     for entry in entries:
-        groups[entry.place[1:]].append(entry)
+        if entry.place.dataset not in apart:
+            groups[replace(entry.place, dataset="")].append(entry)
     grids = []
     for key, group in sorted(groups.items(), key=lambda item: item[0]):
-        datasets = {entry.place[0] for entry in group}
+        datasets = {entry.place.dataset for entry in group}
         if len(datasets) < 2:
             continue
         values: dict[Method, dict[int, Calibration]] = {}
@@ -153,7 +201,7 @@ def _averages(entries: Sequence[Tested], names: dict[Method, Label]) -> list[Gri
                 values[row] = {seed: _mean([x[seed] for x in own]) for seed in seeds}
         called = within(names, values)
         if called:
-            place = (f"{AVERAGE} of {len(datasets)}", *key)
+            place = replace(key, dataset=f"{AVERAGE} of {len(datasets)}")
             (title,) = _titles([place])
             grids.append(_grid(title, place, called, names, values))
     return grids
@@ -177,10 +225,13 @@ def _grid(
         for name, factor in COLUMNS.values():
             estimate = Estimate.of([factor * getattr(x, name) for x in values[row].values()])
             cells.append(Cell(estimate.value, estimate.std, tuple(values[row])))
-        facts = row_facts(label, row.recipe) | {"shots": row.shots, "commit": row.commit}
+        facts = method_facts(label, row, row.recipe)
         entries = (*cells, str(len(values[row])))
         rows.append(Row(label.text, entries, facts, names[row]))
-    facts = dict(zip(("dataset", "classes", "backbone", "weights_sha256"), place, strict=True))
+    facts = {
+        "dataset": place.dataset, "classes": place.subset, "source": place.source,
+        "backbone": place.backbone, "weights_sha256": place.weights,
+    }  # fmt: skip
     columns = (*COLUMNS, "Seeds")
     return Grid(title, columns, tuple(rows), facts=facts, key=keys(called.values()),
                 least_is_best=LEAST_IS_BEST, not_ranked=NOT_RANKED)  # fmt: skip

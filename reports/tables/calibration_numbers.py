@@ -55,22 +55,49 @@ class Calibration:
     @classmethod
     def of(cls, logits: np.ndarray, labels: np.ndarray) -> Calibration:
         """Of logits [N, C] and labels [N]."""
+        return Answers.of(logits, labels).calibration()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says of each image.
+
+    Attributes:
+        confidence: [N], of the class that it takes.
+        right: [N], whether that is the image's.
+        nll: [N], minus the logarithm of the right class's probability.
+        brier: [N], squared distance of the probabilities to the right answer.
+    """
+
+    confidence: np.ndarray
+    right: np.ndarray
+    nll: np.ndarray
+    brier: np.ndarray
+
+    @classmethod
+    def of(cls, logits: np.ndarray, labels: np.ndarray) -> Answers:
+        """Of logits [N, C] and labels [N]."""
         logs = log_softmax(logits)
         probabilities = np.exp(logs)
-        right = logits.argmax(axis=1) == labels
-        confidence = probabilities.max(axis=1)
-        equal, adaptive = equal_width(confidence, right), equal_count(confidence, right)
-        of_label = np.arange(len(labels)), labels
-        answers = np.zeros_like(probabilities)
-        answers[of_label] = 1.0
+        own = probabilities[np.arange(len(labels)), labels]
         return cls(
-            accuracy=100 * float(right.mean()),
+            confidence=probabilities.max(axis=1),
+            right=logits.argmax(axis=1) == labels,
+            nll=-logs[np.arange(len(labels)), labels],
+            brier=(probabilities**2).sum(axis=1) - own**2 + (1 - own) ** 2,
+        )
+
+    def calibration(self) -> Calibration:
+        """All figures of them."""
+        equal = equal_width(self.confidence, self.right)
+        return Calibration(
+            accuracy=100 * float(self.right.mean()),
             ece=100 * _expected(equal),
-            adaptive=100 * _expected(adaptive),
+            adaptive=100 * _expected(equal_count(self.confidence, self.right)),
             maximum=100 * float(equal.gaps.max()),
-            nll=float(-logs[of_label].mean()),
-            brier=float(((probabilities - answers) ** 2).sum(axis=1).mean()),
-            bias=100 * float(confidence.mean() - right.mean()),
+            nll=float(self.nll.mean()),
+            brier=float(self.brier.mean()),
+            bias=100 * float(self.confidence.mean() - self.right.mean()),
         )
 
 

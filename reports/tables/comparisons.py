@@ -15,8 +15,8 @@ ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
 def nothing_to_show() -> str:
     """Why --published had no effect."""
     return (
-        f"No published number stands beside these: there are some for {papers.BACKBONE} on the "
-        "eleven data sets and ImageNet's variants only."
+        f"No published number stands beside these: there are some for {papers.BACKBONE} (few-shot "
+        "also RN50) on the eleven data sets and ImageNet's variants only."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reports.layout.grid import PUBLISHED, Cell, Document, Grid, Row
 from reports.layout.headings import headings
-from reports.layout.labels import Label, keys, labels, row_facts, within
+from reports.layout.labels import Label, keys, labels, method_facts, within
 from reports.layout.rows import rows_of
 from reports.published.papers import COST_COLUMNS as PUBLISHED_COLUMNS
 from reports.published.papers import check_names, read_costs
@@ -150,7 +150,7 @@ def _written(row: CostRow) -> Row:
         str(len(row.seeds)),
     )
     method = row.method
-    facts = row_facts(row.label, method.recipe) | {"shots": method.shots, "commit": method.commit}
+    facts = method_facts(row.label, method, method.recipe)
     return Row(row.label.text, entries, facts, row.line)
 
 

@@ -140,11 +140,13 @@ def grid(
             pairs = f"{found.count}" + (f" ({found.unpaired} unpaired)" if found.unpaired else "")
             entries = (f"{found.mean:+.2f}", _interval(found), f"{found.p:.3g}", pairs)
             sets = over_data_sets(*pair) if by_data_set else None
-            more = (f"{sets.count}", _interval(sets), f"{sets.p:.3g}") if sets else ("", "", "")
+            more = ("", "", "", "")
+            if sets:
+                more = (f"{sets.count}", f"{sets.mean:+.2f}", _interval(sets), f"{sets.p:.3g}")
             rows.append(Row(quantity, (*entries, *more)))
     interval = f"{CONFIDENCE:.0%} interval"
     columns = ("Mean difference", interval, "p", "Pairs",
-               "Data sets", f"{interval} over them", "p over them")  # fmt: skip
+               "Data sets", "Mean over them", f"{interval} over them", "p over them")  # fmt: skip
     if not any(row.entries[-1] for row in rows):  # one data set, or none in the keys
         columns = columns[:4]
         rows = [replace(row, entries=row.entries[:4]) for row in rows]

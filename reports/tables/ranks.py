@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,13 @@ from scipy import stats
 
 from reports.layout.grid import Cell, Document, Grid, Row
 from reports.layout.headings import headings
-from reports.layout.labels import Label, keys, row_facts, within
+from reports.layout.labels import Label, keys, method_facts, within
 from reports.runs.run import LeftOut, Method, Run
-from reports.tables.averages import AVERAGE
 from reports.tables.base_to_new import report_labels
-from reports.tables.base_to_new_numbers import Block, Report, base_to_new
+from reports.tables.base_to_new_numbers import Report, base_to_new
 from reports.tables.base_to_new_numbers import Row as Numbers
 
+TITLE = "Average ranks"
 CONFIDENCE = 0.95
 LEAST_SETS, LEAST_ROWS = 2, 2
 QUANTITIES = {"Base": "base", "New": "new", "HM": "harmonic"}
@@ -35,6 +34,7 @@ class Ranking:
     """Of the rows of one backbone and weights.
 
     Attributes:
+        where: backbone, and weights where they differ.
         datasets: that ranks are averaged over.
         ranks: {quantity: {row: average rank}}.
         p: {quantity: Friedman's p}; 1 where all are alike everywhere, None for two rows.
@@ -43,6 +43,7 @@ class Ranking:
     """
 
     title: str
+    where: str
     facts: dict[str, object]
     datasets: tuple[str, ...]
     labels: dict[Method, Label]
@@ -60,12 +61,9 @@ def critical_difference(rows: int, datasets: int) -> float:
 
 def rankings(report: Report) -> list[Ranking]:
     """One for each backbone and weights with two data sets and two rows on all of them."""
-    groups: dict[tuple[str, str], list[Block]] = defaultdict(list)
-    for block in report.blocks:
-        if not block.dataset.startswith(AVERAGE):
-            groups[block.backbone, block.weights].append(block)
+    groups = report.comparable()
     names, found = report_labels(report), []
-    titles = headings([("Average ranks", *group) for group in groups])
+    titles = headings([(TITLE, *group) for group in groups])
     for title, (group, blocks) in zip(titles, groups.items(), strict=True):
         by_set = [{row.method: row for row in block.rows} for block in blocks]
         every = [method for method in names if any(method in rows for rows in by_set)]
@@ -76,6 +74,7 @@ def rankings(report: Report) -> list[Ranking]:
         found.append(
             Ranking(
                 title=title,
+                where=title.removeprefix(f"{TITLE} (").removesuffix(")"),
                 facts=dict(zip(("backbone", "weights_sha256"), group, strict=True)),
                 datasets=tuple(block.dataset for block in blocks),
                 labels=within(names, ranked),
@@ -131,7 +130,7 @@ def _grid(ranking: Ranking) -> Grid:
         Row(
             label.text,
             tuple(Cell(ranking.ranks[name][method]) for name in QUANTITIES),
-            row_facts(label, method.recipe) | {"shots": method.shots, "commit": method.commit},
+            method_facts(label, method, method.recipe),
             label,
         )
         for method, label in ranking.labels.items()

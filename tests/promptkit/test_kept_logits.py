@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
 import train
 from promptkit.runs import repeat
 from run_files.logits import content_hash, from_bytes
+from trainers.coop import CoOp
 
 
 @pytest.mark.parametrize("method", ["CoOp", "CoCoOp", "VPT", "LinearProbe", "ZeroshotCLIP"])
@@ -77,4 +78,23 @@ def test_images_in_another_order_have_no_paths(tiny_argv, tmp_path, capsys, monk
     assert train.main(tiny_argv("CoOp")) == 0
     assert from_bytes((tmp_path / "run/logits.npz").read_bytes()).images == ()
     assert "logits.npz is without paths" in capsys.readouterr().out
-    assert np.isfinite(from_bytes((tmp_path / "run/logits.npz").read_bytes()).logits).all()
+
+
+def test_outputs_of_other_columns_cost_no_result(tiny_argv, tmp_path, capsys, monkeypatch):
+    plain = CoOp.model_inference
+
+    def one_more(self, images):
+        logits = plain(self, images)
+        return torch.cat([logits, logits[:, :1] - 100], dim=1)
+
+    monkeypatch.setattr(CoOp, "model_inference", one_more)
+    assert train.main(tiny_argv("CoOp")) == 0
+    assert "logits.npz is not written, the outputs are no logits" in capsys.readouterr().out
+    assert not (tmp_path / "run/logits.npz").exists()
+
+
+def test_those_of_a_result_that_is_gone_do_not_stay(tiny_argv, tmp_path):
+    assert train.main(tiny_argv("CoOp")) == 0
+    (tmp_path / "run/result.json").unlink()
+    assert train.main(tiny_argv("CoOp", "TEST.KEEP_LOGITS", False)) == 0
+    assert not (tmp_path / "run/logits.npz").exists()

@@ -158,6 +158,12 @@ def test_the_heart_beats_mends_and_finds_out_that_another_took_over(tmp_path, mo
         path.unlink()
         wait_until(path.exists)
         own.check()
+        path.write_text("")  # as a drive that is away for a while: nobody took over
+        time.sleep(0.05)
+        path.write_text(json.dumps(own.claim))
+        silent_for(tmp_path, 100)
+        wait_until(lambda: time.time() - path.stat().st_mtime < 50)
+        own.check()
         write_lock(tmp_path)
         wait_until(lambda: own.taken_by)
         with pytest.raises(lock.Held, match="process 7 on there .*took over its folder"):

@@ -87,10 +87,13 @@ def test_nothing_that_is_read_is_written_over(finished, tiny_root, tmp_path, cap
     folder, image = finished("CoOp"), tmp_path / "a.png"
     Image.open(images_of(tiny_root, "circle")[0]).save(image)
     argv = ["--model-dir", str(folder), str(image)]
-    result = str(folder / "result.json")
+    result, names = str(folder / "result.json"), str(tmp_path / "names.txt")
+    Path(names).write_text("a dog\na cat\n")
     for more, message in (
         (["--csv", str(image)], "--csv must be a new file; "),
         (["--json", result], "is a file of the run"),
+        (["--csv", f"{folder}/prompt_learner/model.pth.tar-2"], "is a file of the run"),
+        (["--classes", names, "--csv", names], "is one that is read"),
         (["--csv", f"{tmp_path}/same", "--json", f"{tmp_path}/./same"], "must be two files"),
     ):
         assert predict.main([*argv, *more]) == 1
@@ -101,13 +104,16 @@ def test_nothing_that_is_read_is_written_over(finished, tiny_root, tmp_path, cap
     with Image.open(image) as picture:
         assert picture.size
     assert not (tmp_path / "same").exists()
-    for _ in range(2):  # an export may be made again
+    assert Path(names).read_text() == "a dog\na cat\n"
+    for _ in range(2):  # predictions may be made again, in the run's folder too, and an export
+        assert predict.main([*argv, "--csv", f"{folder}/predictions.csv"]) == 0
         assert export.main([str(folder), f"{tmp_path}/a.safetensors"]) == 0
 
 
 def test_images_that_are_none(finished, tiny_root, tmp_path, capsys):
     folder, pictures = finished("CoOp"), tmp_path / "pictures"
-    pictures.mkdir()
+    (pictures / ".cache").mkdir(parents=True)
+    Image.open(images_of(tiny_root, "circle")[0]).save(pictures / ".cache/hidden.png")
     argv = ["--model-dir", str(folder)]
     for path, message in (
         (str(pictures), f"There is no image in the folder {pictures}"),

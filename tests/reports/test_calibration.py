@@ -62,7 +62,9 @@ def test_a_constant_added_to_an_image_changes_nothing(logits, constant):
     assert one.nll == pytest.approx(other.nll, abs=1e-9)
     assert one.brier == pytest.approx(other.brier, abs=1e-9)
     assert 0 <= one.brier <= 2 and one.nll >= 0
-    assert max(one.ece, one.adaptive) <= one.maximum + 100 and one.ece <= one.maximum + 1e-9
+    # A mean of gaps is below the largest, and above the gap of the means.
+    assert abs(one.bias) - 1e-9 <= one.ece <= one.maximum + 1e-9
+    assert abs(one.bias) - 1e-9 <= one.adaptive <= 100
 
 
 def test_one_who_is_sure_and_right_has_no_error_and_one_who_is_wrong_has_all():
@@ -128,6 +130,36 @@ def test_averages_are_of_rows_that_have_all_data_sets(tmp_path, write_logits):
         "Average of 2, base classes (Pocket)",
     ]  # fmt: skip
     assert [row.label for row in report.grids[2].rows] == ["CoOp"] and len(diagrams) == 2
+
+
+def test_what_was_trained_elsewhere_is_another_table_with_zero_shot_in_both(tmp_path, write_logits):
+    """A few-shot run and a transfer to the same data set: neither twins nor one average."""
+    own, other = ({"dataset": name, "subset": "all"} for name in ("D", "Source"))
+    for seed, times in ((1, 1.0), (2, 2.0)):
+        write_logits(f"own{seed}", times, dataset="D", subset="all", seed=seed, trained_on=own)
+        write_logits(f"away{seed}", 9.0, dataset="D", subset="all", seed=seed, trained_on=other)
+    zero_shot = {"trained_parameters": 0, "step_sec": None, "shots": 0, "trainer": "ZeroshotCLIP"}
+    write_logits("z", 3.0, dataset="D", subset="all", **zero_shot)
+    write_logits("e", 3.0, dataset="E", subset="all", **zero_shot)
+    report, _ = made(tmp_path)
+    assert not report.left_out
+    found = {grid.title: [row.label for row in grid.rows] for grid in report.grids}
+    assert found == {
+        "D, all classes (Pocket)": ["ZeroshotCLIP", "CoOp"],
+        "D, all classes, trained on Source, all classes (Pocket)": ["ZeroshotCLIP", "CoOp"],
+        "E, all classes (Pocket)": ["ZeroshotCLIP"],
+        "Average of 2, all classes (Pocket)": ["ZeroshotCLIP"],
+    }
+    away = Calibration.of(LOGITS * 9, LABELS).ece
+    assert report.grids[1].cell("CoOp", "ECE").value == pytest.approx(away, rel=1e-2)
+
+
+def test_own_sets_of_one_name_are_in_no_average(tmp_path, write_logits):
+    for place in "ab":
+        own = {"path": f"/{place}", "list": "", "images_sha256": place * 64}
+        write_logits(place, dataset="Mine", own_data=own)
+    titles = [grid.title for grid in made(tmp_path)[0].grids]
+    assert titles == ["Mine [a], base classes (Pocket)", "Mine [b], base classes (Pocket)"]
 
 
 def test_what_cannot_be_used_is_named_and_what_was_not_kept_is_counted(

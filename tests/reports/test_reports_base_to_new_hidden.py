@@ -47,6 +47,18 @@ def test_differences_to_zero_shot_by_hand(three):
                for note in document.notes)  # fmt: skip
 
 
+def test_one_zero_shot_row_is_the_measure_on_all_data_sets(tmp_path, write_pair):
+    """The template is on A alone, the ensemble on A and B: it measures both."""
+    write_pair("z", 50, 10, trainer="ZeroshotCLIP", dataset="A", **ZERO_SHOT)
+    for name in "AB":
+        write_pair(f"e{name}", 50, 60, trainer="ZeroshotCLIP2", dataset=name, **ZERO_SHOT)
+        write_pair(f"c{name}", 80, 50, dataset=name)
+    (grid,), _ = hidden(tmp_path)
+    assert [grid.cell("CoOp", name).value for name in "AB"] == [-10, -10]
+    assert grid.cell("CoOp", "Below zero-shot") == "2 of 2"
+    assert grid.cell("ZeroshotCLIP", "A").value == -50
+
+
 @pytest.mark.parametrize("kind", ["averages", "mean"])
 def test_averages_without_each_data_set_by_hand(three, kind):
     (_, grid), _ = hidden(three, harmonic=kind)

@@ -89,6 +89,10 @@ def test_the_table_has_both_and_few_shots_none_over_data_sets():
     first, second = by_sets((1.0, 2.0), (3.0,))
     values = {"New": {"A": first, "B": second}}
     (row,) = grid("T", ("A", "B"), values).rows
-    assert row.entries[0] == "+2.00" and row.entries[3:5] == ("3", "2") and row.entries[6] == "0.5"
+    assert (
+        row.entries[0] == "+2.00"
+        and row.entries[3:6] == ("3", "2", "+2.25")
+        and row.entries[7] == "0.5"
+    )
     (row,) = grid("T", ("A", "B"), values, by_data_set=False).rows
     assert len(row.entries) == 4

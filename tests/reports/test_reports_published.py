@@ -114,7 +114,7 @@ def test_every_mark_is_of_a_method_with_numbers_or_of_a_part_of_one():
     rows = [row for name in FILES if name != "cost" for row in read(name)]
     marks = read_marks()
     used = {name for row in rows for name in marks if set(marks_of(row.method, {name: ("x",)}))}
-    assert set(marks) - used <= {"MMRL++", "TAC", "Skip Tuning"}
+    assert set(marks) == used
     kinds = {mark for own in marks.values() for mark in own}
     assert kinds == {"transductive", "teacher", "extra text", "task oracle",
                      "constants per data set", "chosen on test"}  # fmt: skip
@@ -149,3 +149,24 @@ def test_marks_stand_below_a_table_and_in_the_csv(tmp_path, write_pair):
     assert {line["marks"] for line in lines if line["row"].startswith("PromptKD")} == {
         "transductive; teacher"
     }
+
+
+def test_of_every_whole_method_it_is_known_how_its_average_is_formed():
+    with (FOLDER / "average_hm_kind.csv").open() as file:
+        known = {line["method"] for line in csv.DictReader(file)}
+    places: dict[str, set] = {}
+    for row in read("base2new"):
+        if row.shots == 16 and "hm" in row.values:
+            places.setdefault(row.method, set()).add(row.place)
+    assert {method for method, found in places.items() if len(found) == 12} <= known
+
+
+def test_no_cost_stands_twice():
+    with (FOLDER / "cost.csv").open() as file:
+        lines = [
+            (line["method"], line["train_time"], line["memory"],
+             line["source"].partition("repo ")[2].rstrip(")"))
+            for line in csv.DictReader(file)
+            if line["train_time"]
+        ]  # fmt: skip
+    assert len(set(lines)) == len(lines)

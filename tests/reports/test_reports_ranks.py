@@ -46,6 +46,15 @@ def test_ranks_by_hand(three):
     assert ranking.left == ("MaPLe",) and any("not ranked: MaPLe" in n for n in report.notes)
 
 
+def test_own_sets_of_one_name_are_not_ranked_over(three, write_pair):
+    for place in "ab":
+        own = {"path": f"/{place}", "list": "", "images_sha256": place * 64}
+        for trainer in ("CoOp", "KgCoOp", "TCP"):
+            write_pair(f"m{place}{trainer}", 80, 70, trainer=trainer, dataset="Mine", own_data=own)
+    _, (ranking,) = document(*collect_runs(three), title="T")
+    assert ranking.datasets == ("A", "B", "C") and ranking.where == "Pocket"
+
+
 def test_the_figure_has_a_dot_a_row_and_bars_of_the_critical_difference(three):
     _, found = document(*collect_runs(three), title="T")
     figure = draw(found, title="T")

@@ -86,6 +86,12 @@ SCRIPTS = [
     ("few_shot.sh", ("CoOp", "dtd", "default", "OUTPUT_DIR", "x"), "say OUTPUT=folder"),
     ("zero_shot.sh", ("ZeroshotCLIP", "dtd", "default", "TRAINER.NAME", "CoOp"), "leave it out"),
     ("base2new.sh", ("CoOp", "dtd", "default", "DATASET.SUBSAMPLE_CLASSES", "all"), "leave it out"),
+    (
+        "cross_dataset.sh",
+        ("CoOp", "dtd", "default", "DATASET.SUBSAMPLE_CLASSES", "base"),
+        "leave it",
+    ),
     ("base2new.sh", ("CoOp", "dtd,dtd"), "dtd is there more than once"),
+    ("compare.sh", ("dtd", "CoOp", "CoOp"), "each trainer must be named once; CoOp is there more"),
     ("zero_shot.sh", ("ZeroshotCLIP", ", ,"), "no data set is named"),
 ]
