@@ -54,11 +54,8 @@ def test_bins_of_as_many_images(count, seed):
 
 @given(arrays(np.float32, (6, 3), elements=st.floats(-50, 50, width=32)), st.floats(-20, 20))
 def test_a_constant_added_to_an_image_changes_nothing(logits, constant):
-    labels = np.array([0, 1, 2, 0, 1, 2])
-    one, other = (
-        Calibration.of(values.astype(np.float64), labels)
-        for values in (logits, logits + np.float64(constant))
-    )
+    labels, logits = np.array([0, 1, 2, 0, 1, 2]), logits.astype(np.float64)
+    one, other = (Calibration.of(values, labels) for values in (logits, logits + constant))
     assert one.nll == pytest.approx(other.nll, abs=1e-9)
     assert one.brier == pytest.approx(other.brier, abs=1e-9)
     assert 0 <= one.brier <= 2 and one.nll >= 0
