@@ -138,6 +138,28 @@ def test_an_address_that_is_gone(server, tmp_path):
     assert not (tmp_path / "y").exists()
 
 
+@pytest.fixture(params=["the library's filter", "ours"])
+def filtered(request, monkeypatch):
+    """Once with tarfile's filter, where it has one, and once as with an older Python."""
+    if request.param == "ours":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+        # An old extractall extracts what it is given; newer ones warn of it, or filter as well.
+        monkeypatch.setattr(tarfile.TarFile, "extraction_filter",
+                            staticmethod(lambda member, path: member), raising=False)  # fmt: skip
+
+
+def test_a_good_tar_is_unpacked_with_its_links_for_the_user_alone(tmp_path, filtered):
+    info = tarfile.TarInfo("a/run.sh")
+    info.size, info.mode, info.uid, info.uname = 0, 0o6777, 12345, "nobody-here"
+    content = tar(("a/b/1.txt", b"1"), ("a/run.sh", info), link("a/same", "b/1.txt"),
+                  link("a/hard", "a/b/1.txt", tarfile.LNKTYPE))  # fmt: skip
+    (tmp_path / "x.tar.gz").write_bytes(content)
+    unpack(tmp_path / "x.tar.gz", tmp_path)
+    assert (tmp_path / "a/same").read_bytes() == (tmp_path / "a/hard").read_bytes() == b"1"
+    status = (tmp_path / "a/run.sh").stat()
+    assert status.st_mode & 0o7777 == 0o755 and status.st_uid == os.getuid()
+
+
 @pytest.mark.parametrize(
     "members",
     [
@@ -146,9 +168,13 @@ def test_an_address_that_is_gone(server, tmp_path):
         [("images/a.txt", b"a"), link("images/out", "/etc/passwd")],
         [("images/a.txt", b"a"), link("images/hard", "../../outside", tarfile.LNKTYPE)],
         [link("images", "/tmp"), ("images/evil.txt", b"x")],
+        # Each alone leads inside: a link back up, and a way down it and up from there.
+        [("x/y/a", b"a"), link("x/y/up", "../.."), link("out", "x/y/up/../evil")],
+        [link("pipe", "", tarfile.FIFOTYPE)],
+        [link("device", "", tarfile.CHRTYPE)],
     ],
 )
-def test_malicious_tars(server, tmp_path, members):
+def test_malicious_tars(server, tmp_path, members, filtered):
     root = tmp_path / "data"
     source = tar_source(server, tar(*members))
     with pytest.raises(FetchError, match="is not safe, nothing was unpacked"):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import tarfile
 import zipfile
 from collections import defaultdict
@@ -287,7 +288,7 @@ def extract_archive(path: str) -> None:
     """Unpack a .zip, .tar or .tar.gz into its own folder.
 
     Raises:
-        NotImplementedError: another kind of file.
+        NotImplementedError: another kind of file, or a tar and a Python that cannot check it.
     """
     folder = os.path.dirname(path)
     print("Extracting file ...")
@@ -295,6 +296,11 @@ def extract_archive(path: str) -> None:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder)
     elif path.endswith((".tar", ".tar.gz")):
+        if not hasattr(tarfile, "data_filter"):
+            raise NotImplementedError(
+                f'Python {sys.version.split()[0]} cannot unpack "{path}" safely. Take 3.10.12, '
+                "3.11.4 or a newer one, or unpack it by hand."
+            )
         with tarfile.open(path) as archive:
             # "data" refuses members that would land outside the folder.
             archive.extractall(folder, filter="data")
