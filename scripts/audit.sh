@@ -14,6 +14,7 @@ output=${OUTPUT:-output}/audit
 tools=.venvs/audit/bin
 
 if [[ ! -x $tools/pip-audit || ! -x $tools/bandit || ! -x $tools/cyclonedx-py ]]; then
+  mkdir -p .venvs
   echo "Installing pip-audit, bandit and cyclonedx-bom into .venvs/audit ..."
   if ! { "$python" -m venv .venvs/audit &&
     "$tools/python" -m pip install --quiet pip-audit bandit cyclonedx-bom; } 2>.venvs/audit.log; then

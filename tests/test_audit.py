@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,3 +80,17 @@ def test_the_page_answers_for_files_that_are_there(audit):
     answered = audit.answers(PAGE)
     assert len(answered) > 10
     assert not [file for _, file in answered if not (PROJECT / file).is_file()]
+
+
+def test_in_a_fresh_clone_the_tools_that_cannot_be_installed_are_named(tmp_path):
+    """The first command of a clone: there is no folder yet that environments go into."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(PROJECT / "scripts/audit.sh", tmp_path / "scripts")
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no connection >&2\nexit 1\n")
+    python.chmod(0o755)
+    done = subprocess.run(["bash", tmp_path / "scripts/audit.sh"], capture_output=True, text=True,
+                          env=os.environ | {"PYTHON": str(python)})  # fmt: skip
+    assert done.returncode == 3
+    assert "no connection" in done.stderr and "could not be installed" in done.stderr
+    assert not (tmp_path / "output").exists()
