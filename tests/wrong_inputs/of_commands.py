@@ -46,6 +46,7 @@ MODULES = [
     ("reports.__main__", ("html", "--output", "{folder}/none"), 2, "No folder"),
     ("reports.__main__", ("parse", "{folder}/none", "--to", "{folder}/to"), 2, "error: "),
     ("datasets.check", (), 2, "root"),
+    ("datasets.check", ("{folder}", "pocket_shapes"), 2, "pocket_shapes is drawn by the first run"),
     ("datasets.check", ("{folder}", "no_such_set"), 2, "no_such_set"),
     ("datasets.check", ("{folder}", "{file}"), 2, "a.yaml"),
     ("datasets.fetch", ("no_such_set", "--root", "{folder}"), 2, "no_such_set"),
