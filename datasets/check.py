@@ -85,7 +85,7 @@ def check_word(word: str, root: str, *, deep: bool = False) -> Finding:
         return check_own(root, keys, deep=deep)
     if registered.startswith("Pocket"):
         raise ValueError(
-            f"{word} is drawn by the first run that needs it: there is nothing to download or check."
+            f"{word} is drawn by the first run that needs it: there is nothing to get or to check."
         )
     try:
         (name,) = named([registered])
