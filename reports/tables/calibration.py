@@ -90,7 +90,9 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
         What they say, the files that cannot be used, and how many runs have kept none.
     """
     of_test = [run for run in runs if run.split == "test"]
-    kept = [(place, run) for run in of_test if run.logits for place in _places(run, of_test)]
+    with_logits = [run for run in of_test if run.logits]
+    trained = {_place(run) for run in with_logits if not run.is_zero_shot}
+    kept = [(place, run) for run in with_logits for place in _places(run, trained)]
     groups: dict[tuple, list[Run]] = defaultdict(list)
     rows = rows_of((place, run.method) for place, run in kept)
     for place, run in kept:
@@ -111,31 +113,25 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
         numbers = {seed: entry[0] for seed, entry in seeds.items()}
         confidence, right = (np.concatenate([x[i] for x in seeds.values()]) for i in (1, 2))
         found.append(Tested(place, row, numbers, equal_width(confidence, right)))
-    return found, left, sum(not run.logits for run in of_test)
+    return found, left, len(of_test) - len(with_logits)
 
 
-def _places(run: Run, runs: Iterable[Run]) -> list[Place]:
+def _place(run: Run) -> Place:
+    return Place(run.dataset, run.subset, run.backbone, run.weights, _source(run))
+
+
+def _places(run: Run, trained: Collection[Place]) -> list[Place]:
     """Where a result stands: one place, but zero-shot beside whatever was trained."""
-    own = Place(run.dataset, run.subset, run.backbone, run.weights, _source(run))
-    if not run.is_zero_shot:
-        return [own]
-    others = {
-        Place(x.dataset, x.subset, x.backbone, x.weights, _source(x))
-        for x in runs
-        if x.logits and not x.is_zero_shot
-    }
-    return sorted(place for place in others if replace(place, source=OWN) == own) or [own]
+    own = _place(run)
+    beside = [place for place in trained if replace(place, source=OWN) == own]
+    return sorted(beside) if run.is_zero_shot and beside else [own]
 
 
 def _source(run: Run) -> str:
-    if run.trained_on is None:
+    own = [(run.dataset, run.subset)] + [(run.dataset, "base")] * (run.subset == "new")
+    if run.trained_on is None or run.trained_on in own:
         return OWN
-    dataset, subset = run.trained_on
-    is_own = dataset == run.dataset and subset in (
-        run.subset,
-        "base" if run.subset == "new" else "",
-    )
-    return OWN if is_own else f"trained on {dataset}, {subset} classes"
+    return "trained on {}, {} classes".format(*run.trained_on)
 
 
 def document(
