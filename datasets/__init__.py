@@ -15,7 +15,7 @@ from typing import Any
 
 import startup  # noqa: F401  (before anything imports torch or dassl)
 
-TOOLS = ("check", "check_own", "fetch", "finding", "missing")  # commands: python -m datasets.check
+TOOLS = ("check", "check_own", "contact_sheet", "fetch", "finding", "missing")  # are commands
 
 for _module in pkgutil.iter_modules(__path__):
     if _module.name not in TOOLS:

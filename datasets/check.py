@@ -83,7 +83,7 @@ def check_word(word: str, root: str, *, deep: bool = False) -> Finding:
     registered, keys = keys_of(path) if path else (word, {})
     if registered == ImageFolder.__name__:
         return check_own(root, keys, deep=deep)
-    if registered.startswith("Pocket"):
+    if registered.startswith(("Woven", "Pocket")):
         raise ValueError(
             f"{word} is drawn by the first run that needs it: there is nothing to get or to check."
         )

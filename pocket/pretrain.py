@@ -19,7 +19,8 @@ from pocket.captions import Rates
 from pocket.stage_images import train_images
 from pocket.stage_words import train_words
 from pocket.towers import new_model
-from pocket.weights import WEIGHTS, save_weights
+from pocket.weights import WEIGHTS
+from woven.shipped import save_weights
 
 
 def training_record(args: argparse.Namespace) -> dict:

@@ -37,11 +37,6 @@ class Scenes:
         """The scenes at `rows`."""
         return Scenes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def replace(self, rows: Array, others: "Scenes") -> "Scenes":
-        """These scenes, but at `rows` (bool [B]) those of `others`, which are as many."""
-        pairs = ((getattr(self, field.name), getattr(others, field.name)) for field in fields(self))
-        return Scenes(*(np.where(rows, theirs, ours) for ours, theirs in pairs))
-
 
 def draw_scenes(
     count: int,

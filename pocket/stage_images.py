@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from pocket.scenes import NOTHING, Scenes, draw_scenes
 from pocket.towers import PATCH, preprocess, tower_tokens
-from pocket.training import Log, ResumePoint, learning_rate
 from pocket.vocabulary import COLORS, SHAPES, SIZES, STYLES, TEXTURES
 from pocket.world import IMAGE_SIZE, render_with_masks
+from woven.training import Log, ResumePoint, learning_rate
 
 HEADS = {
     "shape": len(SHAPES), "color": len(COLORS), "texture": len(TEXTURES), "size": len(SIZES),

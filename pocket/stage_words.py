@@ -19,7 +19,7 @@ from pocket.captions import caption
 from pocket.scenes import Scenes
 from pocket.stage_images import draw_batch
 from pocket.towers import MAX_TOKENS, encode_text, tower_tokens
-from pocket.training import Log, ResumePoint, learning_rate
+from woven.training import Log, ResumePoint, learning_rate
 
 FEATURE_BATCH = 512
 

@@ -45,9 +45,9 @@ class VisionPromptTrainer(PromptTrainer):
         known = ", ".join(name for name in ARCHITECTURES if name.startswith("ViT"))
         return (
             f"{type(self).__name__} needs an image encoder with tokens, and that of {backbone} is "
-            f"{encoder}. Set MODEL.BACKBONE.NAME (--backbone) to one of {known}, Pocket, or a ViT "
-            "or EVA of open_clip's (python -m promptkit.backbones lists which); or take a method "
-            "that prompts the text alone, such as CoOp, KgCoOp or E2MIM."
+            f"{encoder}. Set MODEL.BACKBONE.NAME (--backbone) to one of {known}, Woven, Pocket, or "
+            "a ViT or EVA of open_clip's (python -m promptkit.backbones lists which); or take a "
+            "method that prompts the text alone, such as CoOp, KgCoOp or E2MIM."
         )
 
     def image_features(self, images: Tensor) -> Tensor:

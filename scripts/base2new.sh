@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=scripts/protocol.sh
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
 start_protocol base2new "$@"
-choose_datasets "${ELEVEN[@]}" -- "${POCKET[@]}"
+choose_datasets "${ELEVEN[@]}" -- "${WOVEN[@]}" -- "${POCKET[@]}"
 require_data "${datasets[@]}"
 
 for dataset in "${datasets[@]}"; do

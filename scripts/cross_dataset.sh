@@ -3,7 +3,7 @@
 #
 #   bash scripts/cross_dataset.sh <Trainer> [data sets] [recipe] [KEY VALUE ...]
 #
-# SOURCE names another data set to train on (default: imagenet, or pocket_shapes for pocket data sets).
+# SOURCE names another data set to train on (default: imagenet; woven_imagenet or pocket_shapes for those that are drawn).
 
 set -euo pipefail
 # shellcheck source=scripts/protocol.sh
@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
 # shellcheck source=scripts/transfer.sh
 source "$(dirname "${BASH_SOURCE[0]}")/transfer.sh"
 start_protocol cross_dataset "$@"
-choose_datasets "${ELEVEN[@]:1}" -- "${POCKET[@]:1}"
+choose_datasets "${ELEVEN[@]:1}" -- "${WOVEN[@]:1}" -- "${POCKET[@]:1}"
 choose_source
 transfer
 finish_protocol

@@ -3,7 +3,7 @@
 #
 #   bash scripts/domain_generalization.sh <Trainer> [data sets] [recipe] [KEY VALUE ...]
 #
-# SOURCE names another data set to train on (default: imagenet, or pocket_shapes for pocket data sets).
+# SOURCE names another data set to train on (default: imagenet; woven_imagenet or pocket_shapes for those that are drawn).
 
 set -euo pipefail
 # shellcheck source=scripts/protocol.sh
@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
 # shellcheck source=scripts/transfer.sh
 source "$(dirname "${BASH_SOURCE[0]}")/transfer.sh"
 start_protocol domain_generalization "$@"
-choose_datasets "${VARIANTS[@]}" -- "${POCKET_VARIANTS[@]}"
+choose_datasets "${VARIANTS[@]}" -- "${WOVEN_VARIANTS[@]}" -- "${POCKET_VARIANTS[@]}"
 choose_source
 transfer
 finish_protocol

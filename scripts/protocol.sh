@@ -5,9 +5,9 @@
 #   bash scripts/<protocol>.sh <Trainer> [data sets] [recipe] [KEY VALUE ...]
 #
 # [data sets] is one word: a name in configs/datasets/, several with commas between, `all` (the
-# protocol's published ones, the default) or `pocket` (its drawn ones). [recipe] is a name in
-# configs/trainers/<Trainer>/; without it, or with `default`, "pocket" for pocket data sets, else the
-# published recipe for this protocol. KEY VALUE pairs go to the config. Environment:
+# protocol's published ones, the default), `woven` or `pocket` (drawn ones). [recipe] is a name in
+# configs/trainers/<Trainer>/; without it, or with `default`, "woven" or "pocket" for what is drawn,
+# else the published recipe for this protocol. KEY VALUE pairs go to the config. Environment:
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
 #   SEEDS   (default: "1 2 3")                           GPU      number of the GPU (default: the first)
 #   SHOTS   images a class for training (default: 16)    IMPORT   a module of yours to import first
@@ -19,9 +19,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 ELEVEN=(imagenet caltech101 oxford_pets stanford_cars oxford_flowers food101 fgvc_aircraft sun397 dtd
   eurosat ucf101)
-POCKET=(pocket_shapes pocket_textures pocket_sizes pocket_grounds pocket_duos pocket_drift
-  pocket_neighbours pocket_marks)
+WOVEN=("${ELEVEN[@]/#/woven_}")
+POCKET=(pocket_shapes pocket_sizes pocket_grounds pocket_duos pocket_neighbours pocket_marks)
 VARIANTS=(imagenetv2 imagenet_sketch imagenet_a imagenet_r)
+WOVEN_VARIANTS=(woven_imagenet_v2 woven_imagenet_sketch woven_imagenet_a woven_imagenet_r)
 POCKET_VARIANTS=(pocket_shapes_murky pocket_shapes_sketch pocket_shapes_noisy pocket_shapes_neon)
 
 failed=() # labels of runs, each followed by the end of its output
@@ -153,19 +154,27 @@ require_data() {
   [[ -n ${DRY_RUN:-} ]] || python datasets/missing.py "$data" "$*" ${opts[@]+"${opts[@]}"} || exit 1
 }
 
-# choose_datasets PUBLISHED... -- POCKET...: sets datasets from the word of the command line.
+# choose_datasets PUBLISHED... -- WOVEN... -- POCKET...: sets datasets from the word of the command line.
 choose_datasets() {
-  local published=() name
-  while [[ $1 != -- ]]; do
-    published+=("$1")
-    shift
-  done
-  shift
+  local name chosen
   case $words in
-  all) datasets=("${published[@]}") ;;
-  pocket) datasets=("$@") ;;
-  *) read -r -a datasets <<<"${words//,/ }" ;;
+  all) chosen=0 ;;
+  woven) chosen=1 ;;
+  pocket) chosen=2 ;;
+  *) chosen= ;;
   esac
+  datasets=()
+  if [[ -z $chosen ]]; then
+    read -r -a datasets <<<"${words//,/ }"
+  else
+    for name; do
+      if [[ $name == -- ]]; then
+        chosen=$((chosen - 1))
+      elif ((chosen == 0)); then
+        datasets+=("$name")
+      fi
+    done
+  fi
   if ((${#datasets[@]} == 0)); then
     echo "error: no data set is named" >&2
     exit 1
@@ -190,8 +199,8 @@ recipe_for() {
     echo "$recipe"
     return
   fi
-  if [[ $1 == pocket_* && -f $folder/pocket.yaml ]]; then
-    echo pocket
+  if [[ $1 == @(woven|pocket)_* && -f $folder/${1%%_*}.yaml ]]; then # what is drawn has a recipe each
+    echo "${1%%_*}"
     return
   fi
   found=$(grep -lE "^$line( .*)? $1( |\$)" "$folder"/*.yaml ||

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From clone to a base-to-new table: zero-shot CLIP, CoOp and E2MIM on drawn images, on a CPU.
+# From clone to a base-to-new table: zero-shot CLIP, CoOp, KgCoOp and E2MIM on drawn images, on a CPU.
 #
 #   bash scripts/quickstart.sh
 #
@@ -12,11 +12,12 @@ setup_environment
 
 export OUTPUT=output/quickstart DATA=output/data SEEDS="1 2 3" SHOTS=16
 unset DRY_RUN
+dataset=woven_oxford_flowers
 mkdir -p "$OUTPUT"
-for trainer in ZeroshotCLIP CoOp E2MIM; do
+for trainer in ZeroshotCLIP CoOp KgCoOp E2MIM; do
   log=$OUTPUT/$trainer.log
-  echo "$trainer on PocketShapes, seeds 1 2 3 (log: $log)"
-  bash scripts/base2new.sh "$trainer" pocket_shapes pocket 2>&1 | tee -a "$log" |
+  echo "$trainer on $dataset, seeds 1 2 3 (log: $log)"
+  bash scripts/base2new.sh "$trainer" "$dataset" woven 2>&1 | tee -a "$log" |
     awk '/^Result: / { sub("Result:", " "); print; fflush() }' &
   if ! awaited; then
     tail -n 20 "$log" >&2
@@ -24,4 +25,4 @@ for trainer in ZeroshotCLIP CoOp E2MIM; do
     exit 1
   fi
 done
-python -m reports base2new --output "$OUTPUT" --title "PocketShapes, 16 shots"
+python -m reports base2new --output "$OUTPUT" --title "$dataset, 16 shots"

@@ -36,10 +36,14 @@ require_transfer_data() {
   require_data "${needed[@]}"
 }
 
-# choose_source: pocket data sets are the targets of pocket's source; SOURCE names another.
+# choose_source: drawn data sets are the targets of a drawn source; SOURCE names another.
 choose_source() {
-  source_dataset=${SOURCE:-imagenet}
-  [[ -n ${SOURCE:-} || ${datasets[0]} != pocket_* ]] || source_dataset=pocket_shapes
+  case ${datasets[0]} in
+  woven_*) source_dataset=woven_imagenet ;;
+  pocket_*) source_dataset=pocket_shapes ;;
+  *) source_dataset=imagenet ;;
+  esac
+  source_dataset=${SOURCE:-$source_dataset}
   refuse_paths SOURCE "$source_dataset"
   if [[ ! -f configs/datasets/$source_dataset.yaml ]]; then
     echo "error: SOURCE: there is no configs/datasets/$source_dataset.yaml" >&2

@@ -7,7 +7,8 @@ set -euo pipefail
 # shellcheck source=scripts/protocol.sh
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
 start_protocol zero_shot "$@"
-choose_datasets "${ELEVEN[@]}" "${VARIANTS[@]}" -- "${POCKET[@]}" "${POCKET_VARIANTS[@]}"
+choose_datasets "${ELEVEN[@]}" "${VARIANTS[@]}" -- "${WOVEN[@]}" "${WOVEN_VARIANTS[@]}" \
+  -- "${POCKET[@]}" "${POCKET_VARIANTS[@]}"
 if ! is_zero_shot; then
   echo "error: $trainer is trained; this script is for ZeroshotCLIP and ZeroshotCLIP2" >&2
   exit 1

@@ -19,13 +19,14 @@ PROJECT = Path(train.__file__).parent
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES = 350, 60, 150
 OURS = {
     "benchmarks", "dassl", "datasets", "pocket", "promptkit", "reports", "run_files", "trainers",
-    "train", "whole_files",
+    "train", "whole_files", "woven",
 }  # fmt: skip
 # What each package may import of ours, besides itself.
 ARROWS = {
     "engine": set(),
     "whole_files": set(),
-    "pocket": {"whole_files"},
+    "woven": {"datasets", "promptkit", "trainers", "whole_files"},
+    "pocket": {"whole_files", "woven"},
     "run_files": set(),
     "reports": {"run_files", "whole_files"},
     "promptkit": {"dassl", "run_files", "whole_files"},
@@ -56,7 +57,7 @@ ROOMS_OF_REPORTS = {
     "figures": {"runs", "layout", "tables"},
     "output": {"runs", "layout", "figures"},
 }
-POCKET_USERS = {"datasets/pocket.py"}  # promptkit takes its weights where there are any
+DRAWING = {"datasets/drawn.py", "datasets/contact_sheet.py"}  # promptkit has the weights by name
 OURS_WITH_A_FALLBACK = {"merge_opts", "merge_tree", "read_yaml"}  # promptkit/runs/engine_merging.py
 # Upstream Dassl's interface: trainers, promptkit and data sets import nothing else of it.
 UPSTREAM_NAMES = {
@@ -117,7 +118,7 @@ def test_arrows_go_one_way(name):
         for module, _ in imports(tree)
         if (root := module.split(".")[0]) in OURS
         and root not in {own, *ARROWS[name]}
-        and not (root == "pocket" and str(path.relative_to(PROJECT)) in POCKET_USERS)
+        and not (root in ("pocket", "woven") and str(path.relative_to(PROJECT)) in DRAWING)
     ]
     assert not wrong
 
@@ -265,12 +266,12 @@ def test_every_recipe_merges_and_names_its_trainer():
         assert path.read_text().startswith("# "), f"{path} does not say what it reproduces"
 
 
-def test_every_trainer_has_a_recipe_for_pocket_and_one_default():
+def test_every_trainer_has_a_recipe_for_what_is_drawn_and_one_default():
     for name in TRAINER_REGISTRY.registered_names():
         if not TRAINER_REGISTRY.get(name).__module__.startswith("trainers."):
             continue  # tests register more
         texts = {p.stem: p.read_text() for p in tracked(f"configs/trainers/{name}/*.yaml")}
-        assert "pocket" in texts, name
+        assert {"pocket", "woven"} <= set(texts), name
         defaults = [s for s, t in texts.items() if "\n# Default for: base2new\n" in t]
         assert len(defaults) == (name != "LinearProbe"), (name, defaults)
 

@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 
 import train
 from dassl.utils.logger import Logger
-from pocket import datasets as pocket_datasets
-from pocket.datasets import SETS, draw
+from datasets import drawing
+from datasets.drawing import draw
+from pocket.datasets import SETS, PocketSet
 from promptkit.stores.feature_store import FeatureStore
 from promptkit.use import tensors_file
 from reports.files import write_atomically
@@ -110,10 +111,8 @@ def test_full_files_of_tensors_are_named(tiny_argv, tmp_path, capsys, monkeypatc
 
 def test_drawing_on_a_full_disk_names_the_folder_and_stops_soon(tmp_path, monkeypatch):
     drawn = []
-    draw_class = pocket_datasets.draw_class
-    monkeypatch.setattr(
-        pocket_datasets, "draw_class", lambda *task: drawn.append(task) or draw_class(*task)
-    )
+    images = PocketSet.images
+    monkeypatch.setattr(PocketSet, "images", lambda *task: drawn.append(task) or images(*task))
     monkeypatch.setattr(Image.Image, "save", raising(FULL))
     dataset = SETS["PocketSizes"]
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/pocket_sizes'"):
@@ -158,7 +157,7 @@ def test_entries_of_other_users_are_no_error(tmp_path, capsys, monkeypatch):
 def test_the_umask_says_who_may_read(tiny_argv, tmp_path, monkeypatch, umask, file_mode):
     """Of all that a run writes, its entry in the store, and drawn data."""
     monkeypatch.setenv("PROMPTKIT_FEATURES", str(tmp_path / "store"))
-    monkeypatch.setattr(pocket_datasets, "_write_class", lambda *_: [])
+    monkeypatch.setattr(drawing, "_write_class", lambda *_: [])
     before = os.umask(umask)
     try:
         assert train.main(tiny_argv("CoOp", "TEST.COMPUTE_CMAT", True)) == 0

@@ -1,5 +1,6 @@
 """The command line: one whole run, finished and resumed runs, and errors that a person can mend."""
 
+import importlib
 import json
 import os
 import resource
@@ -274,14 +275,16 @@ def test_broken_weights_file(tiny_argv, tmp_path, capsys):
     assert "broken.pt cannot be read" in fail(capsys, argv)
 
 
-def test_pocket_weights_with_a_wrong_checksum_say_what_makes_them(tmp_path, monkeypatch):
-    from pocket import weights
-
+@pytest.mark.parametrize(("package", "command"), [("pocket", "pretrain"), ("woven", "make")])
+def test_embedded_weights_with_a_wrong_checksum_say_what_makes_them(
+    tmp_path, monkeypatch, package, command
+):
+    weights = importlib.import_module(f"{package}.weights")
     monkeypatch.setattr(weights, "WEIGHTS", tmp_path / "w.pt")
-    with pytest.raises(FileNotFoundError, match=r"missing\. Make them: python -m pocket\.pretrain"):
+    with pytest.raises(FileNotFoundError, match=rf"Make them: python -m {package}\.{command}"):
         weights.weights_path()
     (tmp_path / "w.pt").write_bytes(b"other")
-    with pytest.raises(ValueError, match=r"expected .*python -m pocket\.pretrain"):
+    with pytest.raises(ValueError, match=rf"expected .*python -m {package}\.{command}"):
         weights.weights_path()
 
 

@@ -9,8 +9,9 @@ import sys
 from tabulate import tabulate
 
 from promptkit import clone
+from promptkit.backbones.embedded import EMBEDDED
 from promptkit.backbones.facts import Facts, facts_of
-from promptkit.backbones.loading import POCKET, local_weights
+from promptkit.backbones.loading import local_weights
 from promptkit.backbones.open_clip_names import PREFIX, library
 from promptkit.backbones.openai_clip import ARCHITECTURES
 
@@ -35,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{len(possible)} backbones; text and joint: widths; path whole: no tokens are shared")
     if left:
         print(f"{left} more of open_clip have a text encoder of transformers: not supported")
-    pocket = f"{POCKET} ({local_weights(POCKET)[0]}), and " if clone.IS_CLONE else ""
-    print(f"Also {pocket}weights files by their path{note}")
+    own = [f"{name} ({local_weights(name)[0]}), " for name in EMBEDDED if clone.IS_CLONE]
+    print(f"Also {''.join(own)}{'and ' if own else ''}weights files by their path{note}")
     return 0
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from promptkit.backbones import torchscript
 from promptkit.backbones.backbone import AUTO, GELU, QUICK_GELU
+from promptkit.backbones.embedded import EMBEDDED, embedded
 from promptkit.backbones.installed_clip import clip
-from promptkit.clone import from_clone
 from promptkit.files import checksum
 
 # The class of the activation in the code of an archive.
@@ -50,10 +50,9 @@ def chosen_activation(given: str, found: str | None, name: str) -> str:
 
 
 def activation_by_checksum(path: str) -> str | None:
-    """QuickGELU of files that are known to have it: the pocket weights and OpenAI's downloads."""
-    pocket = from_clone("pocket.weights")
-    known = {url.split("/")[-2] for url in clip.clip._MODELS.values()}
-    known |= {pocket.SHA256} if pocket else set()
+    """QuickGELU of files that are known to have it: embedded weights and OpenAI's downloads."""
+    own = [module.SHA256 for name in EMBEDDED if (module := embedded(name))]
+    known = {url.split("/")[-2] for url in clip.clip._MODELS.values()} | set(own)
     return QUICK_GELU if checksum(path) in known else None
 
 

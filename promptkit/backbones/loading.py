@@ -1,4 +1,4 @@
-"""Opens a CLIP by OpenAI name, by path, or `Pocket`: always fp32, frozen, on the CPU."""
+"""Opens a CLIP by OpenAI name, by path, or an embedded one: always fp32, frozen, on the CPU."""
 
 import os
 
@@ -11,14 +11,12 @@ from promptkit.backbones.activation import (
     chosen_activation,
 )
 from promptkit.backbones.backbone import GELU, QUICK_GELU
+from promptkit.backbones.embedded import EMBEDDED, embedded
 from promptkit.backbones.installed_clip import CLIP, ResidualAttentionBlock, clip
 from promptkit.backbones.open_clip_names import PREFIX, OpenClipName
 from promptkit.backbones.weights_file import build_clip, read_weights
-from promptkit.clone import from_clone
 from promptkit.did_you_mean import did_you_mean
 from promptkit.files import checksum
-
-POCKET = "Pocket"
 
 
 def load_clip(name: str, activation: str = "auto") -> CLIP:
@@ -27,14 +25,14 @@ def load_clip(name: str, activation: str = "auto") -> CLIP:
     Args:
         name: an OpenAI name ("RN50" ... "ViT-L/14@336px"; the `clip` package downloads it to
             ~/.cache/clip and checks its checksum), a path to a local file (JIT archive or state
-            dict, as OpenAI ships them), or "Pocket".
+            dict, as OpenAI ships them), or a key of `EMBEDDED`.
         activation: quick_gelu, gelu, or auto where the weights say which. Plain state dicts do
             not: open_clip's models with the one or the other have the same names and shapes.
 
     Raises:
         ValueError: the name is unknown, its download failed, the file holds no whole CLIP, or its
             activation is not known, or another than the one given.
-        FileNotFoundError: the pocket weights are missing.
+        FileNotFoundError: the embedded weights are missing.
     """
     check_activation(activation)
     if name in clip.available_models():
@@ -64,7 +62,7 @@ def local_weights(name: str) -> list[str]:
     """The path of a local weights file; empty for OpenAI's names and those of users' trainers."""
     if name.startswith(PREFIX):
         return [path] if (path := OpenClipName.parse(name).path) else []
-    is_local = name == POCKET or os.path.isfile(os.path.expanduser(name))
+    is_local = name in EMBEDDED or os.path.isfile(os.path.expanduser(name))
     return [_local_path(name)] if is_local and name not in clip.available_models() else []
 
 
@@ -75,24 +73,25 @@ def _download(name: str) -> CLIP:
         raise ValueError(
             f"The weights of {name} could not be had ({error}). They are downloaded to "
             "~/.cache/clip and checked there. Try again with a connection, delete a damaged file, "
-            "or set MODEL.BACKBONE.NAME to the path of a weights file, or to Pocket."
+            "or set MODEL.BACKBONE.NAME to the path of a weights file, or to an embedded one, "
+            f"{' or '.join(EMBEDDED)}."
         ) from error
 
 
 def _local_path(name: str) -> str:
-    if name == POCKET:
-        pocket = from_clone("pocket.weights")
-        if pocket is None:
+    if name in EMBEDDED:
+        weights = embedded(name)
+        if weights is None:
             raise ValueError(
-                f"MODEL.BACKBONE.NAME {POCKET}: these weights are part of a clone of the project "
-                "and are not installed with promptkit. Give the path of pocket/pocket_clip.pt in a "
-                f"clone, and {KEY} {QUICK_GELU}."
+                f"MODEL.BACKBONE.NAME {name}: these weights are part of a clone of the project "
+                f"and are not installed with promptkit. Give the path of "
+                f"{EMBEDDED[name]}/{EMBEDDED[name]}_clip.pt in a clone, and {KEY} {QUICK_GELU}."
             )
-        return pocket.weights_path()
+        return weights.weights_path()
     path = os.path.expanduser(name)
     if os.path.isfile(path):
         return path
-    known = [POCKET, *clip.available_models()]
+    known = [*EMBEDDED, *clip.available_models()]
     hint = did_you_mean(name, known, cutoff=0.4)
     raise ValueError(
         f"MODEL.BACKBONE.NAME must be one of {', '.join(known)}, one of open_clip's "

@@ -17,7 +17,7 @@ def open_backbone(name: str, activation: str = AUTO) -> Backbone:
 
     Raises:
         ValueError: there is no such backbone, it cannot be had, or its activation is not known.
-        FileNotFoundError: the pocket weights are missing.
+        FileNotFoundError: the embedded weights are missing.
     """
     if name.startswith(PREFIX):
         check_activation(activation)

@@ -112,9 +112,9 @@ def dataset_template(
 ) -> str:
     """Find the one sentence for a data set.
 
-    The first of these counts: `override`, `published` by the name of its class, the attribute
-    `template` of the data set, `CUSTOM_TEMPLATES` by the name of its class or of one that it is
-    derived from, `DEFAULT_TEMPLATE`.
+    The first of these counts: `override`, `published` by the name of its class (or by that which
+    its attribute `stands_for` gives), the attribute `template` of the data set, `CUSTOM_TEMPLATES`
+    by the name of its class or of one that it is derived from, `DEFAULT_TEMPLATE`.
 
     Args:
         dataset: an instance of a registered data set.
@@ -126,7 +126,7 @@ def dataset_template(
     """
     name, bases = type(dataset).__name__, (kind.__name__ for kind in type(dataset).__mro__)
     fallback = next((CUSTOM_TEMPLATES[x] for x in bases if x in CUSTOM_TEMPLATES), DEFAULT_TEMPLATE)
-    own = (published or {}).get(name)
+    own = (published or {}).get(getattr(dataset, "stands_for", name))
     template = override or own or getattr(dataset, "template", fallback)
     if template.count("{}") != 1:
         raise ValueError(f"The template of {name} must hold '{{}}' just once; got {template!r}.")

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from yacs.config import CfgNode
 
 from promptkit.backbones.backbone import ImageInput
+from promptkit.backbones.embedded import EMBEDDED
 from promptkit.backbones.facts import image_input
-from promptkit.backbones.loading import POCKET, local_weights
+from promptkit.backbones.loading import local_weights
 
 TOLERANCE = 1e-3  # of means and deviations that are written with fewer digits
 
@@ -50,7 +51,7 @@ def differences(cfg: CfgNode) -> list[str]:
 
 def _told(name: str, node: CfgNode) -> tuple[str, ...]:
     """The keys whose difference counts and is known."""
-    if local_weights(name) and name != POCKET:
+    if local_weights(name) and name not in EMBEDDED:
         return ()
     normalized = "normalize" in node.TRANSFORMS
     return ("INTERPOLATION", *(("PIXEL_MEAN", "PIXEL_STD") if normalized else ()))

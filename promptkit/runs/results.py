@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from dassl.engine import TrainerX
+from promptkit.backbones.embedded import EMBEDDED
 from promptkit.encoders.precision import device_name
 from promptkit.runs.environment import environment
 from run_files import SCHEMA
@@ -143,10 +144,10 @@ def near_chance(result: dict[str, Any]) -> str:
     chance = 100 / classes
     if not result["own_data"] or classes < 2 or accuracy > min(2 * chance, 0.8 * chance + 20):
         return ""
-    if result["backbone"] == "Pocket":
+    if result["backbone"] in EMBEDDED:
         reason = (
-            "The Pocket weights know drawn shapes only, no photographs: take a recipe for "
-            "ViT-B/16 (vit_b16...), with --backbone ViT-B/16."
+            f"The {result['backbone']} weights know drawn pictures only, no photographs: take a "
+            "recipe for ViT-B/16 (vit_b16...), with --backbone ViT-B/16."
         )
     else:
         reason = (

@@ -15,7 +15,7 @@ from reports.runs.data_sets import namesakes
 from reports.runs.run import LeftOut, Method, Run
 from reports.tables.averages import note_on_average, title_of
 
-SOURCES_WITH_VARIANTS = ("ImageNet", "PocketShapes")  # ImageNetA, PocketShapesMurky, ...
+SOURCES_WITH_VARIANTS = ("ImageNet", "WovenImageNet", "PocketShapes")  # ImageNetA, ...
 TRANSFERS = ("cross-dataset", "domain-generalization")
 ZERO_SHOT = "zero-shot"
 FEW_SHOT = "few-shot"

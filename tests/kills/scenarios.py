@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pocket.datasets
 import train
+from datasets import drawing
 from promptkit.runs import environment
 
 BEST = ("TEST.FINAL_MODEL", "best_val")
@@ -67,5 +68,5 @@ def _train(argv: list[str], store: Path) -> int:
 
 def _draw(root: Path) -> int:
     pocket.datasets.PER_CLASS.update(train=2, val=1, test=1)
-    pocket.datasets.draw(SMALL_SET, root)
+    drawing.draw(SMALL_SET, root)
     return 0

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pocket.datasets
 import train
 from dassl.data.datasets import build_dataset
-from pocket.contact_sheet import contact_sheet
-from pocket.datasets import SETS, SPLIT_FILE, draw, draw_class
+from datasets import drawing
+from datasets.contact_sheet import contact_sheet
+from datasets.drawing import draw
+from pocket.datasets import SETS
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def build(root, name: str, *extra):
 
 def test_files_hold_the_drawn_pixels(root):
     classname = SETS["PocketSizes"].classnames[3]
-    images = draw_class(SETS["PocketSizes"], classname, "val")
+    images = SETS["PocketSizes"].images(classname, "val")
     folder = root / "pocket_sizes/images" / classname.replace(" ", "_")
     for index, expected in enumerate(images):
         assert np.array_equal(np.asarray(Image.open(folder / f"val_{index:02d}.png")), expected)
@@ -39,7 +40,7 @@ def test_it_is_read_like_any_data_set(root):
     assert whole.num_classes == 36 and whole.classnames == sorted(SETS["PocketSizes"].classes)
     assert (len(whole.train_x), len(whole.val), len(whole.test)) == (36 * 32, 36 * 8, 36 * 20)
     assert whole.template == "a photo of a {}."
-    split = json.loads((root / "pocket_sizes" / SPLIT_FILE).read_text())
+    split = json.loads((root / "pocket_sizes" / SETS["PocketSizes"].split_file).read_text())
     assert split["template"] == whole.template
     base = build(root, "PocketSizes", "DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "base")
     new = build(root, "PocketSizes", "DATASET.NUM_SHOTS", 16, "DATASET.SUBSAMPLE_CLASSES", "new")
@@ -48,9 +49,9 @@ def test_it_is_read_like_any_data_set(root):
 
 
 def test_a_second_drawing_changes_nothing(root):
-    before = (root / "pocket_sizes" / SPLIT_FILE).stat().st_mtime_ns
+    before = (root / "pocket_sizes" / SETS["PocketSizes"].split_file).stat().st_mtime_ns
     draw(SETS["PocketSizes"], root)
-    assert (root / "pocket_sizes" / SPLIT_FILE).stat().st_mtime_ns == before
+    assert (root / "pocket_sizes" / SETS["PocketSizes"].split_file).stat().st_mtime_ns == before
 
 
 def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
@@ -62,7 +63,7 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         return []
 
-    monkeypatch.setattr(pocket.datasets, "_write_class", write_some)
+    monkeypatch.setattr(drawing, "_write_class", write_some)
     with pytest.raises(OSError, match="No space left"):
         draw(SETS["PocketSizes"], tmp_path, progress=lambda text: None)
     assert list(tmp_path.iterdir()) == []
@@ -70,14 +71,14 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
 
 def test_another_versions_images_are_refused(root, tmp_path):
     folder = shutil.copytree(root / "pocket_sizes", tmp_path / "pocket_sizes")
-    split = json.loads((folder / SPLIT_FILE).read_text())
-    (folder / SPLIT_FILE).write_text(json.dumps(split | {"version": 0}))
+    split = json.loads((folder / SETS["PocketSizes"].split_file).read_text())
+    (folder / SETS["PocketSizes"].split_file).write_text(json.dumps(split | {"version": 0}))
     with pytest.raises(ValueError, match="version 0, expected .*Delete the folder"):
         draw(SETS["PocketSizes"], tmp_path)
 
 
 def test_contact_sheet_shows_every_set():
-    sheet = np.asarray(contact_sheet(columns=2, rows=1, scale=1))
+    sheet = np.asarray(contact_sheet(SETS, columns=2, rows=1, size=48))
     assert sheet.shape == (len(SETS) * (18 + 48), 2 * 48, 3)
     tiles = [sheet[i * 66 + 18 : (i + 1) * 66] for i in range(len(SETS))]
     assert all(tile.std() > 10 for tile in tiles)

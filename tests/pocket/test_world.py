@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocket.captions import READINGS, Rates, caption
-from pocket.datasets import PER_CLASS, SETS, draw_class
+from pocket.datasets import PER_CLASS, SETS
 from pocket.scenes import NOTHING, draw_scenes
 from pocket.shapes import DISTANCES
 from pocket.vocabulary import COLOR_NAMES, COLORS, SHAPES, SIZE_NAMES, STYLES, TEXTURES
@@ -162,10 +162,10 @@ def test_sets_have_distinct_classes_and_are_drawn_the_same_every_time(name):
     pocket_set = SETS[name]
     assert len(pocket_set.classnames) >= 36 and sum(pocket_set.styles.values()) == pytest.approx(1)
     classname = pocket_set.classnames[7]
-    images = draw_class(pocket_set, classname, "test")
+    images = pocket_set.images(classname, "test")
     assert len(images) == PER_CLASS["test"] >= 20 and PER_CLASS["train"] >= 16
-    assert np.array_equal(images, draw_class(pocket_set, classname, "test"))
-    assert not np.array_equal(images[:8], draw_class(pocket_set, classname, "val")[:8])
+    assert np.array_equal(images, pocket_set.images(classname, "test"))
+    assert not np.array_equal(images[:8], pocket_set.images(classname, "val")[:8])
 
 
 @pytest.mark.parametrize("name", sorted(SETS))
@@ -173,23 +173,8 @@ def test_images_are_the_ones_the_card_and_the_tables_were_made_with(name):
     pocket_set, digest = SETS[name], hashlib.sha256()
     for classname in pocket_set.classnames[:: len(pocket_set.classes) // 3]:
         for split in PER_CLASS:
-            digest.update(draw_class(pocket_set, classname, split).tobytes())
+            digest.update(pocket_set.images(classname, split).tobytes())
     assert digest.hexdigest()[:16] == GOLDEN[name]
-
-
-def test_the_colour_word_of_drift_changes_sides_between_base_and_new():
-    drift, shares = SETS["PocketDrift"], {"ground": [], "color": []}
-    for seed, classname in enumerate(drift.classnames):
-        color, shape = classname.split()
-        scenes = drift.scenes(classname, 200, np.random.default_rng(seed))
-        assert (scenes.shape == SHAPES.index(shape)).all()
-        meant = {name: getattr(scenes, name) == COLOR_NAMES.index(color) for name in shares}
-        assert (meant["ground"] ^ meant["color"]).all()
-        for name, values in meant.items():
-            shares[name].append(values.mean())
-    half = len(drift.classnames) // 2
-    assert np.mean(shares["ground"][:half]) == pytest.approx(0.75, abs=0.01)
-    assert np.mean(shares["ground"][half:]) == pytest.approx(0.25, abs=0.01)
 
 
 def test_a_styled_template_names_what_the_plain_one_does_not():
@@ -200,11 +185,9 @@ def test_a_styled_template_names_what_the_plain_one_does_not():
 
 GOLDEN = {
     "PocketShapes": "fb1d794b7a54f7a4",
-    "PocketTextures": "72715bd501df7842",
     "PocketSizes": "7d9b5eefb5ee8db8",
     "PocketGrounds": "f709ba959fc9c4e1",
     "PocketDuos": "83702699011f663e",
-    "PocketDrift": "a9748a3dbca30acf",
     "PocketNeighbours": "29f12e75311b0642",
     "PocketMarks": "0d096938474d8406",
     "PocketShapesMurky": "02ef10782a4568d5",

@@ -69,7 +69,7 @@ MODULES = [
     ("benchmarks.__main__", ("--nope",), 2, "--nope"),
     ("benchmarks.__main__", ("--classes", "x"), 2, "must be numbers from 1, with commas; got 'x'"),
     ("benchmarks.__main__", ("--classes", "0"), 2, "must be numbers from 1"),
-    ("pocket.contact_sheet", ("{folder}/a.xyz",), 2, "FILE must end with .png"),
+    ("datasets.contact_sheet", ("pocket", "{folder}/a.xyz"), 2, "FILE must end with .png"),
 ]
 SCRIPTS = [
     ("base2new.sh", ("../trainers", "all"), "the trainer must be a name"),

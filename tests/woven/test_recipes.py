@@ -1,0 +1,59 @@
+"""The woven recipes are the published ones, but for images, backbone and depth."""
+
+from pathlib import Path
+
+import pytest
+
+import train
+
+CONFIGS = Path(train.__file__).parent / "configs/trainers"
+PUBLISHED = {
+    "CoOp": "vit_b16_ctxv1",
+    "CoCoOp": "vit_b16_c4_ep10_batch1_ctxv1",
+    "KgCoOp": "vit_b16_ep100_ctxv1",
+    "ProGrad": "vit_b16_ep100",
+    "TCP": "vit_b16_ep50_ctxv1",
+    "VPT": "vit_b16_c2_ep5_batch4_4",
+    "IVLP": "vit_b16_c2_ep20_batch4_4+4ctx",
+    "MaPLe": "vit_b16_c2_ep5_batch4_2ctx",
+    "PromptSRC": "vit_b16_c2_ep20_batch4_4+4ctx",
+    "E2MIM": "vit_b16_ctxv1",
+    "ZeroshotCLIP": "vit_b16",
+    "ZeroshotCLIP2": "vit_b16",
+    "LinearProbe": "vit_b16",
+}
+OF_THE_BENCH = ("INPUT.", "MODEL.BACKBONE.", "FEATURES.", "DATALOADER.NUM_WORKERS",
+                "DATALOADER.TEST.BATCH_SIZE")  # fmt: skip
+DEPTHS = {12: 4, 9: 3, 8: 3}  # of twelve layers, of four
+
+
+def values(trainer: str, recipe: str) -> dict[str, object]:
+    """Every key of the merged config, dotted."""
+    path = CONFIGS / trainer / f"{recipe}.yaml"
+    cfg = train.setup_cfg(train.parse_args(["--trainer", trainer, "--config-file", str(path)]))
+    found: dict[str, object] = {}
+
+    def walk(node, prefix: str = "") -> None:
+        for key, value in node.items():
+            if hasattr(value, "items"):
+                walk(value, f"{prefix}{key}.")
+            else:
+                found[prefix + key] = value
+
+    walk(cfg)
+    return found
+
+
+@pytest.mark.parametrize("trainer", sorted(PUBLISHED))
+def test_nothing_else_is_changed(trainer):
+    theirs, ours = values(trainer, PUBLISHED[trainer]), values(trainer, "woven")
+    assert theirs.keys() == ours.keys()
+    changed = {
+        key: (theirs[key], ours[key])
+        for key in theirs
+        if theirs[key] != ours[key] and not key.startswith(OF_THE_BENCH)
+    }
+    for key, (deep, shallow) in changed.items():
+        assert "DEPTH" in key or key.endswith("TCP.LAYER"), (key, deep, shallow)
+        assert shallow == DEPTHS[deep], key
+    assert ours["MODEL.BACKBONE.NAME"] == "Woven" and tuple(ours["INPUT.SIZE"]) == (32, 32)

@@ -1,0 +1,59 @@
+"""What cards are made with: scripts are run, results are read, a part of a page is replaced."""
+
+import json
+import os
+import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+Accuracies = dict[tuple[str, str, str], dict[int, float]]  # (set, trainer, subset) -> seed -> %
+
+
+def run_script(
+    protocol: str, trainer: str, datasets: str, *options: str,
+    root: Path, output: Path, seeds: Sequence[int], shots: int = 16,
+) -> None:  # fmt: skip
+    """Runs scripts/<protocol>.sh on one core; finished runs are kept.
+
+    Raises:
+        RuntimeError: it failed; the end of what it printed is in the message.
+    """
+    settings = {
+        "DATA": str(root), "OUTPUT": str(output), "SEEDS": " ".join(map(str, seeds)),
+        "SHOTS": str(shots), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    command = ["bash", f"scripts/{protocol}.sh", trainer, datasets, *options]
+    done = subprocess.run(
+        command, cwd=PROJECT, env=os.environ | settings, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-15:])
+        raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{tail}")
+    print(done.stdout.splitlines()[-1], flush=True)
+
+
+def read_results(output: Path) -> Accuracies:
+    """Test accuracy of every result below `output`."""
+    found: Accuracies = defaultdict(dict)
+    for path in sorted(output.rglob("result.json")):
+        result = json.loads(path.read_text())
+        key = result["dataset"], result["trainer"], result["subset"]
+        found[key][result["seed"]] = result["metrics"]["accuracy"]
+    return found
+
+
+def write_between(path: Path, marks: tuple[str, str], text: str) -> None:
+    """Replaces what stands between two lines of a page.
+
+    Raises:
+        ValueError: the page has not both.
+    """
+    first, last = marks
+    before, begin, rest = path.read_text().partition(first)
+    _, end, after = rest.partition(last)
+    if not begin or not end:
+        raise ValueError(f"{path} must hold the lines {first!r} and {last!r}; put them back.")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")

@@ -1,0 +1,89 @@
+"""Makes the weights from words: `python -m woven.make`, resumable.
+
+The sentence model embeds all captions; the text tower learns them, the image tower learns to read
+pictures woven from codes around them (`--stage` does one alone: the two do not depend on each
+other). The end is one fp16 file in OpenAI's state-dict format and, beside it, a record of how it
+was made. What is done stands in `--work` and is not done again.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from woven.shipped import save_weights
+from woven.stage_pictures import train_pictures
+from woven.stage_words import train_words
+from woven.teacher import targets
+from woven.towers import LOGIT_SCALE, new_model, set_token_norm
+from woven.weights import WEIGHTS
+
+STAGES = ("words", "pictures", "all")
+
+
+def training_record(args: argparse.Namespace, kept: float) -> dict:
+    """How the weights were made: arguments, machine, curves of both stages."""
+    figures = {k: v for k, v in vars(args).items() if k not in ("out", "work", "stage")}
+    record = {
+        "arguments": figures,
+        "machine": {
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+        "variance_kept": kept,
+    }
+    for stage in ("words", "pictures"):
+        lines = map(json.loads, (args.work / f"{stage}.jsonl").read_text().splitlines())
+        # Steps between the last save and a kill were done twice.
+        record[stage] = list({line["step"]: line for line in lines}.values())
+    return record
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Every figure of the training; the defaults made the shipped weights."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--out", type=Path, default=WEIGHTS, help="the weights file (default: %(default)s)")
+    add("--work", type=Path, default=Path("output/woven"), help="logs and resume points")
+    add("--stage", choices=STAGES, default="all", help="only one stage; no file is written then")
+    add("--seed", type=int, default=1)
+    add("--word-steps", type=int, default=4000)
+    add("--word-batch", type=int, default=256)
+    add("--word-lr", type=float, default=2e-3)
+    add("--picture-steps", type=int, default=5000)
+    add("--picture-batch", type=int, default=128)
+    add("--picture-lr", type=float, default=2e-3)
+    parser.set_defaults(device="cpu")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The stages, then the weights file, its record and its checksum."""
+    args = parse_args(argv)
+    args.work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(args.seed)
+    model = new_model()
+    texts, of_classes, meanings, kept = targets(
+        args.work, model.text_projection.shape[1], args.seed
+    )
+    if args.stage != "pictures":
+        train_words(model, args, texts, of_classes, meanings)
+    if args.stage != "words":
+        train_pictures(model, args, meanings)
+    if args.stage != "all":
+        return
+    set_token_norm(model)
+    model.logit_scale.data.fill_(math.log(LOGIT_SCALE))
+    checksum = save_weights(model, args.out)
+    record = json.dumps(training_record(args, kept)) + "\n"
+    args.out.with_suffix(".json").write_text(record)
+    print(f"Saved {args.out}; put this into woven/weights.py: SHA256 = {checksum!r}")
+
+
+if __name__ == "__main__":
+    main()
