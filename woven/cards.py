@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +16,15 @@ def run_script(
     protocol: str, trainer: str, datasets: str, *options: str,
     root: Path, output: Path, seeds: Sequence[int], shots: int = 16,
 ) -> None:  # fmt: skip
-    """Runs scripts/<protocol>.sh on one core; finished runs are kept.
+    """Runs scripts/<protocol>.sh with this Python, on one core; finished runs are kept.
 
     Raises:
         RuntimeError: it failed; the end of what it printed is in the message.
     """
     settings = {
         "DATA": str(root), "OUTPUT": str(output), "SEEDS": " ".join(map(str, seeds)),
-        "SHOTS": str(shots), "OMP_NUM_THREADS": "1",
+        "SHOTS": str(shots), "OMP_NUM_THREADS": "1", "VIRTUAL_ENV": sys.prefix,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }  # fmt: skip
     command = ["bash", f"scripts/{protocol}.sh", trainer, datasets, *options]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The making of the woven weights: resumable, seeded, with the sentence model where it is needed."""
+"""The making of the woven weights: resumable, seeded; the sentence model where it is needed."""
 
 import json
 import sys
