@@ -49,13 +49,16 @@ class Classes(NamedTuple):
 @torch.no_grad()
 def classes_of(model: CLIP, item: WovenSet) -> Classes:
     """What the text tower says of a set's classes."""
+    said = [words_of(model, item.classnames, template) for template in sentences()]
+    meaning = F.normalize(torch.stack(said).mean(0), dim=-1)
+    return Classes(words_of(model, item.classnames, item.template), meaning)
 
-    def say(template: str) -> Tensor:
-        texts = [template.replace("{}", name) for name in item.classnames]
-        return F.normalize(encode_text(model, clip.tokenize(texts)), dim=-1)
 
-    meaning = torch.stack([say(template) for template in sentences()]).mean(0)
-    return Classes(say(item.template), F.normalize(meaning, dim=-1))
+@torch.no_grad()
+def words_of(model: CLIP, classnames: list[str], template: str) -> Tensor:
+    """Unit text features [C, E] of class names in a sentence."""
+    texts = [template.replace("{}", name) for name in classnames]
+    return F.normalize(encode_text(model, clip.tokenize(texts)), dim=-1)
 
 
 @torch.no_grad()
