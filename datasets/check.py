@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.check_own import check_own, is_own_folder, keys_of, yaml_of
+from datasets.drawn import DrawnDataset
 from datasets.entries import SPLIT_NAMES, check_classes
 from datasets.finding import Finding, look_at, quiet
 from datasets.image_folder import ImageFolder
@@ -73,6 +74,11 @@ def _count(found: int, expected: int) -> str:
     return f"{found:,}" if found == expected else f"{found:,} of {expected:,}"
 
 
+def _is_drawn(registered: str) -> bool:
+    names = DATASET_REGISTRY.registered_names()
+    return registered in names and issubclass(DATASET_REGISTRY.get(registered), DrawnDataset)
+
+
 def check_word(word: str, root: str, *, deep: bool = False) -> Finding:
     """Looks at the data set that a word of the command line names.
 
@@ -83,7 +89,7 @@ def check_word(word: str, root: str, *, deep: bool = False) -> Finding:
     registered, keys = keys_of(path) if path else (word, {})
     if registered == ImageFolder.__name__:
         return check_own(root, keys, deep=deep)
-    if registered.startswith(("Woven", "Pocket")):
+    if _is_drawn(registered):
         raise ValueError(
             f"{word} is drawn by the first run that needs it: there is nothing to get or to check."
         )

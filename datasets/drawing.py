@@ -27,7 +27,7 @@ class DrawnSet(Protocol):
         folder: below the root.
         about: a few words for the log.
         template: the sentence around a class name.
-        version: rises when a change changes a pixel.
+        version: another one when a pixel is another one.
         split_file: name of the split json.
         classnames: in the order of the labels.
         per_class: images a class of each split.
@@ -37,7 +37,7 @@ class DrawnSet(Protocol):
     folder: str
     about: str
     template: str
-    version: int
+    version: int | str
     split_file: str
     classnames: list[str]
     per_class: dict[str, int]
@@ -62,13 +62,14 @@ def draw(dataset: DrawnSet, root: Path, *, progress: Callable[[str], None] = pri
     if folder.exists():
         _check_version(dataset, folder)
         return folder
+    version = dataset.version
     root.mkdir(parents=True, exist_ok=True)
     progress(f"Drawing {dataset.name} ({dataset.about}) into {folder}")
     partial = beside(folder)
     partial.mkdir()
     try:
         split_lists = _write_classes(dataset, partial)
-        about = {"version": dataset.version, "template": dataset.template}
+        about = {"version": version, "template": dataset.template}
         content = json.dumps(about | split_lists, indent=0)
         (partial / dataset.split_file).write_text(content)
         try:

@@ -36,4 +36,4 @@ for _set in pocket.datasets.SETS.values():
 for _set in woven.datasets.SETS.values():
     _source = _set.rendering_of
     _why = f"it is a rendering of {_source}. Train on {_source}, then evaluate with --eval-only"
-    _register(_set, stands_for=_set.real, test_only=_why if _source else "")
+    _register(_set, stands_for=_set.name.removeprefix("Woven"), test_only=_why if _source else "")

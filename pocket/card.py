@@ -8,7 +8,6 @@ finished are not done again, so a second call, or one after a stop, only does wh
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,11 @@ from tabulate import tabulate
 
 from pocket.datasets import SETS, PocketSet
 from pocket.weights import WEIGHTS
+from woven.cards import run, write_between
 
-PROJECT = Path(__file__).parents[1]
 CARD = Path(__file__).with_name("README.md")
 CURVES = Path(__file__).with_name("training.png")
-BEGIN, END = "<!-- figures: python -m pocket.card -->", "<!-- end of figures -->"
+MARKS = "<!-- figures: python -m pocket.card -->", "<!-- end of figures -->"
 SEEDS = (1, 2, 3)
 SHOTS = 16
 PROBE, TUNED = "LinearProbe", ("CoOp", "KgCoOp", "E2MIM")
@@ -77,23 +76,6 @@ def _probe(item: PocketSet, root: Path, folder: Path, seed: int) -> Job:
     output = folder / item.folder / f"seed{seed}"
     command = _train_py(item, root, PROBE, output, seed)
     return Job([*command, "DATASET.NUM_SHOTS", str(SHOTS)], output)
-
-
-def run(job: Job, threads: int) -> None:
-    """Runs a job.
-
-    Raises:
-        RuntimeError: it failed; the end of what it printed is in the message.
-    """
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        job.command, cwd=PROJECT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise RuntimeError(f"{' '.join(job.command)} failed ({done.returncode}):\n{tail}")
-    print(done.stdout.splitlines()[-1], flush=True)
 
 
 def read_figures(output: Path) -> Figures:
@@ -246,19 +228,6 @@ def draw_curves(record: dict, path: Path) -> None:
     pyplot.close(figure)
 
 
-def write_card(text: str, path: Path = CARD) -> None:
-    """Replaces what stands between the two marks of the card.
-
-    Raises:
-        ValueError: the card has not both marks.
-    """
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} must hold the lines {BEGIN!r} and {END!r}; put them back.")
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def main() -> None:
     """Runs what is missing, then writes the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -267,13 +236,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     args = parser.parse_args()
     root, output = args.root.resolve(), args.output.resolve()
-    threads = max(1, (os.cpu_count() or 1) // args.jobs)
+    threads = str(max(1, (os.cpu_count() or 1) // args.jobs))
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(lambda job: run(job, threads), jobs(root, output)))
+        list(pool.map(lambda job: run(job.command, OMP_NUM_THREADS=threads), jobs(root, output)))
     figures = read_figures(output)
     record = json.loads(WEIGHTS.with_suffix(".json").read_text())
     draw_curves(record, CURVES)
-    write_card("\n\n".join((training(record), tables(figures), findings(figures))))
+    text = "\n\n".join((training(record), tables(figures), findings(figures)))
+    write_between(CARD, MARKS, text)
     print(f"Wrote {CARD} and {CURVES}")
 
 

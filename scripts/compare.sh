@@ -3,7 +3,7 @@
 #
 #   bash scripts/compare.sh <dataset> [Trainer ...]
 #
-# Without trainers, all but LinearProbe. Each takes its own published (or pocket)
+# Without trainers, all but LinearProbe. Each takes its own published (or woven, pocket)
 # recipe. The table has accuracy, trained parameters, seconds a step and peak memory. Environment:
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output/compare)
 #   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)

@@ -199,7 +199,7 @@ recipe_for() {
     echo "$recipe"
     return
   fi
-  if [[ $1 == @(woven|pocket)_* && -f $folder/${1%%_*}.yaml ]]; then # what is drawn has a recipe each
+  if [[ ($1 == woven_* || $1 == pocket_*) && -f $folder/${1%%_*}.yaml ]]; then # what is drawn has a recipe each
     echo "${1%%_*}"
     return
   fi

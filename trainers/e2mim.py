@@ -39,7 +39,12 @@ from promptkit.objectives.mutual_information import (
 )
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.sentences import template_features
-from promptkit.prompts.templates import IMAGENET_TEMPLATES, dataset_template, ensemble_templates
+from promptkit.prompts.templates import (
+    IMAGENET_TEMPLATES,
+    benchmark_name,
+    dataset_template,
+    ensemble_templates,
+)
 from promptkit.registry import register
 from promptkit.trainer import PromptTrainer, unit
 
@@ -187,7 +192,7 @@ class E2MIM(PromptTrainer):
             case "single":
                 return (own,)
             case "ensemble":
-                return ensemble_templates(own, self.cfg.DATASET.NAME)
+                return ensemble_templates(own, benchmark_name(self.dm.dataset))
             case _:
                 return IMAGENET_TEMPLATES
 

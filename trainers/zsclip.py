@@ -13,6 +13,7 @@ from torch import Tensor
 from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import (
     CUSTOM_TEMPLATES,  # noqa: F401  (published name, see promptkit/coop_names.py)
+    benchmark_name,
     dataset_template,
     ensemble_templates,
 )
@@ -53,4 +54,4 @@ class ZeroshotCLIP2(ZeroshotCLIP):
 
     def templates(self) -> tuple[str, ...]:
         """The selected seven and the data set's own."""
-        return ensemble_templates(*super().templates(), self.cfg.DATASET.NAME)
+        return ensemble_templates(*super().templates(), benchmark_name(self.dm.dataset))

@@ -5,18 +5,25 @@ it runs nothing.
 """
 
 import json
+import textwrap
 from pathlib import Path
 from statistics import mean
 
 from tabulate import tabulate
 
-from woven.calibrate import wanted_of
+from woven.calibrate import wanted_move, wanted_of
 from woven.cards import write_between
-from woven.datasets import CALIBRATION, FOLDERS, RENDERINGS, SETS
+from woven.datasets import FOLDERS, RENDERINGS, SETS
 from woven.weights import WEIGHTS
+from woven.world import CALIBRATION
 
 CARD = Path(__file__).with_name("README.md")
 CURVES = Path(__file__).with_name("training.png")
+ABOUT_SETS = (
+    "Lengths, and accuracy in percent on pictures (in brackets: published, of CLIP, and of GDA for "
+    "the probe); on the codes themselves: zero-shot base / new / probe; after the linear map: base "
+    "/ new:"
+)
 MARKS = "<!-- figures: python -m woven.card -->", "<!-- end of figures -->"
 
 
@@ -25,14 +32,15 @@ def towers(training: dict, calibration: dict) -> str:
     words, pictures = training["words"][-1], training["pictures"][-1]
     read = ", ".join(f"{name} {value:.3f}" for name, value in calibration["cosine"].items())
     machine = training["machine"]
-    return (
+    text = (
         f"Made on {machine['processors']} processors with torch {machine['torch']}. The joint "
         f"space keeps {100 * training['variance_kept']:.0f} % of the variance of the sentence "
         f"model's embeddings. Cosine of the text tower to its target at the end of the training, "
         f"mean over batches: {words['cosine']:.3f}; of the image tower to the code of a picture: "
         f"{pictures['photo']:.3f} on photos. On pictures of the sets' classes, with noise of "
-        f"length 1.5, by looks: {read}.\n\n![curves of both stages]({CURVES.name})"
+        f"length 1.5, by looks: {read}."
     )
+    return f"{textwrap.fill(text, 118)}\n\n![curves of both stages]({CURVES.name})"
 
 
 def sets(calibration: dict) -> str:
@@ -71,6 +79,8 @@ def _cells(figures: list[float]) -> list[str]:
 
 def ratio(calibration: dict) -> str:
     """What each candidate for b / a came to."""
+    if not calibration["tried"]:
+        return f"b / a = {calibration['ratio']} was given."
     rows = [
         [value, *(f"{row[key]:.2f}" for key in ("zero_shot_base", "zero_shot_new", "probe_base",
                                                  "map_base", "map_new")),
@@ -81,7 +91,7 @@ def ratio(calibration: dict) -> str:
              "map on new"]  # fmt: skip
     return (
         f"{tabulate(rows, heads, tablefmt='github', disable_numparse=True)}\n\n"
-        f"Wanted: +0.56 on new classes. So b / a = {calibration['ratio']}."
+        f"Wanted: {wanted_move():+.2f} on new classes. So b / a = {calibration['ratio']}."
     )
 
 
@@ -93,7 +103,8 @@ def renderings(calibration: dict) -> str:
         for item in RENDERINGS
         if (found := calibration["measured"][item.name])
     ]
-    return f"Zero-shot, all classes (wanted): WovenImageNet {source:.1f}, {', '.join(parts)}."
+    text = f"Zero-shot, all classes (wanted): WovenImageNet {source:.1f}, {', '.join(parts)}."
+    return textwrap.fill(text, 118)
 
 
 def draw_curves(training: dict, path: Path) -> None:
@@ -123,9 +134,7 @@ def main() -> None:
     draw_curves(training, CURVES)
     parts = (
         towers(training, calibration),
-        "Lengths, and accuracy in percent on pictures (in brackets: published, of CLIP, and of GDA "
-        "for the probe); on the codes themselves: zero-shot base / new / probe; after the linear "
-        "map: base / new:",
+        textwrap.fill(ABOUT_SETS, 118),
         sets(calibration),
         renderings(calibration),
         "The ratio, means over the eleven sets:",

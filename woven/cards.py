@@ -12,37 +12,57 @@ PROJECT = Path(__file__).parents[1]
 Accuracies = dict[tuple[str, str, str], dict[int, float]]  # (set, trainer, subset) -> seed -> %
 
 
-def run_script(
-    protocol: str, trainer: str, datasets: str, *options: str,
-    root: Path, output: Path, seeds: Sequence[int], shots: int = 16,
-) -> None:  # fmt: skip
-    """Runs scripts/<protocol>.sh with this Python, on one core; finished runs are kept.
+def run(command: Sequence[str], **settings: str) -> None:
+    """Runs a command in the project's folder with this Python, and prints its last line.
+
+    Args:
+        settings: of its environment.
 
     Raises:
         RuntimeError: it failed; the end of what it printed is in the message.
     """
-    settings = {
-        "DATA": str(root), "OUTPUT": str(output), "SEEDS": " ".join(map(str, seeds)),
-        "SHOTS": str(shots), "OMP_NUM_THREADS": "1", "VIRTUAL_ENV": sys.prefix,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    }  # fmt: skip
-    command = ["bash", f"scripts/{protocol}.sh", trainer, datasets, *options]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {key: value for key, value in os.environ.items() if key != "DRY_RUN"}
+    environment |= {"VIRTUAL_ENV": sys.prefix, "PATH": path} | settings
     done = subprocess.run(
-        command, cwd=PROJECT, env=os.environ | settings, text=True,
+        command, cwd=PROJECT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-15:])
         raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{tail}")
-    print(done.stdout.splitlines()[-1], flush=True)
+    print(*done.stdout.splitlines()[-1:], flush=True)
+
+
+def run_script(
+    protocol: str, trainer: str, datasets: str, *options: str,
+    root: Path, output: Path, seeds: Sequence[int], shots: int = 16,
+) -> None:  # fmt: skip
+    """Runs scripts/<protocol>.sh on one core; finished runs are kept. Raises what `run` does."""
+    run(
+        ["bash", f"scripts/{protocol}.sh", trainer, datasets, *options],
+        DATA=str(root), OUTPUT=str(output), SEEDS=" ".join(map(str, seeds)), SHOTS=str(shots),
+        OMP_NUM_THREADS="1",
+    )  # fmt: skip
 
 
 def read_results(output: Path) -> Accuracies:
-    """Test accuracy of every result below `output`."""
+    """Test accuracy of every result below `output`.
+
+    Raises:
+        ValueError: two results are of one set, trainer, subset and seed, or of different weights.
+    """
     found: Accuracies = defaultdict(dict)
+    places: dict[tuple, Path] = {}
+    weights: dict[str, Path] = {}
     for path in sorted(output.rglob("result.json")):
         result = json.loads(path.read_text())
         key = result["dataset"], result["trainer"], result["subset"]
+        other = places.setdefault((*key, result["seed"]), path)
+        weights.setdefault(result["weights_sha256"], path)
+        if other != path or len(weights) > 1:
+            other = other if other != path else min(weights.values())
+            raise ValueError(f"{other} and {path} are not of one experiment. Move one away.")
         found[key][result["seed"]] = result["metrics"]["accuracy"]
     return found
 

@@ -1,25 +1,21 @@
 """The woven data sets: eleven lists of real class names, and four renderings of ImageNet's.
 
-Where their pictures stand in the joint space is decided by `calibrate` and kept in centres.npz and
-calibration.json beside this file, so that drawing needs no weights.
+Where their pictures stand in the joint space is kept in files (`world`), so that drawing needs no
+weights.
 """
 
-import functools
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from woven.class_lists import REAL_SETS, cut_list, sentence
 from woven.codes import SPLITS, Lengths, draw, generator, of_new
 from woven.pictures import LOOKS, weave
+from woven.world import world
 
-CENTRES = Path(__file__).with_name("centres.npz")
-CALIBRATION = Path(__file__).with_name("calibration.json")
+VERSION = 1  # raise it when a change of how pictures are drawn changes a pixel
 SOURCE = "ImageNet"
 FOLDERS = dict(
     zip(
@@ -37,6 +33,9 @@ class WovenSet:
 
     Attributes:
         real: the data set whose names it has.
+        name: as registered.
+        folder: below the root of the data sets.
+        about: a few words for the log.
         looks: a key of `pictures.LOOKS`.
         rendering_of: the woven set of which this one has the classes, each moved as there; "" for
             a set of its own.
@@ -48,9 +47,13 @@ class WovenSet:
     about: str
     looks: str = "photo"
     rendering_of: str = ""
-    version: ClassVar[int] = 1  # raise it when a change changes a pixel
     split_file: ClassVar[str] = "split_woven.json"
     per_class: ClassVar[dict[str, int]] = SPLITS
+
+    @property
+    def version(self) -> str:
+        """Of the pictures: of how they are drawn, and of where the classes stand."""
+        return f"{VERSION}-{world().sha256[:12]}"
 
     @property
     def classnames(self) -> list[str]:
@@ -65,7 +68,7 @@ class WovenSet:
     @property
     def lengths(self) -> Lengths:
         """How far its pictures are from its words."""
-        return Lengths(**json.loads(CALIBRATION.read_text())["lengths"][self.name])
+        return world().lengths[self.name]
 
     def codes(self, label: int, split: str, centres: Tensor, lengths: Lengths) -> Tensor:
         """Unit codes [n, E] of the pictures of one class."""
@@ -74,20 +77,14 @@ class WovenSet:
 
     def weave(self, label: int, split: str, codes: Tensor) -> Tensor:
         """The pictures of codes, uint8 [n, S, S, 3]."""
-        rng = generator("pictures", self.version, self.name, split, label)
+        rng = generator("pictures", VERSION, self.name, split, label)
         return weave(codes, rng, LOOKS[self.looks])
 
     def images(self, classname: str, split: str) -> np.ndarray:
         """Those of one class and split, uint8 [n, S, S, 3]; a function of its arguments alone."""
         label = self.classnames.index(classname)
-        codes = self.codes(label, split, _centres()[self.name], self.lengths)
+        codes = self.codes(label, split, world().centres[self.name], self.lengths)
         return self.weave(label, split, codes).numpy()
-
-
-@functools.cache
-def _centres() -> dict[str, Tensor]:
-    with np.load(CENTRES) as file:
-        return {name: torch.from_numpy(file[name]).float() for name in file.files}
 
 
 def _rendering(variant: str, about: str, looks: str) -> WovenSet:

@@ -1,8 +1,8 @@
 """Codes to pixels: a picture is a texture that is woven from a code, on a ground that says nothing.
 
 A code [E] gives one tile of TILE x TILE pixels by fixed fields, the tile is repeated over the
-picture, shifted by part of a tile, seen through an opening of random size and place; around it is a
-texture of other fixed fields with a random code. Over everything lie smooth fields of light, a
+picture, shifted by a pixel at most, and seen through an opening of random size and place; around it
+is a texture of other fixed fields with a random code. Over everything lie smooth fields of light, a
 contrast, a brightness, and pixel noise. Everything that is random comes from the generator.
 """
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from whole_files import replacing
-from woven.captions import captions, class_names, other_names, sentences
+from woven.captions import captions, sentences
 
 CONE = 1.2
 BLOCK = 8192  # captions between two saves
@@ -84,6 +84,5 @@ def targets(work: Path, dimensions: int, seed: int) -> tuple[list[str], int, Ten
     embeddings = embed(texts, work)
     first = torch.arange(0, of_classes, len(sentences()))  # the default sentence comes first
     rest = torch.arange(of_classes, len(texts), 3)
-    assert len(first) == len(class_names()) and len(rest) == len(other_names())
     space = JointSpace(embeddings[torch.cat([first, rest])], dimensions, seed)
     return texts, of_classes, space(embeddings), space.kept

@@ -107,6 +107,11 @@ NOT_IN_PROMPTSRC = (
 PROMPTSRC_TEMPLATES = tuple(x for x in IMAGENET_TEMPLATES if x not in NOT_IN_PROMPTSRC)
 
 
+def benchmark_name(dataset: object) -> str:
+    """The benchmark that a data set is, or stands for by an attribute of this name."""
+    return getattr(dataset, "stands_for", type(dataset).__name__)
+
+
 def dataset_template(
     dataset: object, override: str = "", *, published: Mapping[str, str] | None = None
 ) -> str:
@@ -126,7 +131,7 @@ def dataset_template(
     """
     name, bases = type(dataset).__name__, (kind.__name__ for kind in type(dataset).__mro__)
     fallback = next((CUSTOM_TEMPLATES[x] for x in bases if x in CUSTOM_TEMPLATES), DEFAULT_TEMPLATE)
-    own = (published or {}).get(getattr(dataset, "stands_for", name))
+    own = (published or {}).get(benchmark_name(dataset))
     template = override or own or getattr(dataset, "template", fallback)
     if template.count("{}") != 1:
         raise ValueError(f"The template of {name} must hold '{{}}' just once; got {template!r}.")
@@ -143,7 +148,7 @@ def ensemble_templates(template: str, dataset_name: str) -> tuple[str, ...]:
 
     Args:
         template: of the data set.
-        dataset_name: as registered; only "ImageNet" itself is ImageNet here, no variant of it.
+        dataset_name: see `benchmark_name`; only "ImageNet" itself is ImageNet here, no variant.
     """
     if dataset_name == "ImageNet":
         return IMAGENET_TEMPLATES_SELECT

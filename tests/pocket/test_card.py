@@ -7,6 +7,7 @@ import pytest
 
 from pocket import card
 from pocket.datasets import SETS
+from woven import cards
 
 RECORD = {
     "arguments": {"seed": 1},
@@ -80,18 +81,6 @@ def test_findings_name_the_sets_that_show_them(output):
                             "PocketMarks, E2MIM (-5.0 base, -5.0 new).")  # fmt: skip
 
 
-def test_the_text_between_the_marks_is_replaced_and_nothing_else(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{card.BEGIN}\nold\n{card.END}\nafter\n")
-    for text in ("new", "newer"):
-        card.write_card(text, path)
-        assert path.read_text() == f"before\n{card.BEGIN}\n{text}\n{card.END}\nafter\n"
-    path.write_text("no marks")
-    with pytest.raises(ValueError, match="must hold the lines"):
-        card.write_card("new", path)
-    assert path.read_text() == "no marks"
-
-
 def test_training_figures_and_curves(tmp_path):
     text = card.training(RECORD)
     assert "0.7 h for the images" in text and "shape 92.5 / 90.0; color 99.0 / 98.0" in text
@@ -105,12 +94,12 @@ def test_every_job_names_files_that_exist_and_failures_show_their_end(tmp_path):
     for job in found:
         for part in job.command:
             if part.startswith(("configs/", "scripts/")):
-                assert (card.PROJECT / part).is_file(), part
+                assert (cards.PROJECT / part).is_file(), part
     command = ["bash", "-c", "echo first; echo the reason; exit 3"]
     with pytest.raises(RuntimeError, match=r"failed \(3\):\nfirst\nthe reason"):
-        card.run(card.Job(command, tmp_path), 1)
+        cards.run(command)
     dry = subprocess.run(
-        found[-1].command, cwd=card.PROJECT, capture_output=True, text=True,
+        found[-1].command, cwd=cards.PROJECT, capture_output=True, text=True,
         env={"PATH": "/usr/bin:/bin", "DRY_RUN": "1"},
     )  # fmt: skip
     assert dry.returncode == 0 and "CoOp" in dry.stdout and str(tmp_path) in dry.stdout
@@ -118,7 +107,7 @@ def test_every_job_names_files_that_exist_and_failures_show_their_end(tmp_path):
 
 def test_the_card_holds_figures_of_every_set():
     text = card.CARD.read_text()
-    _, _, figures = text.partition(card.BEGIN)
+    _, _, figures = text.partition(card.MARKS[0])
     for name in SETS:
         rows = [line for line in figures.splitlines() if line.startswith(f"| {name} ")]
         assert len(rows) == 2 and all("±" in row for row in rows)

@@ -18,10 +18,11 @@ from datasets.drawing import draw
 from woven import calibrate, seeing
 from woven.codes import SPLITS, Lengths, base_count, centres, direction, generator, of_new
 from woven.codes import draw as draw_codes
-from woven.datasets import CALIBRATION, RENDERINGS, SETS
+from woven.datasets import RENDERINGS, SETS
 from woven.pictures import CODE, IMAGE_SIZE, LOOKS, PHOTO, TILE, _fields, weave
 from woven.stage_pictures import draw_batch
 from woven.towers import encode_image, encode_text, preprocess
+from woven.world import CALIBRATION
 
 
 def unit(count: int, seed: int = 0) -> torch.Tensor:

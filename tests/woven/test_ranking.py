@@ -64,7 +64,8 @@ def test_results_are_collected_by_set_trainer_and_seed(tmp_path):
                     folder.mkdir()
                     accuracy = m + d / 20 + seed / 100 + h / 1000
                     result = {"dataset": f"Woven{real}", "trainer": trainer, "subset": subset,
-                              "seed": seed, "metrics": {"accuracy": accuracy}}  # fmt: skip
+                              "seed": seed, "weights_sha256": "a",
+                              "metrics": {"accuracy": accuracy}}  # fmt: skip
                     (folder / "result.json").write_text(json.dumps(result))
     ours = ranking.collect(tmp_path)
     assert ours[3, 5, 1, 1] == pytest.approx(3 + 5 / 20 + 0.02 + 0.001)
@@ -72,6 +73,11 @@ def test_results_are_collected_by_set_trainer_and_seed(tmp_path):
     text = ranking.table(ours, ranking.published())
     assert "| CoOp " in text and "82.69 / 63.22 / 71.66" in text
     assert "Spearman" in text and ranking.each_set(ours).count("\n") == 12
+    assert "without zero-shot" in text
+    (folder / "again").mkdir()
+    (folder / "again/result.json").write_text(json.dumps(result))
+    with pytest.raises(ValueError, match="are not of one experiment. Move one away"):
+        ranking.collect(tmp_path)
     ranking.draw(ours, ranking.published(), tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 5000
 
