@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from pocket.scenes import NOTHING, Scenes, draw_scenes
-from pocket.towers import PATCH, preprocess, tower_tokens
+from pocket.towers import PATCH, preprocess
 from pocket.vocabulary import COLORS, SHAPES, SIZES, STYLES, TEXTURES
 from pocket.world import IMAGE_SIZE, render_with_masks
+from woven.towers import tower_tokens
 from woven.training import Log, ResumePoint, learning_rate
 
 HEADS = {

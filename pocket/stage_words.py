@@ -18,7 +18,8 @@ from tqdm import tqdm
 from pocket.captions import caption
 from pocket.scenes import Scenes
 from pocket.stage_images import draw_batch
-from pocket.towers import MAX_TOKENS, encode_text, tower_tokens
+from pocket.towers import MAX_TOKENS, encode_text
+from woven.towers import tower_tokens
 from woven.training import Log, ResumePoint, learning_rate
 
 FEATURE_BATCH = 512

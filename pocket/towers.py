@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 from clip.model import CLIP
-from torch import Tensor, nn
+from torch import Tensor
 
+import woven.towers
 from pocket.world import IMAGE_SIZE
 
 PATCH = 8
-MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)  # CLIP's own
-STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 MAX_TOKENS = 20  # longer than any caption; what stands after it would be padding
 
 
@@ -24,15 +23,7 @@ def new_model() -> CLIP:
 
 def preprocess(pixels: np.ndarray) -> Tensor:
     """uint8 [B, S, S, 3] to CLIP's normalised input [B, 3, S, S]."""
-    return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
-
-
-def tower_tokens(visual: nn.Module, images: Tensor) -> Tensor:
-    """The image tower without its last projection: [B, 3, S, S] to tokens [B, 1 + P, width]."""
-    x = visual.conv1(images).flatten(2).transpose(1, 2)
-    class_token = visual.class_embedding.expand(len(x), 1, -1)
-    x = visual.ln_pre(torch.cat([class_token, x], dim=1) + visual.positional_embedding)
-    return visual.ln_post(visual.transformer(x.transpose(0, 1)).transpose(0, 1))
+    return woven.towers.preprocess(torch.from_numpy(pixels))
 
 
 def encode_text(model: CLIP, tokens: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 The modules in reading order: `class_lists` (whose names), `captions` and `teacher` (what they mean
 to a sentence model), `codes` (what a picture of a class says), `pictures` (codes to pixels),
-`towers`, `stage_words`, `stage_pictures`, `make` (a CLIP that reads both), `calibrate` (how far
-pictures are from words), `datasets` (PNG files), `weights` (the file that was made).
+`towers`, `stage_words`, `stage_pictures`, `make` (a CLIP that reads both), `weights` (the file that
+was made), `seeing` and `calibrate` (how far pictures are from words), `world` (the files that say
+it), `datasets` (PNG files), `card` and `ranking` (what README.md states). `training`, `shipped` and
+`cards` serve the package pocket as well.
 """
 
 import warnings

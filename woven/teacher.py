@@ -7,6 +7,7 @@ all captions share; it makes the features a cone, as CLIP's are: unrelated capti
 CONE^2 / (1 + CONE^2) = 0.59.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,11 @@ def embed(texts: list[str], work: Path) -> Tensor:
     folder.mkdir(parents=True, exist_ok=True)
     model, parts = None, []
     for start in tqdm(range(0, len(texts), BLOCK), desc="embeddings"):
-        path = folder / f"{start:07d}.npy"
+        block = texts[start : start + BLOCK]
+        path = folder / f"{hashlib.sha256(chr(10).join(block).encode()).hexdigest()[:16]}.npy"
         if not path.exists():
             model = model or _sentence_model()
-            part = model.encode(texts[start : start + BLOCK], batch_size=256)
+            part = model.encode(block, batch_size=256)
             with replacing(path) as partial, partial.open("wb") as file:
                 np.save(file, part.astype(np.float16))
         parts.append(np.load(path))

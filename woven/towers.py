@@ -27,13 +27,17 @@ def preprocess(pixels: Tensor) -> Tensor:
     return ((pixels.float() / 255 - MEAN) / STD).permute(0, 3, 1, 2)
 
 
-def encode_image(visual: nn.Module, images: Tensor) -> Tensor:
-    """The image tower in batch-first order: [B, 3, S, S] to [B, E]."""
+def tower_tokens(visual: nn.Module, images: Tensor) -> Tensor:
+    """The image tower without its last projection: [B, 3, S, S] to tokens [B, 1 + P, width]."""
     x = visual.conv1(images).flatten(2).transpose(1, 2)
     class_token = visual.class_embedding.expand(len(x), 1, -1)
     x = visual.ln_pre(torch.cat([class_token, x], dim=1) + visual.positional_embedding)
-    x = visual.transformer(x.transpose(0, 1)).transpose(0, 1)
-    return visual.ln_post(x[:, 0]) @ visual.proj
+    return visual.ln_post(visual.transformer(x.transpose(0, 1)).transpose(0, 1))
+
+
+def encode_image(visual: nn.Module, images: Tensor) -> Tensor:
+    """The image tower: [B, 3, S, S] to [B, E]."""
+    return tower_tokens(visual, images)[:, 0] @ visual.proj
 
 
 def encode_text(model: CLIP, tokens: Tensor) -> Tensor:

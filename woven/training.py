@@ -1,4 +1,4 @@
-"""What both stages of the training share: the schedule, the log, the resume point."""
+"""What the stages of a training share: the schedule, the log, the resume point."""
 
 import argparse
 import json

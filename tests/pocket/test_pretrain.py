@@ -10,10 +10,11 @@ import torch
 from pocket import pretrain, stage_images, stage_words
 from pocket.scenes import draw_scenes
 from pocket.stage_images import draw_batch, held_out
-from pocket.towers import encode_text, new_model, preprocess, tower_tokens
+from pocket.towers import encode_text, new_model, preprocess
 from pocket.world import IMAGE_SIZE, render, render_with_masks
 from woven import training
 from woven.shipped import save_weights
+from woven.towers import tower_tokens
 
 TINY = (
     "--image-steps=4 --image-batch=8 --scenes=8 --word-steps=4 --word-batch=4 --device=cpu"
