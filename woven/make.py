@@ -58,7 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--picture-steps", type=int, default=5000)
     add("--picture-batch", type=int, default=128)
     add("--picture-lr", type=float, default=2e-3)
-    parser.set_defaults(device="cpu")
+    parser.set_defaults(device="cpu")  # ResumePoint reads it
     return parser.parse_args(argv)
 
 

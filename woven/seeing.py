@@ -43,6 +43,7 @@ class Classes(NamedTuple):
     meaning: Tensor
 
     def part(self, which: slice) -> "Classes":
+        """Of some of the classes."""
         return Classes(self.words[which], self.meaning[which])
 
 
