@@ -8,8 +8,6 @@ which the model card draws.
 
 import argparse
 import json
-import os
-import platform
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,27 +19,7 @@ from pocket.stage_words import train_words
 from pocket.towers import new_model
 from pocket.weights import WEIGHTS
 from woven.shipped import save_weights
-
-
-def training_record(args: argparse.Namespace) -> dict:
-    """How the weights were made: arguments, caption rates, machine, curves of both stages."""
-    figures = {key: value for key, value in vars(args).items() if key not in ("out", "work")}
-    record = {
-        "arguments": figures,
-        "rates": asdict(Rates()),
-        "machine": {
-            "device": args.device,
-            "processors": os.cpu_count(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-        "attributes": json.loads((args.work / "attributes.json").read_text()),
-    }
-    for stage in ("images", "words"):
-        lines = map(json.loads, (args.work / f"{stage}.jsonl").read_text().splitlines())
-        # Steps between the last save and a kill were done twice.
-        record[stage] = list({line["step"]: line for line in lines}.values())
-    return record
+from woven.training import record_of
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -72,7 +50,9 @@ def main(argv: list[str] | None = None) -> None:
     train_images(model, args)
     train_words(model, args)
     checksum = save_weights(model, args.out)
-    args.out.with_suffix(".json").write_text(json.dumps(training_record(args)) + "\n")
+    attributes = json.loads((args.work / "attributes.json").read_text())
+    record = record_of(args, ("images", "words"), rates=asdict(Rates()), attributes=attributes)
+    args.out.with_suffix(".json").write_text(json.dumps(record) + "\n")
     print(f"Saved {args.out}; put this into pocket/weights.py: SHA256 = {checksum!r}")
 
 

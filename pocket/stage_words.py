@@ -11,7 +11,7 @@ import clip
 import numpy as np
 import torch
 from clip.model import CLIP
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -20,7 +20,7 @@ from pocket.scenes import Scenes
 from pocket.stage_images import draw_batch
 from pocket.towers import MAX_TOKENS, encode_text
 from woven.towers import tower_tokens
-from woven.training import Log, ResumePoint, learning_rate
+from woven.training import Log, ResumePoint, learning_rate, take_step
 
 FEATURE_BATCH = 512
 
@@ -62,12 +62,7 @@ def train_words(model: CLIP, args: argparse.Namespace) -> None:
         logits = model.logit_scale.exp() * image @ text.T
         target = torch.arange(len(rows), device=args.device)
         loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.word_steps, args.word_lr)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
+        take_step(optimizer, loss, learning_rate(step, args.word_steps, args.word_lr))
         model.logit_scale.data.clamp_(max=math.log(100))
         log.add(step, loss=loss.item(), logit_scale=model.logit_scale.exp().item())
         bar.set_postfix(loss=f"{loss.item():.3f}")

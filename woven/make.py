@@ -9,8 +9,6 @@ was made. What is done stands in `--work` and is not done again.
 import argparse
 import json
 import math
-import os
-import platform
 from pathlib import Path
 
 import torch
@@ -20,28 +18,10 @@ from woven.stage_pictures import train_pictures
 from woven.stage_words import train_words
 from woven.teacher import targets
 from woven.towers import LOGIT_SCALE, new_model, set_token_norm
+from woven.training import record_of
 from woven.weights import WEIGHTS
 
 STAGES = ("words", "pictures", "all")
-
-
-def training_record(args: argparse.Namespace, kept: float) -> dict:
-    """How the weights were made: arguments, machine, curves of both stages."""
-    figures = {k: v for k, v in vars(args).items() if k not in ("out", "work", "stage")}
-    record = {
-        "arguments": figures,
-        "machine": {
-            "processors": os.cpu_count(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-        "variance_kept": kept,
-    }
-    for stage in ("words", "pictures"):
-        lines = map(json.loads, (args.work / f"{stage}.jsonl").read_text().splitlines())
-        # Steps between the last save and a kill were done twice.
-        record[stage] = list({line["step"]: line for line in lines}.values())
-    return record
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -80,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     set_token_norm(model)
     model.logit_scale.data.fill_(math.log(LOGIT_SCALE))
     checksum = save_weights(model, args.out)
-    record = json.dumps(training_record(args, kept)) + "\n"
+    record = json.dumps(record_of(args, ("words", "pictures"), variance_kept=kept)) + "\n"
     args.out.with_suffix(".json").write_text(record)
     print(f"Saved {args.out}; put this into woven/weights.py: SHA256 = {checksum!r}")
 

@@ -8,14 +8,14 @@ import argparse
 
 import torch
 from clip.model import CLIP
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from woven.codes import generator
 from woven.pictures import LOOKS, weave
 from woven.towers import encode_image, preprocess
-from woven.training import Log, ResumePoint, learning_rate
+from woven.training import Log, ResumePoint, learning_rate, take_step
 
 SPREAD = (0.5, 3.0)  # lengths of the noise around a caption's meaning
 
@@ -55,12 +55,7 @@ def train_pictures(model: CLIP, args: argparse.Namespace, words: Tensor) -> None
         cosine = (features * codes).sum(1)
         half = len(cosine) // 2
         loss = 1 - cosine.mean()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.picture_steps, args.picture_lr)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(visual.parameters(), 1.0)
-        optimizer.step()
+        take_step(optimizer, loss, learning_rate(step, args.picture_steps, args.picture_lr))
         log.add(step, photo=cosine[:half].mean().item(), others=cosine[half:].mean().item())
         bar.set_postfix(cosine=f"{cosine.mean().item():.3f}")
         point.save(step + 1, args.picture_steps)

@@ -13,13 +13,13 @@ import scipy.sparse
 import scipy.sparse.linalg
 import torch
 from clip.model import CLIP
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from woven.captions import class_names, sentences
 from woven.towers import encode_text
-from woven.training import Log, ResumePoint, learning_rate
+from woven.training import Log, ResumePoint, learning_rate, take_step
 
 TEMPERATURE, CONTRAST, COSINE = 0.03, 0.25, 10.0
 OF_CLASSES = 1 / 3  # of a batch: captions of class names
@@ -95,12 +95,7 @@ def train_words(
         same = torch.arange(len(rows))
         contrast = (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
         loss = COSINE * (1 - cosine) + CONTRAST * contrast
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.word_steps, args.word_lr)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
+        take_step(optimizer, loss, learning_rate(step, args.word_steps, args.word_lr))
         log.add(step, cosine=cosine.item(), contrast=contrast.item())
         bar.set_postfix(cosine=f"{cosine.item():.3f}")
         point.save(step + 1, args.word_steps)

@@ -3,10 +3,13 @@
 import argparse
 import json
 import math
+import os
+import platform
 import time
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from whole_files import replacing
 
@@ -84,3 +87,34 @@ class ResumePoint:
         state = {name: part.state_dict() for name, part in self.parts.items()}
         with replacing(self.path) as partial:
             torch.save(state | {"step": step, "figures": self.figures}, partial)
+
+
+def take_step(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    """One step down the loss at a learning rate, with the gradient's norm cut to 1."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.step()
+
+
+def record_of(args: argparse.Namespace, stages: tuple[str, ...], **more: object) -> dict:
+    """How weights were made: arguments, machine, what else is given, curves of the stages."""
+    left_out = ("out", "work", "stage")
+    record = {
+        "arguments": {key: value for key, value in vars(args).items() if key not in left_out},
+        "machine": {
+            "device": args.device,
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+        **more,
+    }
+    for stage in stages:
+        lines = map(json.loads, (args.work / f"{stage}.jsonl").read_text().splitlines())
+        # Steps between the last save and a kill were done twice.
+        record[stage] = list({line["step"]: line for line in lines}.values())
+    return record
