@@ -1,7 +1,7 @@
 """What the bench's order of methods hangs on: `python -m woven.sweeps` runs it and writes it down.
 
 One thing is changed at a time, on three sets and two seeds: epochs, length of the context, norm of
-the token embeddings (the size of a step), and the ratio b / a. Nothing of the bench was chosen by
+the token embeddings (the size of a step), learned tokens of an image, and the ratio b / a. Nothing of the bench was chosen by
 these figures.
 """
 
@@ -34,6 +34,7 @@ LENGTHS = (1, 2, 4, 8, 16)
 NORMS = (0.1, 0.2, TOKEN_NORM, 0.8, 1.6)
 RATIOS = (0.3, 0.6, 1.0, 2.0)
 OF_RATIOS = ("CoOp", "ProGrad", "KgCoOp", "TCP")
+PUBLISHED_TOKENS = {"VPT": 8, "IVLP": 4, "PromptSRC": 4}  # of an image
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ def points(work: Path) -> Iterator[Point]:
         weights = ("MODEL.BACKBONE.NAME", str(work / f"norm_{norm}.pt"))
         yield Point("token norm", str(norm), "CoOp", (*weights, "MODEL.BACKBONE.ACTIVATION",
                                                       "quick_gelu"))  # fmt: skip
+    for trainer, tokens in PUBLISHED_TOKENS.items():
+        pairs = (f"TRAINER.{trainer.upper()}.N_CTX_VISION", str(tokens))
+        yield Point("tokens of an image", str(tokens), trainer, pairs)
+        yield Point("tokens of an image", "1", trainer)
     for ratio in RATIOS:
         for trainer in ("ZeroshotCLIP", *OF_RATIOS):
             yield Point("b / a", str(ratio), trainer, world=work / f"ratio_{ratio}")
