@@ -1,8 +1,9 @@
 """What the bench's order of methods hangs on: `python -m woven.sweeps` runs it and writes it down.
 
 One thing is changed at a time, on three sets and two seeds: epochs, length of the context, norm of
-the token embeddings (the size of a step), learned tokens of an image, and the ratio b / a. Nothing of the bench was chosen by
-these figures.
+the token embeddings (the size of a step), learned tokens of an image, and the ratio b / a. Nothing
+of the bench was chosen by these figures but, as README.md says, the number of learned tokens of an
+image.
 """
 
 import argparse
