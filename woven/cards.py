@@ -12,10 +12,11 @@ PROJECT = Path(__file__).parents[1]
 Accuracies = dict[tuple[str, str, str], dict[int, float]]  # (set, trainer, subset) -> seed -> %
 
 
-def run(command: Sequence[str], **settings: str) -> None:
+def run(command: Sequence[str], project: Path = PROJECT, **settings: str) -> None:
     """Runs a command in the project's folder with this Python, and prints its last line.
 
     Args:
+        project: a clone of it.
         settings: of its environment.
 
     Raises:
@@ -25,7 +26,7 @@ def run(command: Sequence[str], **settings: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "DRY_RUN"}
     environment |= {"VIRTUAL_ENV": sys.prefix, "PATH": path} | settings
     done = subprocess.run(
-        command, cwd=PROJECT, env=environment, text=True,
+        command, cwd=project, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     if done.returncode:
@@ -36,11 +37,11 @@ def run(command: Sequence[str], **settings: str) -> None:
 
 def run_script(
     protocol: str, trainer: str, datasets: str, *options: str,
-    root: Path, output: Path, seeds: Sequence[int], shots: int = 16,
+    root: Path, output: Path, seeds: Sequence[int], shots: int = 16, project: Path = PROJECT,
 ) -> None:  # fmt: skip
     """Runs scripts/<protocol>.sh on one core; finished runs are kept. Raises what `run` does."""
     run(
-        ["bash", f"scripts/{protocol}.sh", trainer, datasets, *options],
+        ["bash", f"scripts/{protocol}.sh", trainer, datasets, *options], project,
         DATA=str(root), OUTPUT=str(output), SEEDS=" ".join(map(str, seeds)), SHOTS=str(shots),
         OMP_NUM_THREADS="1",
     )  # fmt: skip

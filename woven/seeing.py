@@ -88,6 +88,7 @@ class Eyes:
     ) -> Features:
         """Features of the first SHOTS training pictures and of all test pictures of each class."""
         middle = centres(item.name, classes.meaning, lengths, own_of=item.rendering_of)
+        middle = middle.half().float()  # as they are kept
         seen: Features = {}
         for split in splits:
             count = SHOTS if split == "train" else item.per_class[split]

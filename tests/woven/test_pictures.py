@@ -182,6 +182,25 @@ def test_solve_finds_where_a_falling_function_has_a_value(wanted):
     assert found == pytest.approx(wanted, abs=1e-4)
 
 
+def test_meet_finds_the_place_of_counted_values():
+    """Percent of 640: steps of 0.16, and slopes that change along the way."""
+
+    def value(place: np.ndarray) -> np.ndarray:
+        own, picture = np.exp(place)
+        exact = 100 / (1 + own**2 + picture / 4), 100 / (1 + picture**2 / 9)
+        return np.round(np.array(exact) * 6.4) / 6.4
+
+    wanted = np.array([60.0, 80.0])
+    found = calibrate.meet(value, wanted, np.log([0.5, 3.0]), 16)
+    assert np.abs(value(found) - wanted).max() < 0.3
+
+
+def test_meet_returns_the_best_where_there_is_no_such_place():
+    wanted = np.array([50.0, 50.0])
+    found = calibrate.meet(lambda x: np.array([40 - x[0] ** 2, 50.0]), wanted, np.ones(2), 12)
+    assert abs(found[0]) < 0.5
+
+
 def test_a_linear_map_learns_a_shared_shift_and_helps_new_classes():
     words = unit(20)
     noise = torch.randn(2, 20, 16, CODE, generator=generator("n")) * 0.02
