@@ -13,13 +13,23 @@ ENCODE_BATCH = 128  # images
 
 @torch.no_grad()
 def encode_all(
-    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, batch_size: int = ENCODE_BATCH
+    loader: DataLoader,
+    encode: Callable[[Tensor], Tensor],
+    *,
+    batch_size: int = ENCODE_BATCH,
+    epoch: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Features [N, E] and labels [N] of all images of a loader's data set, in its order."""
+    """Features [N, E] and labels [N] of all images of a loader's data set, in its order.
+
+    Args:
+        loader: of the images.
+        encode: images [B, 3, H, W] to features [B, E].
+        batch_size: images that are encoded at once; it may decide the last bits.
+        epoch: whose views, where the loader's are of epochs, as this project's engine's.
+    """
     order = SequentialSampler(loader.dataset)
-    # Of this project's engine: augmentation that does not depend on the number of processes.
     if with_seeds := getattr(loader.sampler, "seeds_for", None):
-        order = with_seeds(order)
+        order = with_seeds(order, epoch)
     plain = DataLoader(
         loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
     )

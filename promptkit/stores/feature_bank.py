@@ -31,8 +31,12 @@ class FeatureBank(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         num_views = len(self.features)
+        seed = getattr(index, "seed", None)  # of this project's engine: the epoch's and the image's
         # One view leaves nothing to draw: the random numbers then are those without a bank.
-        view = int(torch.randint(num_views, ())) if num_views > 1 else 0
+        if num_views == 1:
+            view = 0
+        else:
+            view = int(torch.randint(num_views, ())) if seed is None else seed % num_views
         return {"img": self.features[view, index], "label": self.labels[index]}
 
 
@@ -52,11 +56,12 @@ def bank_loader(
         loader: the training loader; its transform makes the views.
         encode: images [B, 3, H, W] to features [B, E].
         views: K, 1 or more.
-        seed: of the augmentation. The global random state is left as it was, so that a resumed
-            run, which makes the same bank again, goes on with the same random numbers.
+        seed: of the augmentation where the loader has none of its own; this project's engine gives
+            view k what epoch k would see. The global random state is left as it was, so that a
+            resumed run, which makes the same bank again, goes on with the same random numbers.
     """
     with seeded(seed):
-        passes = [encode_all(loader, encode) for _ in range(views)]
+        passes = [encode_all(loader, encode, epoch=view) for view in range(views)]
     bank = FeatureBank(torch.stack([features for features, _ in passes]), passes[0][1])
     return DataLoader(
         bank,

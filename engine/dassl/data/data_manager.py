@@ -31,7 +31,7 @@ def build_data_loader(
     """Build a loader of batches as dictionaries (see `DatasetWrapper`).
 
     In training the last, smaller batch is left out, unless it is the only one; the loading
-    processes live on from epoch to epoch, and each image draws random numbers of its own (see
+    processes live on from epoch to epoch, and order and views belong to SEED and the epoch (see
     `dassl.data.seeded`). A `dataset_wrapper` that reads images in its own way has neither.
 
     Raises:
@@ -54,10 +54,11 @@ def build_data_loader(
     images = wrap(cfg, data_source, transform=tfm, is_train=is_train)
     reads_as_ours = getattr(type(images), "__getitem__", None) is DatasetWrapper.__getitem__
     is_seeded = is_train and reads_as_ours
+    seed = cfg.SEED if cfg.SEED >= 0 else None
     return DataLoader(
         images,
         batch_size=batch_size,
-        sampler=SeededSampler(sampler) if is_seeded else sampler,
+        sampler=SeededSampler(sampler, seed) if is_seeded else sampler,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         drop_last=is_train and len(data_source) >= batch_size,
         pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,

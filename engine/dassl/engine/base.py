@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from dassl.data.seeded import begin_epoch
 from dassl.engine.not_finite import where_of_step
 from dassl.engine.resuming import last_checkpoints
 from dassl.utils import load_checkpoint, tolist_if_not
@@ -230,10 +231,17 @@ class TrainerBase:
         # before_train may have moved start_epoch: that is how resuming works.
         for epoch in range(self.start_epoch, self.max_epoch):
             self.epoch = epoch
+            for loader in self.train_loaders():
+                begin_epoch(loader, epoch)
             self.before_epoch()
             self.run_epoch()
             self.after_epoch()
         self.after_train()
+
+    def train_loaders(self) -> list[Any]:
+        """The loaders that training goes through."""
+        names = "train_loader_x", "train_loader_u"
+        return [loader for name in names if (loader := getattr(self, name, None)) is not None]
 
     def before_train(self) -> None:
         """Hook before the first epoch."""
