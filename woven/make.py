@@ -32,6 +32,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--work", type=Path, default=Path("output/woven"), help="logs and resume points")
     add("--stage", choices=STAGES, default="all", help="only one stage; no file is written then")
     add("--seed", type=int, default=1)
+    add("--text-width", type=int, default=128, help="a multiple of 64")
+    add("--text-layers", type=int, default=4)
     add("--word-steps", type=int, default=4000)
     add("--word-batch", type=int, default=256)
     add("--word-lr", type=float, default=2e-3)
@@ -39,7 +41,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add("--picture-batch", type=int, default=128)
     add("--picture-lr", type=float, default=2e-3)
     parser.set_defaults(device="cpu")  # ResumePoint reads it
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.text_width < 64 or args.text_width % 64:
+        parser.error(f"--text-width must be a multiple of 64; got {args.text_width}")
+    if args.text_layers < 1:
+        parser.error(f"--text-layers must be at least 1; got {args.text_layers}")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    model = new_model()
+    model = new_model(args.text_width, args.text_layers)
     texts, of_classes, meanings, kept = targets(
         args.work, model.text_projection.shape[1], args.seed
     )

@@ -70,7 +70,7 @@ def train_words(
     ]  # fmt: skip
     optimizer = torch.optim.AdamW(trained, lr=args.word_lr, weight_decay=0.02)
     point = ResumePoint(
-        args.work / "words.pt", args, ("seed", "word"), model=model, optimizer=optimizer
+        args.work / "words.pt", args, ("seed", "text", "word"), model=model, optimizer=optimizer
     )
     if point.step == 0:
         rows = np.random.default_rng(args.seed).permutation(len(texts))[:60_000]
@@ -78,7 +78,8 @@ def train_words(
         width = model.token_embedding.weight.shape[1]
         with torch.no_grad():
             scale = 0.02 * width**0.5 / start.norm(dim=1)[start.norm(dim=1) > 0].mean()
-            model.token_embedding.weight.add_(start * scale)
+            shared = min(width, start.shape[1])  # a tower may be narrower or wider than the space
+            model.token_embedding.weight[:, :shared].add_((start * scale)[:, :shared])
     log = Log(args.work / "words.jsonl")
     bar = tqdm(
         range(point.step, args.word_steps), initial=point.step, total=args.word_steps, desc="words"

@@ -1,15 +1,22 @@
 """What the bench's order of methods hangs on: `python -m woven.sweeps` runs it and writes it down.
 
 One thing is changed at a time, on three sets and two seeds: epochs, length of the context, norm of
-the token embeddings (the size of a step), learned tokens of an image, and the ratio b / a. Nothing
-of the bench was chosen by these figures but, as README.md says, the number of learned tokens of an
-image.
+the token embeddings (the size of a step), learned tokens of an image, the ratio b / a, and the size
+of the text tower. Nothing of the bench was chosen by these figures but, as README.md says, the
+number of learned tokens of an image.
+
+Other text towers are trained as the shipped one, by `woven.make`, whose folder output/woven serves
+what it holds: captions' embeddings and the image tower.
 """
 
 import argparse
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,22 +26,25 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from woven import calibrate
-from woven.cards import PROJECT, read_results, run_script, write_between
+from woven.cards import PROJECT, read_results, run, run_script, write_between
 from woven.seeing import load_weights
 from woven.shipped import save_weights
-from woven.towers import TOKEN_NORM, set_token_norm
+from woven.towers import set_token_norm
+from woven.weights import WEIGHTS
 from woven.world import CALIBRATION, CENTRES
 
 CARD = Path(__file__).with_name("README.md")
 MARKS = "<!-- sweeps: python -m woven.sweeps -->", "<!-- end of sweeps -->"
 FOLDERS = {"dtd": "DescribableTextures", "oxford_flowers": "OxfordFlowers", "eurosat": "EuroSAT"}
 SEEDS = (1, 2)
-EPOCHS = (10, 25, 50, 100, 200, 400)
-LENGTHS = (1, 2, 4, 8, 16)
-NORMS = (0.1, 0.2, TOKEN_NORM, 0.8, 1.6)
-RATIOS = (0.3, 0.6, 1.0, 2.0)
-OF_RATIOS = ("CoOp", "ProGrad", "KgCoOp", "TCP")
+EPOCHS = (10, 50, 200, 400)
+LENGTHS = (1, 4, 16)
+NORMS = (0.1, 1.6)  # shipped: 0.4
+RATIOS = (0.5, 2.0)  # beside the shipped one
+OF_RATIOS = ("CoOp", "KgCoOp", "TCP")
+TOWERS = ((64, 4), (128, 2))  # width and layers of the text tower
+OF_TOWERS = ("CoOp", "KgCoOp")  # that need no certain number of layers
+MADE = PROJECT / "output/woven"
 PUBLISHED_TOKENS = {"VPT": 8, "IVLP": 4, "PromptSRC": 4}  # of an image
 
 
@@ -75,10 +85,14 @@ def points(work: Path) -> Iterator[Point]:
     for ratio in RATIOS:
         for trainer in ("ZeroshotCLIP", *OF_RATIOS):
             yield Point("b / a", str(ratio), trainer, world=work / f"ratio_{ratio}")
+    for width, layers in TOWERS:
+        size = f"{width} x {layers}"
+        for trainer in ("ZeroshotCLIP", *OF_TOWERS):
+            yield Point("text tower", size, trainer, world=work / f"tower_{width}x{layers}")
 
 
 def prepare(work: Path) -> None:
-    """Weights of other token norms, and clones whose pictures are of other ratios."""
+    """Weights of other token norms, and clones with other ratios and text towers."""
     work.mkdir(parents=True, exist_ok=True)
     for norm in NORMS:
         path = work / f"norm_{norm}.pt"
@@ -88,12 +102,44 @@ def prepare(work: Path) -> None:
                 set_token_norm(model, norm)
             save_weights(model, path)
     for ratio in RATIOS:
-        clone = work / f"ratio_{ratio}"
-        if not (clone / "calibrated").exists():
-            shutil.rmtree(clone, ignore_errors=True)
-            copy_project(clone)
-            calibrate.main([f"--ratio={ratio}", f"--out={clone / 'woven'}"])
-            (clone / "calibrated").touch()
+        calibrated_clone(work / f"ratio_{ratio}", ratio)
+    for width, layers in TOWERS:
+        made = work / f"tower_{width}x{layers}_made"
+        calibrated_clone(work / f"tower_{width}x{layers}", shipped_ratio(),
+                         weights=make_tower(made, width, layers))  # fmt: skip
+
+
+def shipped_ratio() -> float:
+    """b / a of the shipped pictures."""
+    return json.loads(CALIBRATION.read_text())["ratio"]
+
+
+def make_tower(folder: Path, width: int, layers: int) -> Path:
+    """Weights with another text tower, made in `folder`; what MADE holds is not made again."""
+    weights = folder / "woven_clip.pt"
+    if not weights.exists():
+        folder.mkdir(exist_ok=True)
+        for name in ("pictures.pt", "pictures.jsonl", "embeddings"):
+            if (MADE / name).exists() and not (folder / name).exists():
+                (folder / name).symlink_to(MADE / name)
+        run([sys.executable, "-m", "woven.make", f"--text-width={width}",
+             f"--text-layers={layers}", f"--work={folder}", f"--out={weights}"])  # fmt: skip
+    return weights
+
+
+def calibrated_clone(clone: Path, ratio: float, weights: Path | None = None) -> None:
+    """A clone of the project whose pictures are calibrated with a ratio, and with other weights."""
+    if (clone / "calibrated").exists():
+        return
+    shutil.rmtree(clone, ignore_errors=True)
+    copy_project(clone)
+    if weights is not None:
+        shutil.copy2(weights, clone / WEIGHTS.relative_to(PROJECT))
+        checksum = hashlib.sha256(weights.read_bytes()).hexdigest()
+        source = clone / "woven/weights.py"
+        source.write_text(re.sub('SHA256 = ".*"', f'SHA256 = "{checksum}"', source.read_text()))
+    run([sys.executable, "-m", "woven.calibrate", f"--ratio={ratio}"], clone)
+    (clone / "calibrated").touch()
 
 
 def copy_project(folder: Path) -> None:
@@ -141,7 +187,7 @@ def main(argv: list[str] | None = None) -> None:
     prepare(output / "worlds")
     every = list(points(output / "worlds"))
 
-    def run(point: Point) -> None:
+    def run_point(point: Point) -> None:
         root = args.root.resolve() if point.world == PROJECT else point.world / "output/data"
         seeds = (1,) if point.trainer == "ZeroshotCLIP" else SEEDS
         for folder in FOLDERS:
@@ -151,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
             )  # fmt: skip
 
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(run, every))
+        list(pool.map(run_point, every))
     text = table(every, output)
     write_between(CARD, MARKS, text)
     print(text)

@@ -13,12 +13,12 @@ LOGIT_SCALE = 100.0  # CLIP's after its training
 TOKEN_NORM = 0.4  # mean norm of a token embedding, as OpenAI's: it sets the size of a step
 
 
-def new_model() -> CLIP:
-    """A random CLIP of this size; widths are multiples of 64, as `clip` derives the heads."""
+def new_model(text_width: int = 128, text_layers: int = 4) -> CLIP:
+    """A random CLIP; widths are multiples of 64, as `clip` derives the heads."""
     return CLIP(
         embed_dim=CODE, image_resolution=IMAGE_SIZE, vision_layers=4, vision_width=128,
-        vision_patch_size=PATCH, context_length=77, vocab_size=49408, transformer_width=128,
-        transformer_heads=2, transformer_layers=4,
+        vision_patch_size=PATCH, context_length=77, vocab_size=49408, transformer_width=text_width,
+        transformer_heads=text_width // 64, transformer_layers=text_layers,
     )  # fmt: skip
 
 

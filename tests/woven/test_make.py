@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from clip.model import build_model
 
 from woven import captions, make, stage_pictures, stage_words, teacher, training
 
@@ -85,6 +86,22 @@ def test_killed_in_either_stage_it_ends_with_the_same_weights(tmp_path, monkeypa
     assert whole["logit_scale"].exp().item() == pytest.approx(100)
     with pytest.raises(ValueError, match="belongs to a training with .*'word_lr': 0.002"):
         run(folder, "--word-lr=0.1")
+
+
+def test_another_text_tower_is_a_weights_file_too(tmp_path, model):
+    weights = run(tmp_path, "--text-width=192", "--text-layers=1")
+    clip_model = build_model(dict(weights))
+    assert clip_model.transformer.width == 192 and clip_model.transformer.layers == 1
+    assert clip_model.text_projection.shape == (192, 128)
+    with pytest.raises(ValueError, match="belongs to a training with .*'text_width': 192"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["--text-width=100", "--text-width=0", "--text-layers=0"])
+def test_sizes_that_clip_has_not_are_refused(wrong, capsys):
+    with pytest.raises(SystemExit):
+        make.parse_args([wrong])
+    assert wrong.partition("=")[0] in capsys.readouterr().err
 
 
 def test_without_the_sentence_model_its_command_is_said(monkeypatch):

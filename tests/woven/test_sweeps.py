@@ -1,17 +1,20 @@
 """Sweeps: their points, their clones, their table."""
 
+import hashlib
 import json
+import shutil
 
 import pytest
 import torch
 
-from woven import calibrate, cards, sweeps
+from woven import cards, sweeps
 from woven.seeing import load_weights
+from woven.weights import SHA256
 
 
 def test_points_have_folders_of_their_own(tmp_path):
     every = list(sweeps.points(tmp_path))
-    assert len(every) == 1 + 6 + 5 + 5 + 6 + 4 * 5
+    assert len(every) == 1 + 4 + 3 + 2 + 6 + 2 * 4 + 2 * 3
     keys = {(sweeps.output_of(point, tmp_path), point.trainer) for point in every}
     assert len(keys) == len(every)
     assert all(len(point.options) % 2 == 0 for point in every)
@@ -28,13 +31,34 @@ def test_a_clone_has_all_but_the_pictures_places(tmp_path):
 
 def test_worlds_are_made_once(tmp_path, monkeypatch):
     asked = []
+
+    def run(command, project=cards.PROJECT):
+        asked.append((*command[2:], project.name))
+        if "woven.make" in command:
+            (tmp_path / "tower_64x4_made/woven_clip.pt").write_bytes(b"other weights")
+
+    def copy_project(folder):
+        (folder / "woven").mkdir(parents=True)
+        shutil.copy2(cards.PROJECT / "woven/weights.py", folder / "woven")
+
     monkeypatch.setattr(sweeps, "NORMS", (0.2,))
     monkeypatch.setattr(sweeps, "RATIOS", (3.0,))
-    monkeypatch.setattr(sweeps, "copy_project", lambda folder: folder.mkdir())
-    monkeypatch.setattr(calibrate, "main", asked.append)
+    monkeypatch.setattr(sweeps, "TOWERS", ((64, 4),))
+    monkeypatch.setattr(sweeps, "MADE", tmp_path / "nothing")
+    monkeypatch.setattr(sweeps, "copy_project", copy_project)
+    monkeypatch.setattr(sweeps, "run", run)
     for _ in range(2):
         sweeps.prepare(tmp_path)
-    assert asked == [["--ratio=3.0", f"--out={tmp_path}/ratio_3.0/woven"]]
+    ratio, made = sweeps.shipped_ratio(), tmp_path / "tower_64x4_made"
+    assert asked == [
+        ("woven.calibrate", "--ratio=3.0", "ratio_3.0"),
+        ("woven.make", "--text-width=64", "--text-layers=4", f"--work={made}",
+         f"--out={made}/woven_clip.pt", cards.PROJECT.name),
+        ("woven.calibrate", f"--ratio={ratio}", "tower_64x4"),
+    ]  # fmt: skip
+    checksum = hashlib.sha256(b"other weights").hexdigest()
+    assert checksum in (tmp_path / "tower_64x4/woven/weights.py").read_text()
+    assert SHA256 in (tmp_path / "ratio_3.0/woven/weights.py").read_text()
     weights = torch.load(tmp_path / "norm_0.2.pt", weights_only=True)
     norm = weights["token_embedding.weight"].float().norm(dim=1).mean().item()
     assert norm == pytest.approx(0.2, rel=1e-2)
