@@ -73,7 +73,8 @@ def _arguments(method: str, seed: int, root: Path) -> list[str]:
 
 def _reference_keys(method: str) -> tuple[str, ...]:
     encoder = f"TRAINER.{method.upper()}.TEXT_ENCODER", "reference"
-    return *encoder, "FEATURES.STORE", "False", "FEATURES.VIEWS", "0"
+    nothing_kept = "FEATURES.STORE", "False", "FEATURES.TRAIN_STORE", "off"
+    return *encoder, *nothing_kept, "FEATURES.VIEWS", "0"
 
 
 def _run(common: list[str], root: Path, opts: tuple[str, ...]) -> list[float]:

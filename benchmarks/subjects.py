@@ -117,7 +117,8 @@ def make_trainer(
         "DATALOADER.NUM_WORKERS": "0", "SEED": "1", "VERBOSE": "False",
         "DATALOADER.TRAIN_X.BATCH_SIZE": str(batch_size), "DATALOADER.TEST.BATCH_SIZE": "100",
         "USE_CUDA": str(subject.device == "cuda"),
-        "FEATURES.STORE": "False", "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
+        "FEATURES.STORE": "False", "FEATURES.TRAIN_STORE": "off",
+        "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
         f"{node}.PREC": subject.precision, f"{node}.TEXT_ENCODER": encoder,
     }  # fmt: skip
     if name in ("CoOp", "KgCoOp", "E2MIM", "CoCoOp"):

@@ -20,14 +20,21 @@ from promptkit.checkpoints import loading as checkpoint
 from promptkit.checkpoints.initial_weights import load_initial_weights
 from promptkit.checkpoints.published_keys import use_published_keys
 from promptkit.config import PromptConfig, read_options
-from promptkit.encoders.image_encoder import encode_image
+from promptkit.encoders.image_encoder import (
+    encode_image,
+    image_states,
+    project_states,
+    states_width,
+)
 from promptkit.encoders.precision import device_name, resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.named_classes import named_classes
+from promptkit.prompts.sentences import template_features
 from promptkit.runs.image_input import differences
-from promptkit.stores.feature_bank import bank_loader, check_views
+from promptkit.stores.feature_bank import bank_loader, check_features, encoded_view
 from promptkit.stores.feature_store import FeatureStore, default_folder
 from promptkit.stores.stored_loader import StoredLoader
+from promptkit.stores.training_views import EpochLoader, TrainingViews, are_of_epochs, decide
 
 
 class PromptTrainer(TrainerX):
@@ -44,6 +51,7 @@ class PromptTrainer(TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     has_frozen_images = True  # image features do not change with what is trained
+    reads_frozen_views = False  # training reads features of unprompted images besides images
     classes_alone: list[str] = []  # those to tell apart where no data set is opened
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
@@ -73,7 +81,7 @@ class PromptTrainer(TrainerX):
         name = type(self).__name__
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
-        check_views(cfg)
+        check_features(cfg)
         if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
         for sentence in differences(cfg):
@@ -138,21 +146,46 @@ class PromptTrainer(TrainerX):
         self.logit_bias = None if bias is None else bias.detach().float()
         self.scaler = self.precision.scaler()
         self._classifier: tuple[tuple, Tensor] | None = None
+        self.views: TrainingViews | None = None
         self.step_sec: list[float] = []  # of each optimisation step so far
         if self.has_frozen_images and self.cfg.FEATURES.STORE:
             self.val_loader = self._stored(self.val_loader)
             self.test_loader = self._stored(self.test_loader)
 
-    def _stored(self, loader):
-        """A loader of frozen features, which come from the store or go into it; None stays None."""
-        depends_on = {
+    def _decided_by(self) -> dict[str, str]:
+        """What frozen features depend on besides the images and how they are read."""
+        return {
             "weights": self.weights_sha256,
             "precision": self.precision.mode,
             "device": device_name(self.device),
             "torch": torch.__version__,
         }
+
+    def _stored(self, loader):
+        """A loader of frozen features, which come from the store or go into it; None stays None."""
         store = FeatureStore(default_folder())
-        return loader and StoredLoader(loader, self._encode, store, depends_on)
+        return loader and StoredLoader(loader, self._encode, store, self._decided_by())
+
+    def hand_crafted_features(
+        self, classnames: list[str], templates: tuple[str, ...], *, normalize_each: bool = True
+    ) -> Tensor:
+        """`template_features` [C, E] of frozen CLIP, which come from the store or go into it."""
+
+        def compute() -> Tensor:
+            return template_features(
+                self.clip_model, classnames, templates, normalize_each=normalize_each
+            )
+
+        if not self.cfg.FEATURES.STORE:
+            return compute()
+        depends_on = {
+            **self._decided_by(),
+            "classnames": classnames,
+            "templates": templates,
+            "normalize_each": normalize_each,
+        }
+        store = FeatureStore(default_folder())
+        return store.get(depends_on, lambda: compute().cpu(), say=False).to(self.device)
 
     # One step -------------------------------------------------------------------------------------
 
@@ -269,12 +302,62 @@ class PromptTrainer(TrainerX):
         if reason:
             raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
-        views = self.cfg.FEATURES.VIEWS
-        if views:
-            print(f"Encoding {views} view(s) of {len(self.dm.dataset.train_x)} training images")
+        self.views = self.training_views()
+        count = self.cfg.FEATURES.VIEWS
+        if count:
+            print(f"Encoding {count} view(s) of {len(self.dm.dataset.train_x)} training images")
             self.train_loader_x = bank_loader(
-                self.train_loader_x, self._encode, views=views, seed=max(self.cfg.SEED, 0)
+                self.train_loader_x, self.frozen_view, self.train_labels(), views=count
             )
+        elif self.views and self.has_frozen_images:
+            self.train_loader_x = EpochLoader(self.views)
+
+    def needs_images(self) -> str:
+        """Why training cannot do with features of the images; "" where it can."""
+        if self.has_frozen_images or self.reads_frozen_views:
+            return ""
+        return f"{type(self).__name__} prompts the image encoder"
+
+    def training_views(self) -> TrainingViews | None:
+        """Frozen features of the training images by epoch; None: training encodes every batch.
+
+        Raises:
+            ValueError: FEATURES.TRAIN_STORE is on, and there are none to keep.
+        """
+        mode = self.cfg.FEATURES.TRAIN_STORE
+        why_not = self.needs_images()
+        if not why_not and not are_of_epochs(self.train_loader_x):
+            why_not = (
+                "views of images belong to epochs with this project's engine and SEED 0 or more"
+            )
+        if mode == "on" and why_not:
+            raise ValueError(f"FEATURES.TRAIN_STORE must be auto or off: {why_not}.")
+        if mode == "off" or why_not:
+            return None
+        width, epochs = states_width(self.clip_model), self.cfg.FEATURES.VIEWS or self.max_epoch
+        store = decide(mode, len(self.dm.dataset.train_x), width, epochs)
+        loader, decided_by = self.train_loader_x, self._decided_by()
+        return TrainingViews(loader, self._states, self._features_of, store, decided_by)
+
+    def train_labels(self) -> Tensor:
+        """Labels [N] of all training images, in the order of `frozen_view`."""
+        return torch.tensor([item.label for item in self.dm.dataset.train_x])
+
+    def frozen_view(self, number: int) -> Tensor:
+        """Frozen features [N, E] of one view of all training images, what that epoch sees."""
+        if self.views:
+            return self.views.of(number)
+        return encoded_view(self.train_loader_x, self._encode, max(self.cfg.SEED, 0), number)
+
+    @torch.no_grad()
+    def _states(self, images: Tensor) -> Tensor:
+        with self.precision.autocast():
+            return image_states(self.clip_model, images.to(self.device, non_blocking=True))
+
+    @torch.no_grad()
+    def _features_of(self, states: Tensor) -> Tensor:
+        with self.precision.autocast():
+            return unit(project_states(self.clip_model, states.to(self.device)))
 
     def _encode(self, images: Tensor) -> Tensor:
         with self.precision.autocast():

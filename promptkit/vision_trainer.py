@@ -12,6 +12,8 @@ class VisionPromptTrainer(PromptTrainer):
     """Tunes prompts of both encoders, or of the image encoder alone."""
 
     has_frozen_images = False
+    frozen: Tensor | None = None  # features [N, E] of the epoch's views without prompts
+    batch_indices: Tensor | None = None  # [B] which of them the batch has
 
     def vision_tokens(self) -> VisionTokens | None:
         """The prompts of the image encoder, the learner's; None leaves it as it is."""
@@ -49,6 +51,22 @@ class VisionPromptTrainer(PromptTrainer):
             "a ViT or EVA of open_clip's (python -m promptkit.backbones lists which); or take a "
             "method that prompts the text alone, such as CoOp, KgCoOp or E2MIM."
         )
+
+    def before_epoch(self) -> None:
+        """As the base's; frozen features of the epoch's views are read, or encoded, here."""
+        super().before_epoch()
+        self.frozen = self.views and self.views.of(self.epoch).to(self.device)
+
+    def parse_batch_train(self, batch) -> tuple[Tensor, Tensor]:
+        """As the base's; keeps which images these are."""
+        self.batch_indices = batch.get("index")
+        return super().parse_batch_train(batch)
+
+    def frozen_image_features(self, images: Tensor) -> Tensor:
+        """Features of the batch's images [B, 3, H, W] without prompts, in unit norm: [B, E]."""
+        if self.frozen is None or self.batch_indices is None:
+            return super().image_features(images)
+        return self.frozen[self.batch_indices.to(self.device)]
 
     def image_features(self, images: Tensor) -> Tensor:
         """Prompted image features in unit norm: [B, 3, H, W] to [B, E]."""

@@ -38,7 +38,6 @@ from promptkit.objectives.mutual_information import (
     levelled,
 )
 from promptkit.prompts.context import ContextPrompts
-from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import (
     IMAGENET_TEMPLATES,
     benchmark_name,
@@ -153,6 +152,12 @@ class E2MIM(PromptTrainer):
         for key in (key for key, is_idle in idle.items() if is_idle):
             print(f"TRAINER.E2MIM.{key} has no effect with the other settings")
 
+    def needs_images(self) -> str:
+        """As the base's; pixels can only be mixed in images."""
+        if self.options.beta and self.options.mix.level == "pixel":
+            return "TRAINER.E2MIM.MIX.LEVEL pixel mixes images"
+        return super().needs_images()
+
     def build_learner(self, classnames: list[str]) -> ContextPrompts:
         """A shared context, CoOp's."""
         options = self.options
@@ -164,7 +169,7 @@ class E2MIM(PromptTrainer):
         """CoOp's model, the hand-crafted view, and the critics with their own optimiser."""
         super().build_model()
         classnames = self.dm.dataset.classnames
-        self.hand_crafted = template_features(self.clip_model, classnames, self.templates())
+        self.hand_crafted = self.hand_crafted_features(classnames, self.templates())
         # The method's own generator: drawing for it must not change CoOp's random numbers.
         self.generator = torch.Generator().manual_seed(self._seed(0))
         width = self.hand_crafted.shape[1]

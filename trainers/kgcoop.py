@@ -18,7 +18,6 @@ from torch import Tensor
 from promptkit.config import ContextConfig, require_range
 from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.context import ContextPrompts
-from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import dataset_template
 from promptkit.registry import register
 from promptkit.runs.published_config import under_coop
@@ -52,7 +51,7 @@ class KgCoOp(PromptTrainer):
         """A shared context, CoOp's; and the features it is held near."""
         override = self.cfg.DATASET.TEMPLATE
         template = dataset_template(self.dm.dataset, override, published=TEMPLATES)
-        self.hand_crafted = template_features(self.clip_model, classnames, (template,))
+        self.hand_crafted = self.hand_crafted_features(classnames, (template,))
         learner = ContextPrompts(
             self.clip_model,
             classnames,

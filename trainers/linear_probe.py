@@ -95,7 +95,8 @@ class LinearProbe(PromptTrainer):
                 f"TRAINER.LINEARPROBE.C has {len(candidates)} candidates, and the data set has no "
                 "validation images to choose by. Set one value."
             )
-        features, labels = self._features(self.train_loader_x)
+        features = self.frozen_view(0).float().to(self.device)
+        labels = self.train_labels().to(self.device)
         best_accuracy, best_state = -1.0, {}
         for c in candidates:  # each starts from the one before it, a stronger penalty's
             fit(self.learner, features, labels, c, max_iter=self.options.max_iter)

@@ -24,7 +24,7 @@ from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Prompts
 from promptkit.prompts.initial_context import last_words
-from promptkit.prompts.sentences import SentenceSlots, template_features
+from promptkit.prompts.sentences import SentenceSlots
 from promptkit.prompts.templates import dataset_template
 from promptkit.registry import register
 from promptkit.runs.published_config import PublishedConfig, under_coop
@@ -93,7 +93,7 @@ class ProGrad(PromptTrainer):
     def build_learner(self, classnames: list[str]) -> SentenceContext:
         """A shared context; and the zero-shot teacher."""
         template = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE, published=TEMPLATES)
-        self.hand_crafted = template_features(self.clip_model, classnames, (template,))
+        self.hand_crafted = self.hand_crafted_features(classnames, (template,))
         words = self.options.ctx_init
         if words == SENTENCE:
             words, _, rest = template.partition(" {}.")

@@ -22,10 +22,8 @@ from torch.nn import functional as F
 from promptkit.config import VisionLanguageConfig, require_range
 from promptkit.objectives.averaging import WeightAverage, gaussian_weights
 from promptkit.prompts.deep import VisionLanguagePrompts
-from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import PROMPTSRC_TEMPLATES
 from promptkit.registry import register
-from promptkit.trainer import PromptTrainer
 from promptkit.vision_trainer import VisionPromptTrainer
 
 
@@ -56,11 +54,12 @@ class PromptSRC(VisionPromptTrainer):
 
     Config = PromptSRCConfig
     learner_name = "VLPromptLearner"
+    reads_frozen_views = True
 
     def build_learner(self, classnames: list[str]) -> VisionLanguagePrompts:
         """The prompts of both encoders; and the frozen text features they are held near."""
-        self.hand_crafted = template_features(
-            self.clip_model, classnames, PROMPTSRC_TEMPLATES, normalize_each=False
+        self.hand_crafted = self.hand_crafted_features(
+            classnames, PROMPTSRC_TEMPLATES, normalize_each=False
         )
         return VisionLanguagePrompts(self.clip_model, classnames, **self.options.arguments())
 
@@ -76,7 +75,7 @@ class PromptSRC(VisionPromptTrainer):
         """Cross-entropy and the three consistency terms."""
         options = self.options
         text_features, image_features = self.text_features(), self.image_features(images)
-        frozen_features = PromptTrainer.image_features(self, images)
+        frozen_features = self.frozen_image_features(images)
         logits = self.logits(image_features, text_features)
         frozen_logits = self.logits(frozen_features, self.hand_crafted)
         ce = F.cross_entropy(logits, labels)

@@ -25,7 +25,7 @@ from promptkit.encoders.blocks import QuickGELU
 from promptkit.encoders.text_encoder import Injection, Prompts
 from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.initial_context import all_words
-from promptkit.prompts.sentences import SentenceSlots, template_features
+from promptkit.prompts.sentences import SentenceSlots
 from promptkit.prompts.templates import dataset_template
 from promptkit.registry import register
 from promptkit.runs.published_config import under_coop
@@ -110,7 +110,7 @@ class TCP(PromptTrainer):
                 f"text layers; got {options.layer}."
             )
         template = dataset_template(dataset, self.cfg.DATASET.TEMPLATE, published=TEMPLATES)
-        self.hand_crafted = template_features(self.clip_model, classnames, (template,))
+        self.hand_crafted = self.hand_crafted_features(classnames, (template,))
         return ClassAwarePrompts(
             self.clip_model, classnames, num_context=options.n_ctx, init=options.ctx_init,
             ending=ENDINGS.get(type(dataset).__name__, "{}."), hand_crafted=self.hand_crafted,

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from promptkit.config import PromptConfig, require_range
 from promptkit.prompts.deep import DeepVisionPrompts
-from promptkit.prompts.sentences import template_features
 from promptkit.registry import register
 from promptkit.vision_trainer import VisionPromptTrainer
 
@@ -43,7 +42,7 @@ class VPT(VisionPromptTrainer):
         """The tokens of all layers; and the text features, once and for all."""
         template = f"{self.options.ctx_init} {{}}."
         print(f'Vision Prompting Design\nInitial context: "{self.options.ctx_init}"')
-        self.hand_crafted = template_features(self.clip_model, classnames, (template,))
+        self.hand_crafted = self.hand_crafted_features(classnames, (template,))
         return DeepVisionPrompts(
             self.clip_model,
             num_tokens=self.options.n_ctx_vision,

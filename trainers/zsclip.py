@@ -10,7 +10,6 @@ to a list of the module, once more for each trainer built in a process; here not
 
 from torch import Tensor
 
-from promptkit.prompts.sentences import template_features
 from promptkit.prompts.templates import (
     CUSTOM_TEMPLATES,  # noqa: F401  (published name, see promptkit/coop_names.py)
     benchmark_name,
@@ -37,7 +36,7 @@ class ZeroshotCLIP(PromptTrainer):
         self.load_frozen_clip()
         templates, names = self.templates(), self.dm.dataset.classnames
         print(f"Prompt ensembling (n={len(templates)}): {list(templates)}")
-        self.hand_crafted = template_features(self.clip_model, names, templates)
+        self.hand_crafted = self.hand_crafted_features(names, templates)
 
     def class_features(self) -> Tensor:
         """Hand-crafted text features [C, E] in unit norm."""

@@ -35,6 +35,26 @@ def encode_image(model: Backbone, images: Tensor, prompts: VisionTokens | None =
     Without prompts they equal `model.encode_image`'s, which also finishes the tokens of the last
     layer that nobody reads.
     """
+    return project_states(model, image_states(model, images, prompts))
+
+
+def states_width(model: Backbone) -> int:
+    """W, numbers in a state of `image_states`."""
+    visual = model.visual
+    return visual.proj.shape[0] if isinstance(visual, VisionTransformer) else model.embed_dim
+
+
+def project_states(model: Backbone, states: Tensor) -> Tensor:
+    """States [N, W] of `image_states` to features [N, E], not normalised: the last projection."""
+    visual = model.visual
+    return states @ visual.proj if isinstance(visual, VisionTransformer) else states
+
+
+def image_states(model: Backbone, images: Tensor, prompts: VisionTokens | None = None) -> Tensor:
+    """What stands before the last projection [B, W], of images [B, 3, H, W].
+
+    Of image encoders that are not OpenAI's vision transformer: the features [B, E] themselves.
+    """
     visual = model.visual
     if not isinstance(visual, VisionTransformer):
         if prompts is None:
@@ -58,4 +78,4 @@ def encode_image(model: Backbone, images: Tensor, prompts: VisionTokens | None =
             x = x[:, :1]
             attended = attend(queries(block, x), key, value)
         x = finish(block, x, attended)
-    return visual.ln_post(x[:, 0]) @ visual.proj
+    return visual.ln_post(x[:, 0])

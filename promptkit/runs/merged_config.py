@@ -48,7 +48,9 @@ def trainer_keys(trainers: Iterable[type]) -> CfgNode:
     keys.MODEL = CfgNode({"BACKBONE": {"ACTIVATION": "auto"}})
     # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.
     # STORE: frozen features of test images are kept on disk, see promptkit/stores/feature_store.py.
-    keys.FEATURES = CfgNode({"VIEWS": 0, "STORE": True})
+    # TRAIN_STORE auto | on | off: those of the epochs' views of training images, see
+    # promptkit/stores/training_views.py; off encodes every batch.
+    keys.FEATURES = CfgNode({"VIEWS": 0, "STORE": True, "TRAIN_STORE": "auto"})
     keys.TRAINER = CfgNode()
     for trainer in trainers:
         config_class = getattr(trainer, "Config", None)

@@ -25,6 +25,7 @@ INCIDENTAL = (
     "TRAIN.PRINT_FREQ",
     "DATALOADER.NUM_WORKERS",
     "FEATURES.STORE",
+    "FEATURES.TRAIN_STORE",
     "TEST.KEEP_LOGITS",
     "MODEL.BACKBONE.ACTIVATION",  # the plan says it apart where it is not OpenAI's
 )

@@ -18,6 +18,7 @@ def encode_all(
     *,
     batch_size: int = ENCODE_BATCH,
     epoch: int = 0,
+    show: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Features [N, E] and labels [N] of all images of a loader's data set, in its order.
 
@@ -26,6 +27,7 @@ def encode_all(
         encode: images [B, 3, H, W] to features [B, E].
         batch_size: images that are encoded at once; it may decide the last bits.
         epoch: whose views, where the loader's are of epochs, as this project's engine's.
+        show: the bar.
     """
     order = SequentialSampler(loader.dataset)
     if with_seeds := getattr(loader.sampler, "seeds_for", None):
@@ -34,7 +36,7 @@ def encode_all(
         loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
     )
     parts = []
-    with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images") as bar:
+    with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images", disable=not show) as bar:
         for batch in plain:
             if len(plain) == 1:  # no batch before it to tell the time by
                 bar.set_postfix_str(f"about {_sec(encode, batch['img']):.0f} s")

@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from promptkit.random_state import seeded
 from promptkit.stores.encoding import encode_all
 
+MODES = ("auto", "on", "off")  # of FEATURES.TRAIN_STORE
+
 
 class FeatureBank(Dataset):
     """Batches like the loader's, with features [E] under "img" instead of pixels.
@@ -40,31 +42,44 @@ class FeatureBank(Dataset):
         return {"img": self.features[view, index], "label": self.labels[index]}
 
 
-def check_views(cfg) -> None:
-    """Raises ValueError unless FEATURES.VIEWS is possible."""
-    views = cfg.FEATURES.VIEWS
+def check_features(cfg) -> None:
+    """Raises ValueError unless FEATURES.VIEWS and TRAIN_STORE are possible."""
+    views, mode = cfg.FEATURES.VIEWS, cfg.FEATURES.TRAIN_STORE
     if views < 0:
         raise ValueError(f"FEATURES.VIEWS must be 0 (off) or a number of views; got {views}.")
+    if mode not in MODES:
+        raise ValueError(f"FEATURES.TRAIN_STORE must be one of {', '.join(MODES)}; got {mode!r}.")
+
+
+def encoded_view(
+    loader: DataLoader, encode: Callable[[Tensor], Tensor], seed: int, number: int
+) -> Tensor:
+    """Features [N, E] of one view of all images; the random state is left as it was.
+
+    Args:
+        loader: the training loader; its transform makes the view.
+        encode: images [B, 3, H, W] to features [B, E].
+        seed: of the augmentation where the loader has none of its own; with this project's engine
+            a view is what the epoch of its number sees.
+        number: of the view, from 0.
+    """
+    with seeded(1_000_003 * seed + number):
+        return encode_all(loader, encode, epoch=number)[0]
 
 
 def bank_loader(
-    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, views: int, seed: int
+    loader: DataLoader, view: Callable[[int], Tensor], labels: Tensor, *, views: int
 ) -> DataLoader:
-    """A loader over the features of `views` passes through `loader`'s images, in its order.
+    """A loader over `views` views of `loader`'s images, in its order.
 
     Args:
-        loader: the training loader; its transform makes the views.
-        encode: images [B, 3, H, W] to features [B, E].
+        loader: the training loader.
+        view: features [N, E] of all images by the number of the view.
+        labels: [N].
         views: K, 1 or more.
-        seed: of the augmentation where the loader has none of its own; this project's engine gives
-            view k what epoch k would see. The global random state is left as it was, so that a
-            resumed run, which makes the same bank again, goes on with the same random numbers.
     """
-    with seeded(seed):
-        passes = [encode_all(loader, encode, epoch=view) for view in range(views)]
-    bank = FeatureBank(torch.stack([features for features, _ in passes]), passes[0][1])
     return DataLoader(
-        bank,
+        FeatureBank(torch.stack([view(k) for k in range(views)]), labels),
         batch_size=loader.batch_size,
         sampler=loader.sampler,
         drop_last=loader.drop_last,

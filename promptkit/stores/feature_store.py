@@ -1,4 +1,4 @@
-"""Frozen image features on disk: what one run has encoded, every later run of that data reads.
+"""Frozen features on disk: what one run has encoded, every later run of that data reads.
 
 An entry is found by what its features depend on: weights, precision, device, transform, draft
 decoding, batch size (it decides the last bits) and the images' paths, sizes and times. It is one
@@ -22,6 +22,7 @@ from promptkit.files import beside, checksum, sweep
 
 FORMAT = 2  # raise it when the same key would mean other features
 ENVIRONMENT = "PROMPTKIT_FEATURES"
+TRAINING = "training"  # folder of training views, with a limit of its own
 ENTRY = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64}\.pt")
 LIMIT_GB = 20.0
 MAP_BYTES = 1 << 28  # larger entries are mapped, not read
@@ -52,13 +53,17 @@ class FeatureStore:
 
     def __init__(self, folder: Path, *, limit_gb: float = LIMIT_GB) -> None:
         self.folder, self.limit_gb = folder, limit_gb
+        self._said: set[str] = set()
 
-    def get(self, depends_on: dict[str, Any], compute: Callable[[], Tensor]) -> Tensor:
+    def get(
+        self, depends_on: dict[str, Any], compute: Callable[[], Tensor], *, say: bool = True
+    ) -> Tensor:
         """The features that belong to `depends_on`, read or else computed and written.
 
         Args:
             depends_on: plain data, everything that decides the features.
             compute: makes them.
+            say: print where they were read; what goes wrong is always said.
         """
         text = json.dumps({"format": FORMAT, **depends_on}, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -66,6 +71,8 @@ class FeatureStore:
         for path in sorted(self.folder.glob(f"{key}-*.pt")):
             features = self._read(path)
             if features is not None:
+                if say:
+                    print(f"Read the features of {len(features)} images from {path}")
                 return features
         features = compute()
         try:
@@ -74,7 +81,9 @@ class FeatureStore:
             # torch has no class for a write that fails, and does not name the file.
             reason = getattr(error, "strerror", None) or "the disk is full or cannot be written"
             place = getattr(error, "filename", None) or self.folder
-            print(f"Image features are not kept: {place}: {reason}")
+            if reason not in self._said:  # once for all epochs of a run
+                print(f"Image features are not kept: {place}: {reason}")
+            self._said.add(reason)
         return features
 
     def _read(self, path: Path) -> Tensor | None:
@@ -92,7 +101,6 @@ class FeatureStore:
         except OSError as error:  # another user's, who lets nobody read it
             print(f"Stored image features {path} cannot be used: {error.strerror}")
             return None
-        print(f"Read the features of {len(features)} images from {path}")
         return features
 
     def _write(self, key: str, features: Tensor) -> None:

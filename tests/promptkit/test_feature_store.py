@@ -12,6 +12,7 @@ import torch
 
 import train
 from promptkit import trainer as trainer_module
+from promptkit.prompts import sentences
 from promptkit.stores.feature_store import FeatureStore, image_files_key
 from promptkit.use.feature_store import main
 
@@ -68,6 +69,25 @@ def test_training_is_the_same_to_the_last_bit(tiny_argv, tmp_path, folder):
         states.append((torch.load(path)["state_dict"]["ctx"], result["metrics"]))
     for context, metrics in states[1:]:
         assert torch.equal(context, states[0][0]) and metrics == states[0][1]
+
+
+def test_hand_crafted_features_are_encoded_once_for_all_methods(tiny_trainer, folder, monkeypatch):
+    calls = []
+    encode = sentences.encode_prompts
+
+    def counting(model, prompts):
+        calls.append(1)
+        return encode(model, prompts)
+
+    monkeypatch.setattr(sentences, "encode_prompts", counting)
+    first = tiny_trainer("KgCoOp").hand_crafted
+    assert calls == [1]
+    second = tiny_trainer("TCP", output="b").hand_crafted
+    assert calls == [1] and torch.equal(first, second)
+    third = tiny_trainer("KgCoOp", "FEATURES.STORE", False, output="c").hand_crafted
+    assert calls == [1, 1] and torch.equal(first, third)
+    other = tiny_trainer("KgCoOp", "DATASET.TEMPLATE", "a print of a {}.", output="d")
+    assert calls == [1, 1, 1] and not torch.equal(first, other.hand_crafted)
 
 
 def test_logits_are_the_same_to_the_last_bit(tiny_trainer, folder):

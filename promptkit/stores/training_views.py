@@ -1,0 +1,144 @@
+"""Frozen features of training images: each epoch's views are encoded once, for all methods.
+
+A view belongs to (seed, epoch, image), see `dassl.data.seeded`, so methods with one seed, data set,
+sampler and transform see the same ones, and what one has encoded the others read. Images are
+encoded in the order of the data set and in blocks of a fixed size, whatever a method's batches are:
+an epoch that is read equals one that is encoded to the last bit. What is kept stands before the
+image encoder's last projection, which is one product for the epoch.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from promptkit.random_state import seeded
+from promptkit.stores.encoding import encode_all
+from promptkit.stores.feature_bank import FeatureBank
+from promptkit.stores.feature_store import (
+    LIMIT_GB,
+    TRAINING,
+    FeatureStore,
+    default_folder,
+    image_files_key,
+)
+
+
+def decide(mode: str, images: int, width: int, epochs: int) -> FeatureStore | None:
+    """The store that keeps a run's views, or None; prints which, and how large they are.
+
+    Args:
+        mode: auto or on; auto keeps nothing where the views are more than the store's limit, or
+            more than half of what is free on the disk.
+        images, width, epochs: N, W and how many epochs the run has.
+    """
+    folder = default_folder() / TRAINING
+    each = 4 * images * width / 1e6
+    what = (
+        f"Views of training images: {images} images, {epochs} epochs, {each:,.1f} MB an epoch, "
+        f"{each * epochs:,.0f} MB in all"
+    )
+    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free / 1e6
+    reason = ""
+    if each * epochs > LIMIT_GB * 1e3:
+        reason = f"the store holds {LIMIT_GB:g} GB"
+    elif each * epochs > free / 2:
+        reason = f"{free:,.0f} MB are free on the disk"
+    if mode == "auto" and reason:
+        print(f"{what}; not kept, {reason} (FEATURES.TRAIN_STORE on keeps them)")
+        return None
+    print(f"{what}; read from and kept in {folder}")
+    return FeatureStore(folder)
+
+
+def are_of_epochs(loader: DataLoader) -> bool:
+    """Whether a loader's views belong to (seed, epoch, image), and its transform says what it does.
+
+    They do with this project's engine and SEED 0 or more.
+    """
+    has_seed = getattr(loader.sampler, "seed", None) is not None
+    return has_seed and " at 0x" not in repr(getattr(loader.dataset, "transform", object()))
+
+
+class TrainingViews:
+    """Features of a training loader's images, by epoch.
+
+    Args:
+        loader: of the images; `are_of_epochs`.
+        encode: images [B, 3, H, W] to what is kept of them, [B, W].
+        finish: [N, W] to features [N, E].
+        store: where they are kept; None keeps nothing.
+        depends_on: what decides [B, W] besides images, transform, seed and epoch.
+    """
+
+    def __init__(
+        self,
+        loader: DataLoader,
+        encode: Callable[[Tensor], Tensor],
+        finish: Callable[[Tensor], Tensor],
+        store: FeatureStore | None,
+        depends_on: dict[str, Any],
+    ) -> None:
+        self.loader, self.encode, self.finish, self.store = loader, encode, finish, store
+        items = loader.dataset.data_source
+        self.labels = torch.tensor([item.label for item in items])
+        self.depends_on = {
+            **depends_on,
+            "training": True,
+            "images": image_files_key([item.impath for item in items]),
+            "transform": repr(loader.dataset.transform),
+            "seed": loader.sampler.seed,
+        }
+        self._shown = False  # one bar is enough
+
+    def states(self, epoch: int) -> Tensor:
+        """What is kept of an epoch, [N, W], in the order of the data set."""
+
+        def compute() -> Tensor:
+            with seeded(0):  # reading and encoding draw the same random numbers: none
+                show = not self._shown
+                self._shown = True
+                return encode_all(self.loader, self.encode, epoch=epoch, show=show)[0]
+
+        if self.store is None:
+            return compute()
+        return self.store.get({**self.depends_on, "epoch": epoch}, compute, say=False)
+
+    def of(self, epoch: int) -> Tensor:
+        """Features [N, E] of an epoch, in the order of the data set, on the CPU."""
+        return self.finish(self.states(epoch)).cpu()
+
+
+class EpochLoader:
+    """A training loader of features: its order and batches are those of the loader of images.
+
+    Everything but its batches is the other loader's, the epoch that comes too.
+    """
+
+    def __init__(self, views: TrainingViews) -> None:
+        self.views = views
+
+    def __len__(self) -> int:
+        return len(self.views.loader)
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        loader = self.views.loader
+        features = self.views.of(loader.sampler.epoch)
+        return iter(
+            DataLoader(
+                FeatureBank(features[None], self.views.labels),
+                batch_size=loader.batch_size,
+                sampler=loader.sampler,
+                drop_last=loader.drop_last,
+                pin_memory=loader.pin_memory,
+                generator=loader.generator,  # so that both draw the same numbers
+            )
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "views":  # not there yet
+            raise AttributeError(name)
+        return getattr(self.views.loader, name)
