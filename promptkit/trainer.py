@@ -51,8 +51,10 @@ class PromptTrainer(TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     has_frozen_images = True  # image features do not change with what is trained
+    schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
     reads_frozen_views = False  # training reads features of unprompted images besides images
     classes_alone: list[str] = []  # those to tell apart where no data set is opened
+    sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
 
@@ -247,7 +249,7 @@ class PromptTrainer(TrainerX):
             self.update(parts)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} {self._first_fault(parts)}") from error
-        if (self.batch_idx + 1) == self.num_batches:
+        if self.schedules_steps or (self.batch_idx + 1) == self.num_batches:
             self.update_lr()
         figures = {name: value.item() for name, value in parts.items()}
         for name, figure in figures.items():
@@ -302,6 +304,7 @@ class PromptTrainer(TrainerX):
         if reason:
             raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
+        self.images_loader = self.train_loader_x
         self.views = self.training_views()
         count = self.cfg.FEATURES.VIEWS
         if count:
@@ -334,8 +337,8 @@ class PromptTrainer(TrainerX):
             raise ValueError(f"FEATURES.TRAIN_STORE must be auto or off: {why_not}.")
         if mode == "off" or why_not:
             return None
-        width, epochs = states_width(self.clip_model), self.cfg.FEATURES.VIEWS or self.max_epoch
-        store = decide(mode, len(self.dm.dataset.train_x), width, epochs)
+        width = states_width(self.clip_model)
+        store = decide(mode, len(self.dm.dataset.train_x), width, self.num_views())
         loader, decided_by = self.train_loader_x, self._decided_by()
         return TrainingViews(loader, self._states, self._features_of, store, decided_by)
 
@@ -343,11 +346,19 @@ class PromptTrainer(TrainerX):
         """Labels [N] of all training images, in the order of `frozen_view`."""
         return torch.tensor([item.label for item in self.dm.dataset.train_x])
 
-    def frozen_view(self, number: int) -> Tensor:
-        """Frozen features [N, E] of one view of all training images, what that epoch sees."""
+    def frozen_states(self, number: int) -> Tensor:
+        """What stands before the last projection [N, W], of one view of all training images."""
         if self.views:
-            return self.views.of(number)
-        return encoded_view(self.train_loader_x, self._encode, max(self.cfg.SEED, 0), number)
+            return self.views.states(number)
+        return encoded_view(self.images_loader, self._states, max(self.cfg.SEED, 0), number)
+
+    def frozen_view(self, number: int) -> Tensor:
+        """Unit features [N, E] of one view of all training images, what that epoch sees."""
+        return self._features_of(self.frozen_states(number)).cpu()
+
+    def num_views(self) -> int:
+        """How many views of the training images the run reads."""
+        return self.cfg.FEATURES.VIEWS or self.max_epoch
 
     @torch.no_grad()
     def _states(self, images: Tensor) -> Tensor:
@@ -413,6 +424,7 @@ class PromptTrainer(TrainerX):
                 clip_model=self.clip_model,
                 weights_sha256=self.weights_sha256,
                 bound_to=self.dm.dataset.classnames if self.is_bound_to_classes() else None,
+                sized_by_data=self.sized_by_data,
             )
 
 

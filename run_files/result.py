@@ -125,6 +125,7 @@ class Result(Plan, frozen=True, kw_only=True):
         seed: -1 for none.
         split: the images, normally test.
         confused: every kind of error that occurred; None where it was not recorded.
+        chosen: constants that the training chose, by validation images or as they were given.
         trained_parameters: how many; 0 for zero-shot, None where it is not known.
         step_sec: median of an optimisation step; None where nothing was trained.
         peak_memory_bytes: of the process, or of the GPU.
@@ -154,6 +155,7 @@ class Result(Plan, frozen=True, kw_only=True):
     own_data: OwnSet | None = None
     per_class: list[ClassCounts] = []
     confused: list[Confusion] | None = None
+    chosen: dict[str, float] = {}
     trained_parameters: Count | None = None
     seconds: Seconds = field(default_factory=Seconds)
     step_sec: Duration | None = None

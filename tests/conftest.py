@@ -30,6 +30,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "untimed"))
 TINY_SIZE = 32
 # What keeps trainers within the tiny CLIP's 3 text and 2 image layers, or within one epoch.
 TINY_OPTIONS = {
+    **{
+        name: ("OPTIM.MAX_EPOCH", 1, f"TRAINER.{name.upper()}.VIEWS", 2)
+        for name in ("GDA", "LPPlusPlus", "ProLIP", "TipAdapter")
+    },
+    **{name: (f"TRAINER.{name.upper()}.VIEWS", 2) for name in ("CLAP", "CLIPAdapter", "TaskRes",
+                                                               "ZSLP")},
+    "TipAdapterF": ("OPTIM.NAME", "adamw", "TRAINER.TIPADAPTERF.VIEWS", 2),
     "IVLP": ("TRAINER.IVLP.PROMPT_DEPTH_VISION", 2, "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 3),
     "LinearProbe": ("OPTIM.MAX_EPOCH", 1),
     "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", 2),

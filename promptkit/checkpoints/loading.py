@@ -2,6 +2,7 @@
 
 import os
 
+import torch
 from torch import Tensor, nn
 
 from dassl.utils import load_checkpoint
@@ -22,6 +23,7 @@ def load_learner(
     clip_model: Backbone,
     weights_sha256: str,
     bound_to: list[str] | None = None,
+    sized_by_data: tuple[str, ...] = (),
 ) -> None:
     """Loads what was trained from `directory/<name>/model.pth.tar-<epoch>`.
 
@@ -34,6 +36,7 @@ def load_learner(
         clip_model: the CLIP that it tunes.
         weights_sha256: its hash.
         bound_to: the classes at hand, for a learner that fits only the classes of its training.
+        sized_by_data: names of the learner's tensors that are as large as the file's.
 
     Raises:
         FileNotFoundError: the file is missing; the message lists the epochs that are there.
@@ -62,7 +65,14 @@ def load_learner(
     _check_classes(content.get("run"), bound_to, path=path, trainer=trainer)
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
     state = published_state(learner, saved, clip_model, path=path)
+    for key in sized_by_data:
+        if key in state:
+            getattr(learner, key).data = torch.empty_like(state[key], device=_device(learner))
     load_exactly(learner, state, path=path)
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next(iter(module.state_dict().values())).device
 
 
 def _check_classes(run: object, bound_to: list[str] | None, *, path: str, trainer: str) -> None:

@@ -54,6 +54,19 @@ def template_features(
     return total / total.norm(dim=-1, keepdim=True)
 
 
+@torch.no_grad()
+def mean_text_features(
+    model: Backbone, classnames: list[str], templates: tuple[str, ...]
+) -> Tensor:
+    """Text features [C, E] as the encoder gives them, not normalised: their mean over templates."""
+    total = 0
+    for template in templates:
+        sentences = [fill(template, name) for name in classnames]
+        prompts = fixed_prompts(model, sentences, classnames=classnames)
+        total = total + encode_prompts(model, prompts)
+    return total / len(templates)
+
+
 class SentenceSlots(nn.Module):
     """Sentences about each class whose first M tokens are left open for learned vectors.
 

@@ -6,6 +6,7 @@ import torch
 import train
 import trainers  # noqa: F401  (registers them)
 from dassl.engine import TRAINER_REGISTRY
+from promptkit.feature_trainer import FeatureTrainer
 from promptkit.trainer import PromptTrainer
 
 NAMES = sorted(
@@ -14,14 +15,19 @@ NAMES = sorted(
     if TRAINER_REGISTRY.get(name).__module__.startswith("trainers.")
 )
 TRAINED = [name for name in NAMES if not name.startswith("Zeroshot")]
-PROMPTED = [name for name in TRAINED if name != "LinearProbe"]  # classes are words, not weights
+ON_FEATURES = [name for name in TRAINED if issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)]
+# Classes are words, not weights.
+PROMPTED = [name for name in TRAINED if name not in ("LinearProbe", *ON_FEATURES)]
+FIT_ALL = [*PROMPTED, "CLAP", "CLIPAdapter", "GDA", "ProLIP", "ZSLP"]  # other classes, too
+IN_EPOCHS = [*PROMPTED, "CLAP", "CLIPAdapter", "TaskRes", "TipAdapterF", "ZSLP"]
 
 
 def test_these_are_all():
     """A discovery that finds nothing would make the tests below pass for nothing."""
     assert NAMES == [
-        "CoCoOp", "CoOp", "E2MIM", "IVLP", "KgCoOp", "LinearProbe", "MaPLe", "ProGrad",
-        "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CLAP", "CLIPAdapter", "CoCoOp", "CoOp", "E2MIM", "GDA", "IVLP", "KgCoOp", "LPPlusPlus",
+        "LinearProbe", "MaPLe", "ProGrad", "ProLIP", "PromptSRC", "TCP", "TaskRes", "TipAdapter",
+        "TipAdapterF", "VPT", "ZSLP", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
 
 
@@ -53,17 +59,17 @@ def test_a_step_changes_what_is_registered_and_nothing_else(tiny_trainer, name, 
         assert after.dtype == torch.float32 and after.isfinite().all()
 
 
-@pytest.mark.parametrize("name", PROMPTED)
+@pytest.mark.parametrize("name", FIT_ALL)
 def test_trained_on_base_it_gives_the_same_logits_after_loading(tiny_trainer, name):
     trained = tiny_trainer(name, "DATASET.SUBSAMPLE_CLASSES", "base")
     trained.train()
     images = next(iter(trained.dm.test_loader))["img"]
     expected = trained.model_inference(images)
     again = tiny_trainer(name, "DATASET.SUBSAMPLE_CLASSES", "base", output="again")
-    again.load_model(trained.output_dir, epoch=2)
+    again.load_model(trained.output_dir, epoch=trained.max_epoch)
     assert torch.equal(again.model_inference(images), expected)
     new = tiny_trainer(name, "DATASET.SUBSAMPLE_CLASSES", "new", output="new")
-    new.load_model(trained.output_dir, epoch=2)
+    new.load_model(trained.output_dir, epoch=trained.max_epoch)
     assert new.model_inference(images).shape == (len(images), 3)
 
 
@@ -96,7 +102,7 @@ def test_checkpoints_hold_only_what_was_trained_as_plain_tensors(tiny_trainer, n
         assert not any("token" in key or "clip" in key for key in content["state_dict"])
 
 
-@pytest.mark.parametrize("name", PROMPTED)
+@pytest.mark.parametrize("name", IN_EPOCHS)
 def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_trainer, name):
     options = ("OPTIM.MAX_EPOCH", 3, "TRAIN.CHECKPOINT_FREQ", 1)
     whole = tiny_trainer(name, *options, output="whole")
