@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # All methods side by side: base-to-new on the same data, shots, seeds and backbone; one table.
 #
-#   bash scripts/compare.sh <dataset> [Trainer ...]
+#   bash scripts/compare.sh <dataset> [prompts|adapters|all|Trainer ...]
 #
-# Without trainers, all but LinearProbe. Each takes its own published (or woven, pocket)
-# recipe. The table has accuracy, trained parameters, seconds a step and peak memory. Environment:
+# Without trainers those that tune prompts, and zero-shot; adapters train on frozen features. Of
+# these, what belongs to the classes of its training takes part in few-shot alone. Each takes its
+# own published (or woven, pocket) recipe. The table has accuracy, trained parameters, seconds a
+# step and peak memory. Environment:
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output/compare)
 #   SEEDS   (default: "1 2 3")                           SHOTS    (default: 16)
+#   PROTOCOL  base2new (default) or few_shot
 #   DRY_RUN=1 prints the commands. Finished runs are kept; a method that fails does not stop the others.
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,17 +22,38 @@ fi
 source scripts/setup.sh
 
 if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
-  sed -n '2,11s/^# \{0,1\}//p' scripts/compare.sh >&2
+  sed -n '2,15s/^# \{0,1\}//p' scripts/compare.sh >&2
   exit 2
 fi
 dataset=$1
 shift
 export DATA=${DATA:-data} OUTPUT=${OUTPUT:-output/compare}
-if (($# == 0)); then # a linear probe has no classifier for new classes
-  while IFS= read -r trainer; do
-    set -- "$@" "$trainer"
-  done < <(basename -a configs/trainers/* | grep -v LinearProbe)
+protocol=${PROTOCOL:-base2new}
+case $protocol in
+base2new) report=(base2new --cost) ;;
+few_shot) report=(few-shot) ;;
+*)
+  echo "error: PROTOCOL must be base2new or few_shot; got $protocol" >&2
+  exit 1
+  ;;
+esac
+bound=(LinearProbe LPPlusPlus TaskRes TipAdapter TipAdapterF) # have no classifier of new classes
+adapters=(CLAP CLIPAdapter GDA ProLIP ZSLP)
+zero_shot=ZeroshotCLIP
+if [[ $protocol == few_shot ]]; then
+  adapters+=("${bound[@]}")
+  zero_shot= # has no shots
 fi
+prompts=()
+while IFS= read -r trainer; do
+  [[ $protocol == few_shot && $trainer == Zeroshot* ]] && continue
+  [[ " ${bound[*]} ${adapters[*]} " == *" $trainer "* ]] || prompts+=("$trainer")
+done < <(basename -a configs/trainers/*)
+case "$#:${1:-prompts}" in
+[01]:prompts) set -- "${prompts[@]}" ;;
+1:adapters) set -- $zero_shot "${adapters[@]}" ;;
+1:all) set -- "${prompts[@]}" "${adapters[@]}" ;;
+esac
 
 if [[ -e $OUTPUT && ! -d $OUTPUT ]]; then
   echo "error: OUTPUT must be a folder; $OUTPUT is none" >&2
@@ -43,7 +67,7 @@ if [[ -n $twice ]]; then
 fi
 if [[ -n ${DRY_RUN:-} ]]; then
   for trainer; do
-    bash scripts/base2new.sh "$trainer" "$dataset"
+    bash "scripts/$protocol.sh" "$trainer" "$dataset"
   done
   exit
 fi
@@ -54,13 +78,13 @@ failed=()
 for trainer; do
   log=$OUTPUT/$trainer.log
   echo "$trainer on $dataset (log: $log)"
-  bash scripts/base2new.sh "$trainer" "$dataset" 2>&1 | tee "$log" |
+  bash "scripts/$protocol.sh" "$trainer" "$dataset" 2>&1 | tee "$log" |
     awk '/^Result: / { sub("Result:", " "); print; fflush() }' &
   if ! awaited; then
     failed+=("$trainer")
   fi
 done
-python -m reports base2new --output "$OUTPUT" --cost --title "$dataset, ${SHOTS:-16} shots"
+python -m reports "${report[@]}" --output "$OUTPUT" --title "$dataset, ${SHOTS:-16} shots"
 for trainer in ${failed[@]+"${failed[@]}"}; do
   printf 'error: %s failed; the end of %s:\n' "$trainer" "$OUTPUT/$trainer.log" >&2
   tail -n 5 "$OUTPUT/$trainer.log" >&2

@@ -46,7 +46,7 @@ def test_wrong_arguments_are_explained():
     done = bash("scripts/base2new.sh")
     assert done.returncode == 2 and "<Trainer> [data sets] [recipe]" in done.stderr
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
-    assert done.returncode == 1 and "there are some for: CoCoOp CoOp E2MIM" in done.stderr
+    assert done.returncode == 1 and "there are some for: CLAP CoOp E2MIM" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,49 @@ def test_compare_takes_every_method_with_its_recipe():
     assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 24
 
 
+ADAPTERS = ["CLAP", "CLIPAdapter", "GDA", "ProLIP", "ZSLP"]
+PROMPTS = [
+    "CoCoOp",
+    "CoOp",
+    "E2MIM",
+    "IVLP",
+    "KgCoOp",
+    "MaPLe",
+    "ProGrad",
+    "PromptSRC",
+    "TCP",
+    "VPT",
+]
+BOUND = ["LPPlusPlus", "LinearProbe", "TaskRes", "TipAdapter", "TipAdapterF"]
+
+
+@pytest.mark.parametrize(
+    ("group", "protocol", "expected"),
+    [
+        ("adapters", "base2new", ["ZeroshotCLIP", *ADAPTERS]),
+        ("adapters", "few_shot", [*ADAPTERS, *BOUND]),
+        ("all", "few_shot", [*PROMPTS, *ADAPTERS, *BOUND]),
+        ("all", "base2new", ["ZeroshotCLIP", "ZeroshotCLIP2", *PROMPTS, *ADAPTERS]),
+    ],
+)
+def test_compare_knows_groups(group, protocol, expected):
+    environment = {"DRY_RUN": "1", "SEEDS": "1", "OUTPUT": "/o", "PROTOCOL": protocol}
+    done = bash("scripts/compare.sh", "pocket_sizes", group, **environment, SHOTS="1")
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"--trainer (\w+) ", done.stdout)) == set(expected)
+
+
+def test_compare_refuses_other_protocols():
+    done = bash("scripts/compare.sh", "pocket_sizes", PROTOCOL="zero_shot")
+    assert done.returncode == 1 and "PROTOCOL must be base2new or few_shot" in done.stderr
+
+
 def test_compare_goes_on_after_a_failure_and_says_so(protocol, tmp_path):
     environment = protocol[1] | {"OUTPUT": str(tmp_path)}
     done = bash("scripts/compare.sh", "pocket_sizes", "Mapel", "ZeroshotCLIP", **environment)
     assert done.returncode == 1
     assert "| ZeroshotCLIP |" in done.stdout and "Peak memory (MB)" in done.stdout
-    assert "error: Mapel failed" in done.stderr and "there are some for: CoCoOp" in done.stderr
+    assert "error: Mapel failed" in done.stderr and "there are some for: CLAP" in done.stderr
 
 
 def test_base_to_new_end_to_end(protocol):
