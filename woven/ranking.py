@@ -173,17 +173,39 @@ def draw(ours: np.ndarray, theirs: np.ndarray, path: Path) -> None:
     figure, panels = pyplot.subplots(1, 3, figsize=(12, 4.2), constrained_layout=True)
     for k, (what, axes) in enumerate(zip(WHAT, panels, strict=True)):
         axes.scatter(theirs[:, k], whole[:, k], color="black", s=18)
-        for place, m in enumerate(np.lexsort((whole[:, k], theirs[:, k]))):  # above and below
-            axes.annotate(
-                list(METHODS)[m], (theirs[m, k], whole[m, k]), xytext=(4, 4 if place % 2 else -9),
-                textcoords="offset points", fontsize=8,
-            )  # fmt: skip
         axes.set(xlabel="published average (%)", ylabel="woven sets (%)")
         axes.set_title(f"{what}: Spearman {agreed[what].value:.2f}")
         axes.margins(0.18)
         axes.grid(alpha=0.25)
+        figure.canvas.draw()  # so that points have their places
+        _label(axes, theirs[:, k], whole[:, k])
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
+
+
+def _label(axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Names each point where its name covers the fewest other names and points."""
+    places = axes.transData.transform(np.stack([x, y], axis=1))  # pixels
+    unit = axes.figure.dpi / 72  # pixels of a typographic point
+    taken = [(*(place - 3 * unit), *(place + 3 * unit)) for place in places]
+    for m, name in enumerate(METHODS):
+        best = None
+        for side, rise in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            left = places[m][0] + (4 if side > 0 else -4 - 4.9 * len(name)) * unit
+            low = places[m][1] + (2 if rise > 0 else -10) * unit
+            box = (left, low, left + 4.9 * len(name) * unit, low + 8 * unit)
+            window = axes.bbox.extents
+            covered = sum(
+                box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken
+            ) + 9 * (box[0] < window[0] or box[2] > window[2])
+            if best is None or covered < best[0]:
+                best = covered, box, side, rise
+        _, box, side, rise = best
+        taken.append(box)
+        axes.annotate(
+            name, (x[m], y[m]), xytext=(4 * side, 2 if rise > 0 else -10),
+            textcoords="offset points", fontsize=8, ha="left" if side > 0 else "right",
+        )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> None:
