@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cases, protocol
+from benchmarks import cases, protocol, training_store
 from benchmarks.collect import CLASSES, FILES, collect
 from benchmarks.loading import BATCH, BATCHES, LARGE, PHOTO, drafting, loading
 from benchmarks.measure import Ratio
@@ -146,6 +146,13 @@ def _protocol(request: Request) -> Iterator[Row]:
         yield protocol.row("base-to-new, all of these", runs)
 
 
+def _store(request: Request) -> Iterator[Row]:
+    with _subject(request) as subject:
+        rows = list(training_store.measured(subject, request.repeats))
+    for what, ratio, note in rows:
+        yield row(what, request.classes, ratio, note)
+
+
 def _collect(request: Request) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         ratio = collect(Path(folder), repeats=request.repeats)
@@ -183,5 +190,6 @@ BY_CLASSES: dict[str, Callable[[Request], Iterator[Row]]] = {
 ONCE: dict[str, tuple[int, Callable[[Request], Iterator[Row]]]] = {
     "load": (BATCH * BATCHES, _load),
     "protocol": (protocol.CLASSES, _protocol),
+    "store": (training_store.CLASSES, _store),
     "collect": (CLASSES, _collect),
 }

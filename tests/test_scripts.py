@@ -46,7 +46,10 @@ def test_wrong_arguments_are_explained():
     done = bash("scripts/base2new.sh")
     assert done.returncode == 2 and "<Trainer> [data sets] [recipe]" in done.stderr
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
-    assert done.returncode == 1 and "there are some for: CLAP CLIPAdapter CoCoOp CoOp E2MIM" in done.stderr
+    assert (
+        done.returncode == 1
+        and "there are some for: CLAP CLIPAdapter CoCoOp CoOp E2MIM" in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

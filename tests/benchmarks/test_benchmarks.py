@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 import torch
 
-from benchmarks import protocol, waiting
+from benchmarks import protocol, training_store, waiting
 from benchmarks.__main__ import main
 from benchmarks.cases import HALF_TOLERANCE
 from benchmarks.collect import collect
@@ -14,6 +14,7 @@ from benchmarks.loading import BATCH, BATCHES, drafting, loading
 from benchmarks.measure import Ratio, compare, median_time, seconds, shares, shares_of
 from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import Subject, class_names, make_files
+from pocket.weights import weights_path as pocket_weights
 from promptkit.encoders import text_encoder
 from trainers.coop import CoOp
 
@@ -191,3 +192,20 @@ def test_ways_of_waiting_alone_and_beside_a_busy_process(monkeypatch, capsys):
     # Of calls 2, 6, 10 and 14, 18, 22.
     cells = [cell.strip() for cell in first.split("|")]
     assert cells[2:4] == ["6.0 (2.0 to 10.0)", "18.0 (14.0 to 22.0)"]
+
+
+def test_runs_that_read_the_store_learn_what_cold_ones_learn(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_store, "GRID", ((1.0, 0.0),))
+    monkeypatch.setattr(training_store, "CLASSES", 3)
+    make_files(tmp_path, classes=3, tests=1, size=48)
+    rows = list(training_store.measured(Subject("Pocket", tmp_path), repeats=1))
+    assert len(rows) == 3 and all(ratio.difference == 0 for _, ratio, _ in rows)
+    width = torch.load(pocket_weights(), weights_only=True)["visual.proj"].shape[0]
+    kilobytes = float(rows[0][2].split()[0])
+    assert 4 * width / 1e3 < kilobytes < 4 * width / 1e3 + 2  # and what a file has besides
+
+
+def test_a_warm_run_that_learned_something_else_is_no_ratio():
+    one, other = (1.0, [torch.zeros(2)]), (2.0, [torch.ones(2)])
+    with pytest.raises(AssertionError, match="a warm run learned something else"):
+        training_store._ratio([one], [other])
