@@ -38,7 +38,7 @@ few_shot) report=(few-shot) ;;
   ;;
 esac
 bound=(LinearProbe LPPlusPlus TaskRes TipAdapter TipAdapterF) # have no classifier of new classes
-adapters=(CLAP CLIPAdapter GDA ProLIP ZSLP)
+adapters=(CLAP CLIPAdapter CLIPLoRA GDA ProLIP ZSLP)
 zero_shot=ZeroshotCLIP
 if [[ $protocol == few_shot ]]; then
   adapters+=("${bound[@]}")

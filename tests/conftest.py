@@ -37,6 +37,9 @@ TINY_OPTIONS = {
     **{name: (f"TRAINER.{name.upper()}.VIEWS", 2) for name in ("CLAP", "CLIPAdapter", "TaskRes",
                                                                "ZSLP")},
     "TipAdapterF": ("OPTIM.NAME", "adamw", "TRAINER.TIPADAPTERF.VIEWS", 2),
+    "CLIPLoRA": (
+        "OPTIM.MAX_EPOCH", 1, "TRAINER.CLIPLORA.ITERATIONS", 1, "TRAINER.CLIPLORA.DROPOUT", 0.0,
+    ),
     "IVLP": ("TRAINER.IVLP.PROMPT_DEPTH_VISION", 2, "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 3),
     "LinearProbe": ("OPTIM.MAX_EPOCH", 1),
     "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", 2),

@@ -48,7 +48,7 @@ def test_wrong_arguments_are_explained():
     done = bash("scripts/base2new.sh", "Mapel", "dtd", DRY_RUN="1")
     assert (
         done.returncode == 1
-        and "there are some for: CLAP CLIPAdapter CoCoOp CoOp E2MIM" in done.stderr
+        and "there are some for: CLAP CLIPAdapter CLIPLoRA CoCoOp" in done.stderr
     )
 
 
@@ -142,7 +142,7 @@ def test_compare_takes_every_method_with_its_recipe():
     assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 24
 
 
-ADAPTERS = ["CLAP", "CLIPAdapter", "GDA", "ProLIP", "ZSLP"]
+ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "ZSLP"]
 PROMPTS = [
     "CoCoOp",
     "CoOp",

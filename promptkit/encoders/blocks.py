@@ -17,8 +17,9 @@ def project(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def project_packed(block: nn.Module, x: Tensor, rows: slice = slice(None)) -> Tensor:
     """Queries, keys and values side by side, [G, S, 3 D], or those `rows` of the projection."""
-    attention = block.attn
-    return F.linear(block.ln_1(x), attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+    attention, branch, x = block.attn, getattr(block, "branch", None), block.ln_1(x)
+    packed = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+    return packed if branch is None else packed + branch(x)[..., rows]  # see `low_rank`
 
 
 def heads(block: nn.Module, packed: Tensor, parts: int = 3) -> tuple[Tensor, ...]:

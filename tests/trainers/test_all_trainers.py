@@ -17,15 +17,15 @@ NAMES = sorted(
 TRAINED = [name for name in NAMES if not name.startswith("Zeroshot")]
 ON_FEATURES = [name for name in TRAINED if issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)]
 # Classes are words, not weights.
-PROMPTED = [name for name in TRAINED if name not in ("LinearProbe", *ON_FEATURES)]
-FIT_ALL = [*PROMPTED, "CLAP", "CLIPAdapter", "GDA", "ProLIP", "ZSLP"]  # other classes, too
+PROMPTED = [name for name in TRAINED if name not in ("CLIPLoRA", "LinearProbe", *ON_FEATURES)]
+FIT_ALL = [*PROMPTED, "CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "ZSLP"]  # other classes
 IN_EPOCHS = [*PROMPTED, "CLAP", "CLIPAdapter", "TaskRes", "TipAdapterF", "ZSLP"]
 
 
 def test_these_are_all():
     """A discovery that finds nothing would make the tests below pass for nothing."""
     assert NAMES == [
-        "CLAP", "CLIPAdapter", "CoCoOp", "CoOp", "E2MIM", "GDA", "IVLP", "KgCoOp", "LPPlusPlus",
+        "CLAP", "CLIPAdapter", "CLIPLoRA", "CoCoOp", "CoOp", "E2MIM", "GDA", "IVLP", "KgCoOp", "LPPlusPlus",
         "LinearProbe", "MaPLe", "ProGrad", "ProLIP", "PromptSRC", "TCP", "TaskRes", "TipAdapter",
         "TipAdapterF", "VPT", "ZSLP", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip

@@ -22,7 +22,7 @@ PUBLISHED = {
     "ZeroshotCLIP2": "vit_b16",
     "LinearProbe": "vit_b16",
     **dict.fromkeys(
-        ("CLAP", "CLIPAdapter", "GDA", "LPPlusPlus", "ProLIP", "TaskRes", "TipAdapter",
+        ("CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "LPPlusPlus", "ProLIP", "TaskRes", "TipAdapter",
          "TipAdapterF", "ZSLP"), "vit_b16",
     ),
 }  # fmt: skip
