@@ -4,7 +4,7 @@
     L = CE(100 <z, t_c>, y), the sentences of all classes encoded in every step
 
 AdamW, a cosine over all steps to 1e-6; ITERATIONS x shots steps whatever the data set, from which
-the number of epochs follows. One recipe for every data set, nothing chosen. It fits every class list.
+the number of epochs follows. One recipe for every data set, nothing chosen. It fits all classes.
 
 Paper: Low-Rank Few-Shot Adaptation of Vision-Language Models, arXiv:2405.18541. Published code:
 MaxZanella/CLIP-LoRA at 358f0d7, lora.py and loralib/. Differences: with dropout, tokens that the

@@ -14,7 +14,7 @@ from woven.weights import SHA256
 
 def test_points_have_folders_of_their_own(tmp_path):
     every = list(sweeps.points(tmp_path))
-    assert len(every) == 1 + 4 + 3 + 2 + 6 + 2 * 4 + 2 * 3
+    assert len(every) == 1 + 4 + 3 + 2 + 6 + 2 * 4 + 3 * 3
     keys = {(sweeps.output_of(point, tmp_path), point.trainer) for point in every}
     assert len(keys) == len(every)
     assert all(len(point.options) % 2 == 0 for point in every)
@@ -32,7 +32,7 @@ def test_a_clone_has_all_but_the_pictures_places(tmp_path):
 def test_worlds_are_made_once(tmp_path, monkeypatch):
     asked = []
 
-    def run(command, project=cards.PROJECT):
+    def run(command, project=cards.PROJECT, **settings):
         asked.append((*command[2:], project.name))
         if "woven.make" in command:
             (tmp_path / "tower_64x4_made/woven_clip.pt").write_bytes(b"other weights")
@@ -52,7 +52,7 @@ def test_worlds_are_made_once(tmp_path, monkeypatch):
     ratio, made = sweeps.shipped_ratio(), tmp_path / "tower_64x4_made"
     assert asked == [
         ("woven.calibrate", "--ratio=3.0", "ratio_3.0"),
-        ("woven.make", "--text-width=64", "--text-layers=4", f"--work={made}",
+        ("woven.make", "--text-width=64", "--text-layers=4", "--word-steps=1000", f"--work={made}",
          f"--out={made}/woven_clip.pt", cards.PROJECT.name),
         ("woven.calibrate", f"--ratio={ratio}", "tower_64x4"),
     ]  # fmt: skip
