@@ -11,7 +11,8 @@ from torch import Tensor
 from benchmarks.measure import TOLERANCE, Ratio, compare, median_time, seconds, shares
 from benchmarks.subjects import Subject, make_trainer
 from promptkit.encoders.image_encoder import encode_image
-from promptkit.trainer import PromptTrainer, unit
+from promptkit.frozen_features import unit
+from promptkit.trainer import PromptTrainer
 
 # Method, images in a batch, whether they come as stored features.
 STEPS = (

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.subjects import SIZES, Subject, make_files, make_trainer
-from promptkit.trainer import unit
+from promptkit.frozen_features import unit
 
 
 def peak_of_step(encoder: str, classes: int, **subject: str) -> int:

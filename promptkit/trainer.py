@@ -20,24 +20,17 @@ from promptkit.checkpoints import loading as checkpoint
 from promptkit.checkpoints.initial_weights import load_initial_weights
 from promptkit.checkpoints.published_keys import use_published_keys
 from promptkit.config import PromptConfig, read_options
-from promptkit.encoders.image_encoder import (
-    encode_image,
-    image_states,
-    project_states,
-    states_width,
-)
-from promptkit.encoders.precision import device_name, resolve
+from promptkit.encoders.image_encoder import encode_image
+from promptkit.encoders.precision import resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
+from promptkit.frozen_features import FrozenFeatures, unit
 from promptkit.named_classes import named_classes
-from promptkit.prompts.sentences import template_features
 from promptkit.runs.image_input import differences
-from promptkit.stores.feature_bank import bank_loader, check_features, encoded_view
-from promptkit.stores.feature_store import FeatureStore, default_folder
-from promptkit.stores.stored_loader import StoredLoader
-from promptkit.stores.training_views import EpochLoader, TrainingViews, are_of_epochs, decide
+from promptkit.stores.feature_bank import bank_loader, check_features
+from promptkit.stores.training_views import EpochLoader
 
 
-class PromptTrainer(TrainerX):
+class PromptTrainer(FrozenFeatures, TrainerX):
     """Tunes prompts on a frozen CLIP.
 
     Attributes:
@@ -50,9 +43,7 @@ class PromptTrainer(TrainerX):
 
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
-    has_frozen_images = True  # image features do not change with what is trained
     schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
-    reads_frozen_views = False  # training reads features of unprompted images besides images
     classes_alone: list[str] = []  # those to tell apart where no data set is opened
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
@@ -148,46 +139,10 @@ class PromptTrainer(TrainerX):
         self.logit_bias = None if bias is None else bias.detach().float()
         self.scaler = self.precision.scaler()
         self._classifier: tuple[tuple, Tensor] | None = None
-        self.views: TrainingViews | None = None
         self.step_sec: list[float] = []  # of each optimisation step so far
         if self.has_frozen_images and self.cfg.FEATURES.STORE:
             self.val_loader = self._stored(self.val_loader)
             self.test_loader = self._stored(self.test_loader)
-
-    def _decided_by(self) -> dict[str, str]:
-        """What frozen features depend on besides the images and how they are read."""
-        return {
-            "weights": self.weights_sha256,
-            "precision": self.precision.mode,
-            "device": device_name(self.device),
-            "torch": torch.__version__,
-        }
-
-    def _stored(self, loader):
-        """A loader of frozen features, which come from the store or go into it; None stays None."""
-        store = FeatureStore(default_folder())
-        return loader and StoredLoader(loader, self._encode, store, self._decided_by())
-
-    def hand_crafted_features(
-        self, classnames: list[str], templates: tuple[str, ...], *, normalize_each: bool = True
-    ) -> Tensor:
-        """`template_features` [C, E] of frozen CLIP, which come from the store or go into it."""
-
-        def compute() -> Tensor:
-            return template_features(
-                self.clip_model, classnames, templates, normalize_each=normalize_each
-            )
-
-        if not self.cfg.FEATURES.STORE:
-            return compute()
-        depends_on = {
-            **self._decided_by(),
-            "classnames": classnames,
-            "templates": templates,
-            "normalize_each": normalize_each,
-        }
-        store = FeatureStore(default_folder())
-        return store.get(depends_on, lambda: compute().cpu(), say=False).to(self.device)
 
     # One step -------------------------------------------------------------------------------------
 
@@ -315,61 +270,6 @@ class PromptTrainer(TrainerX):
         elif self.views and self.has_frozen_images:
             self.train_loader_x = EpochLoader(self.views)
 
-    def needs_images(self) -> str:
-        """Why training cannot do with features of the images; "" where it can."""
-        if self.has_frozen_images or self.reads_frozen_views:
-            return ""
-        return f"{type(self).__name__} prompts the image encoder"
-
-    def training_views(self) -> TrainingViews | None:
-        """Frozen features of the training images by epoch; None: training encodes every batch.
-
-        Raises:
-            ValueError: FEATURES.TRAIN_STORE is on, and there are none to keep.
-        """
-        mode = self.cfg.FEATURES.TRAIN_STORE
-        why_not = self.needs_images()
-        if not why_not and not are_of_epochs(self.train_loader_x):
-            why_not = (
-                "views of images belong to epochs with this project's engine and SEED 0 or more"
-            )
-        if mode == "on" and why_not:
-            raise ValueError(f"FEATURES.TRAIN_STORE must be auto or off: {why_not}.")
-        if mode == "off" or why_not:
-            return None
-        width = states_width(self.clip_model)
-        store = decide(mode, len(self.dm.dataset.train_x), width, self.num_views())
-        loader, decided_by = self.train_loader_x, self._decided_by()
-        return TrainingViews(loader, self._states, self._features_of, store, decided_by)
-
-    def train_labels(self) -> Tensor:
-        """Labels [N] of all training images, in the order of `frozen_view`."""
-        return torch.tensor([item.label for item in self.dm.dataset.train_x])
-
-    def frozen_states(self, number: int) -> Tensor:
-        """What stands before the last projection [N, W], of one view of all training images."""
-        if self.views:
-            return self.views.states(number)
-        return encoded_view(self.images_loader, self._states, max(self.cfg.SEED, 0), number)
-
-    def frozen_view(self, number: int) -> Tensor:
-        """Unit features [N, E] of one view of all training images, what that epoch sees."""
-        return self._features_of(self.frozen_states(number)).cpu()
-
-    def num_views(self) -> int:
-        """How many views of the training images the run reads."""
-        return self.cfg.FEATURES.VIEWS or self.max_epoch
-
-    @torch.no_grad()
-    def _states(self, images: Tensor) -> Tensor:
-        with self.precision.autocast():
-            return image_states(self.clip_model, images.to(self.device, non_blocking=True))
-
-    @torch.no_grad()
-    def _features_of(self, states: Tensor) -> Tensor:
-        with self.precision.autocast():
-            return unit(project_states(self.clip_model, states.to(self.device)))
-
     def _encode(self, images: Tensor) -> Tensor:
         with self.precision.autocast():
             return self.image_features(images.to(self.device, non_blocking=True))
@@ -430,8 +330,3 @@ class PromptTrainer(TrainerX):
 
 def _has_gradient(optimizer: torch.optim.Optimizer) -> bool:
     return any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
-
-
-def unit(features: Tensor) -> Tensor:
-    """Features [..., E] divided by their norm."""
-    return features / features.norm(dim=-1, keepdim=True)

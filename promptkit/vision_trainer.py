@@ -5,7 +5,8 @@ from torch import Tensor
 from promptkit.backbones.facts import facts_of
 from promptkit.backbones.openai_clip import ARCHITECTURES
 from promptkit.encoders.image_encoder import VisionTokens, encode_image
-from promptkit.trainer import PromptTrainer, unit
+from promptkit.frozen_features import unit
+from promptkit.trainer import PromptTrainer
 
 
 class VisionPromptTrainer(PromptTrainer):

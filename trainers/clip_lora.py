@@ -22,10 +22,11 @@ from promptkit.config import OptionError, PromptConfig, require, require_range
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.low_rank import IMAGES, PARTS, TEXT, LowRank
 from promptkit.encoders.text_encoder import Prompts
+from promptkit.frozen_features import unit
 from promptkit.prompts.sentences import fixed_prompts
 from promptkit.prompts.templates import dataset_template, fill
 from promptkit.registry import register
-from promptkit.trainer import PromptTrainer, unit
+from promptkit.trainer import PromptTrainer
 
 LOWEST_LR = 1e-6
 ENCODERS = {"both": (TEXT, IMAGES), "text": (TEXT,), "vision": (IMAGES,)}

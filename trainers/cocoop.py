@@ -24,10 +24,11 @@ from torch.utils.checkpoint import checkpoint
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
+from promptkit.frozen_features import unit
 from promptkit.prompts.initial_context import all_words
 from promptkit.prompts.sentences import SentenceSlots
 from promptkit.registry import register
-from promptkit.trainer import PromptTrainer, unit
+from promptkit.trainer import PromptTrainer
 
 
 class ConditionalPrompts(nn.Module):

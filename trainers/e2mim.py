@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
+from promptkit.frozen_features import unit
 from promptkit.objectives.critics import CRITICS, build_critic
 from promptkit.objectives.mixup import MODES, draw_pairs, mix_features, mix_images, mix_text
 from promptkit.objectives.mutual_information import (
@@ -45,7 +46,7 @@ from promptkit.prompts.templates import (
     ensemble_templates,
 )
 from promptkit.registry import register
-from promptkit.trainer import PromptTrainer, unit
+from promptkit.trainer import PromptTrainer
 
 
 @dataclass(frozen=True, kw_only=True)

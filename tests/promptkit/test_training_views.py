@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import train
-from promptkit import trainer as trainer_module
+from promptkit import frozen_features
 from promptkit.encoders.image_encoder import (
     encode_image,
     image_states,
@@ -34,7 +34,7 @@ def encoded(monkeypatch):
         calls.extend([len(images)] * (len(images) > 1))  # one alone tells the time
         return image_states(model, images)
 
-    monkeypatch.setattr(trainer_module, "image_states", counting)
+    monkeypatch.setattr(frozen_features, "image_states", counting)
     return calls
 
 
