@@ -132,7 +132,7 @@ def test_a_node_that_the_repository_has_keeps_its_values(installed):
 
 
 def test_what_cannot_be_added_says_why(installed, monkeypatch):
-    with pytest.raises(ValueError, match="TCP, VPT, .*; got 'E2MM'. Did you mean 'E2MIM'"):
+    with pytest.raises(ValueError, match="TCP, TaskRes, .*; got 'E2MM'. Did you mean 'E2MIM'"):
         plugin.register("E2MM")
     cfg = get_cfg_default()
     cfg.FEATURES = "all"
@@ -168,7 +168,7 @@ def test_recipes_are_found_by_name_and_merge_by_yacs_rules(capsys):
     message = capsys.readouterr().err
     assert "recipe of E2MIM must be one of pocket, vit_b16_ctxv1, woven; got" in message
     assert recipes.main(["E2"]) == 1
-    assert "trainer must be one of CoCoOp, CoOp, E2MIM" in capsys.readouterr().err
+    assert "trainer must be one of CLAP, CLIPAdapter," in capsys.readouterr().err
     assert recipes.main([]) == 0
     assert capsys.readouterr().out.endswith(
         f"Published numbers: {PROJECT}/reports/published/numbers\n"

@@ -103,10 +103,18 @@ class CLIPLoRA(PromptTrainer):
         template = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE)
         sentences = [fill(template, name) for name in names]
         self.sentences = fixed_prompts(self.clip_model, sentences, classnames=names)
-        self.learner = self.model = LowRank(
-            self.clip_model, encoders=ENCODERS[options.encoder], parts=options.params,
-            rank=options.r, alpha=options.alpha, dropout=options.dropout,
-        ).to(self.device)  # fmt: skip
+        try:
+            learner = LowRank(
+                self.clip_model, encoders=ENCODERS[options.encoder], parts=options.params,
+                rank=options.r, alpha=options.alpha, dropout=options.dropout,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ValueError(
+                f"CLIPLoRA cannot tune {self.cfg.MODEL.BACKBONE.NAME}: {error}. Set "
+                "MODEL.BACKBONE.NAME to a ViT of OpenAI's, Woven or Pocket, or "
+                "TRAINER.CLIPLORA.ENCODER to text."
+            ) from error
+        self.learner = self.model = learner.to(self.device)
         loader = getattr(self, "train_loader_x", None)
         shots = len(self.dm.dataset.train_x) / self.num_classes if loader else 1
         self.steps = round(options.iterations * shots)

@@ -10,6 +10,7 @@ import train
 import trainers  # noqa: F401  (registers the methods)
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from promptkit import trainer as base
+from promptkit.feature_trainer import FeatureTrainer
 from promptkit.use.export import export
 from promptkit.use.predict import predict
 from tests.promptkit.open_clip_families import backbone_of
@@ -19,7 +20,10 @@ METHODS = sorted(
     name
     for name in TRAINER_REGISTRY.registered_names()
     if TRAINER_REGISTRY.get(name).__module__.startswith("trainers.")
+    and not issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)
+    and name != "CLIPLoRA"
 )
+ON_FEATURES = ("CLAP", "CLIPAdapter", "GDA", "LPPlusPlus", "TaskRes", "TipAdapter", "TipAdapterF")
 # What keeps them within the shrunk towers' two layers.
 DEPTHS = {
     "IVLP": ("TRAINER.IVLP.PROMPT_DEPTH_VISION", 2, "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 2),
@@ -61,6 +65,28 @@ def test_methods_train_and_classify(on_backbone, name, capsys):
             assert max(gradient.abs().max() for gradient in gradients) > 0, method
         logits = trainer.model_inference(images)
         assert logits.shape == (len(images), 3) and logits.isfinite().all(), method
+
+
+@pytest.mark.parametrize("name", ["EVA02-B-16", "ViT-B-16-SigLIP"])
+def test_methods_on_features_train_and_classify(on_backbone, name):
+    for method in ON_FEATURES:
+        trainer = on_backbone(method, name)
+        trainer.train()
+        images = next(iter(trainer.train_loader_x))["img"]
+        logits = trainer.model_inference(images[:2])
+        assert logits.shape == (2, 3) and logits.isfinite().all(), method
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("ProLIP", "ProLIP tunes the projection matrix of OpenAI's vision transformers"),
+        ("CLIPLoRA", "low-rank updates of images need OpenAI's vision transformer. Set MODEL"),
+    ],
+)
+def test_what_needs_openais_parts_says_so(on_backbone, method, message):
+    with pytest.raises(ValueError, match=message):
+        on_backbone(method, "ViT-B-16-SigLIP")
 
 
 def test_a_sigmoids_bias_is_in_logits_probabilities_and_exports(on_backbone, tmp_path):
