@@ -39,7 +39,8 @@ def on_backbone(tiny_argv, monkeypatch):
 
     def build(method: str, name: str):
         monkeypatch.setattr(base, "open_backbone", lambda *_: backbone_of(name))
-        argv = tiny_argv(method, "DATASET.SUBSAMPLE_CLASSES", "base", *DEPTHS.get(method, ()))
+        base_classes = "DATASET.SUBSAMPLE_CLASSES", "base"
+        argv = tiny_argv(method, *base_classes, *DEPTHS.get(method, ()), output=method)
         return build_trainer(train.setup_cfg(train.parse_args(argv)))
 
     return build
