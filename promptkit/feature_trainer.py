@@ -80,12 +80,13 @@ class FeatureTrainer(PromptTrainer):
 
     Attributes:
         hand_crafted: text features [C, E] in unit norm.
-        chosen: constants that the run chose by validation, or was given; for its result.
+        constants: numbers of the learner that the run chose by validation, or was given.
     """
 
     Config: type[FeatureConfig] = FeatureConfig
     learner_name = "adapter"
     takes_initial_weights = False
+    constants: tuple[str, ...] = ()
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -111,7 +112,11 @@ class FeatureTrainer(PromptTrainer):
                 f"FEATURES.VIEWS must be 0 with {name}, whose key is TRAINER.{name.upper()}.VIEWS; "
                 f"got {cfg.FEATURES.VIEWS}."
             )
-        self.chosen: dict[str, float] = {}
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """The constants, for the run's result."""
+        return {name: getattr(self.learner, name).item() for name in self.constants}
 
     def templates(self) -> tuple[str, ...]:
         """The sentences whose features are averaged: the data set's; for ImageNet the seven."""

@@ -66,6 +66,14 @@ class FrozenFeatures:
         store = FeatureStore(default_folder())
         return store.get(depends_on, lambda: compute().cpu(), say=False).to(self.device)
 
+    def train(self) -> None:
+        """As the engine's; afterwards no loading process of the views is left."""
+        try:
+            super().train()
+        finally:
+            if self.views:
+                self.views.close()
+
     def needs_images(self) -> str:
         """Why training cannot do with features of the images; "" where it can."""
         if self.has_frozen_images or self.reads_frozen_views:

@@ -90,6 +90,7 @@ class GDA(FittedTrainer):
 
     Config = GDAConfig
     sized_by_data = ("vectors", "labels", "text")
+    constants = ("alpha",)
 
     def build_adapter(self) -> Tensors:
         """Training features of all views, from which every classifier is computed."""
@@ -99,7 +100,7 @@ class GDA(FittedTrainer):
             vectors=torch.zeros(0, width),
             labels=torch.zeros(0, dtype=torch.long),
             text=torch.zeros(0, width),
-            alpha=torch.zeros(()),
+            alpha=torch.zeros((), dtype=torch.float64),
         )
 
     def is_bound_to_classes(self) -> bool:
@@ -124,8 +125,7 @@ class GDA(FittedTrainer):
             return self.zero_shot_logits(features) + alpha * (features @ weights.T + bias)
 
         alpha = self.best_on_validation(list(self.options.alpha), logits_of)
-        self.chosen["alpha"] = alpha
-        self.learner.alpha = torch.tensor(alpha, device=self.device)
+        self.learner.alpha.fill_(alpha)
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """[C, E] and [C], of the classes at hand."""

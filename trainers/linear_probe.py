@@ -97,16 +97,15 @@ class LinearProbe(PromptTrainer):
             )
         features = self.frozen_view(0).float().to(self.device)
         labels = self.train_labels().to(self.device)
-        best_accuracy, best_state, best_c = -1.0, {}, candidates[0]
+        best_accuracy, best_state = -1.0, {}
         for c in candidates:  # each starts from the one before it, a stronger penalty's
             fit(self.learner, features, labels, c, max_iter=self.options.max_iter)
             accuracy = self._accuracy_on_validation() if len(candidates) > 1 else 0.0
             print(f"C {c:g}: validation accuracy {accuracy:.2f}")
             if accuracy > best_accuracy:
                 state = {key: value.clone() for key, value in self.learner.state_dict().items()}
-                best_accuracy, best_state, best_c = accuracy, state, c
+                best_accuracy, best_state = accuracy, state
         self.learner.load_state_dict(best_state)
-        self.chosen = {"c": best_c}
 
     def _features(self, loader) -> tuple[Tensor, Tensor]:
         features, labels = encode_all(loader, self._encode)

@@ -41,12 +41,13 @@ class LPPlusPlusConfig(FeatureConfig):
 
 
 class BlendedProbe(nn.Module):
-    """W [C, E], b [C] and a [C]."""
+    """W [C, E], b [C] and a [C]; and of which step they are."""
 
     def __init__(self, num_classes: int, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, num_classes)
         self.alpha = nn.Parameter(torch.zeros(num_classes))
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))  # that is kept
 
     def forward(self, features: Tensor, text: Tensor) -> Tensor:
         """Features [B, E] and text features [C, E] to logits [B, C]."""
@@ -65,6 +66,7 @@ class LPPlusPlus(FittedTrainer):
     """The blended linear probe."""
 
     Config = LPPlusPlusConfig
+    constants = ("step",)
 
     def build_adapter(self) -> BlendedProbe:
         """Starts in `fit`; biases are drawn as torch's linear layers draw them."""
@@ -111,4 +113,4 @@ class LPPlusPlus(FittedTrainer):
             learner.load_state_dict(kept)
             print(f"Step {taken} of {self.options.steps}: {best} of {len(found[1])} right in "
                   "validation")  # fmt: skip
-        self.chosen["step"] = taken
+        learner.step.fill_(taken)

@@ -70,8 +70,8 @@ class Cache(nn.Module):
         super().__init__()
         self.keys = nn.Parameter(torch.zeros(count, width), requires_grad=trains)
         self.register_buffer("labels", torch.zeros(count, dtype=torch.long))
-        self.register_buffer("alpha", torch.zeros(()))
-        self.register_buffer("beta", torch.zeros(()))
+        self.register_buffer("alpha", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("beta", torch.zeros((), dtype=torch.float64))
 
 
 def cache_logits(similarity: Tensor, beta: Tensor | float, values: Tensor) -> Tensor:
@@ -83,6 +83,7 @@ class _Cached(FeatureTrainer):
     """What both have."""
 
     sized_by_data = ("keys", "labels")
+    constants = ("alpha", "beta")
     trains_keys = False
 
     def build_adapter(self) -> Cache:
@@ -139,7 +140,6 @@ class _Cached(FeatureTrainer):
             return known["own"] + candidate[1] * known["cached"]
 
         beta, alpha = self.best_on_validation(candidates, logits_of)
-        self.chosen |= {"alpha": alpha, "beta": beta}
         learner.alpha.fill_(alpha)
         learner.beta.fill_(beta)
 

@@ -122,7 +122,7 @@ def build_result(
         "metrics": metrics_of(labels, predictions, trainer.num_classes),
         "per_class": per_class(labels, predictions, trainer.lab2cname),
         "confused": confused(labels, predictions),
-        "chosen": dict(getattr(trainer, "chosen", {})),
+        "chosen": getattr(trainer, "chosen", {}),
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "seconds": seconds,  # of this process: see resumed_from_epoch
         "step_sec": step_sec(trainer),

@@ -11,14 +11,12 @@ from tqdm import tqdm
 ENCODE_BATCH = 128  # images
 
 
-@torch.no_grad()
 def encode_all(
     loader: DataLoader,
     encode: Callable[[Tensor], Tensor],
     *,
     batch_size: int = ENCODE_BATCH,
     epoch: int = 0,
-    show: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Features [N, E] and labels [N] of all images of a loader's data set, in its order.
 
@@ -27,18 +25,44 @@ def encode_all(
         encode: images [B, 3, H, W] to features [B, E].
         batch_size: images that are encoded at once; it may decide the last bits.
         epoch: whose views, where the loader's are of epochs, as this project's engine's.
-        show: the bar.
+    """
+    return encode_loader(in_order(loader, batch_size, epoch=epoch), encode)
+
+
+def in_order(
+    loader: DataLoader,
+    batch_size: int = ENCODE_BATCH,
+    *,
+    epoch: int = 0,
+    processes_stay: bool = False,
+) -> DataLoader:
+    """The images of a loader in the order of its data set, all of them.
+
+    Args:
+        loader: of the images.
+        batch_size: of the new loader.
+        epoch: whose views.
+        processes_stay: loading processes wait for the next pass.
     """
     order = SequentialSampler(loader.dataset)
     if with_seeds := getattr(loader.sampler, "seeds_for", None):
         order = with_seeds(order, epoch)
-    plain = DataLoader(
-        loader.dataset, batch_size=batch_size, sampler=order, num_workers=loader.num_workers
-    )
+    workers = loader.num_workers
+    return DataLoader(
+        loader.dataset, batch_size=batch_size, sampler=order, num_workers=workers,
+        persistent_workers=processes_stay and workers > 0,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def encode_loader(
+    loader: DataLoader, encode: Callable[[Tensor], Tensor], *, show: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Features [N, E] and labels [N] of a loader's batches, with a bar if `show`."""
     parts = []
     with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images", disable=not show) as bar:
-        for batch in plain:
-            if len(plain) == 1:  # no batch before it to tell the time by
+        for batch in loader:
+            if len(loader) == 1:  # no batch before it to tell the time by
                 bar.set_postfix_str(f"about {_sec(encode, batch['img']):.0f} s")
             parts.append((encode(batch["img"]).cpu(), batch["label"]))
             bar.update(len(batch["label"]))

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promptkit.random_state import seeded
-from promptkit.stores.encoding import encode_all
+from promptkit.stores.encoding import encode_loader, in_order
 from promptkit.stores.feature_bank import FeatureBank
 from promptkit.stores.feature_store import (
     LIMIT_GB,
@@ -92,20 +92,28 @@ class TrainingViews:
             "transform": repr(loader.dataset.transform),
             "seed": loader.sampler.seed,
         }
-        self._shown = False  # one bar is enough
+        self._images: DataLoader | None = None  # in the order of the data set
 
     def states(self, epoch: int) -> Tensor:
         """What is kept of an epoch, [N, W], in the order of the data set."""
 
         def compute() -> Tensor:
             with seeded(0):  # reading and encoding draw the same random numbers: none
-                show = not self._shown
-                self._shown = True
-                return encode_all(self.loader, self.encode, epoch=epoch, show=show)[0]
+                is_first = self._images is None  # one bar is enough
+                self._images = self._images or in_order(self.loader, processes_stay=True)
+                self._images.sampler.set_epoch(epoch)
+                return encode_loader(self._images, self.encode, show=is_first)[0]
 
         if self.store is None:
             return compute()
         return self.store.get({**self.depends_on, "epoch": epoch}, compute, say=False)
+
+    def close(self) -> None:
+        """Ends the loading processes, which wait from epoch to epoch."""
+        kept = getattr(self._images, "_iterator", None)
+        if kept is not None:
+            kept._shutdown_workers()
+        self._images = None
 
     def of(self, epoch: int) -> Tensor:
         """Features [N, E] of an epoch, in the order of the data set, on the CPU."""

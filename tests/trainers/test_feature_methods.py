@@ -129,6 +129,7 @@ def test_tip_adapters_search_is_the_brute_one(tiny_trainer, monkeypatch):
     monkeypatch.setattr(tip_adapter, "STEPS", (4, 3))
     trainer = tiny_trainer("TipAdapter")
     trainer.train()
+    chosen = trainer.chosen
     features, labels = trainer.validation_features()
     best = (-1, None)
     for i in range(4):
@@ -138,7 +139,7 @@ def test_tip_adapters_search_is_the_brute_one(tiny_trainer, monkeypatch):
             trainer.learner.beta.fill_(beta)
             hits = int((trainer.feature_logits(features).argmax(1) == labels).sum())
             best = max(best, (hits, (beta, alpha)), key=lambda pair: pair[0])
-    assert (trainer.chosen["beta"], trainer.chosen["alpha"]) == best[1]
+    assert (chosen["beta"], chosen["alpha"]) == best[1]
 
 
 def test_tip_adapter_f_takes_the_literal_steps(tiny_trainer):
