@@ -20,6 +20,8 @@ if [[ $PWD != "$project" ]]; then # relative folders are the caller's
 fi
 # shellcheck source=scripts/setup.sh
 source scripts/setup.sh
+# shellcheck source=scripts/methods.sh
+source scripts/methods.sh
 
 if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
   sed -n '2,15s/^# \{0,1\}//p' scripts/compare.sh >&2
@@ -37,17 +39,16 @@ few_shot) report=(few-shot) ;;
   exit 1
   ;;
 esac
-bound=(LinearProbe LPPlusPlus TaskRes TipAdapter TipAdapterF) # have no classifier of new classes
-adapters=(CLAP CLIPAdapter CLIPLoRA GDA ProLIP ZSLP)
+adapters=("${UNBOUND[@]}" CLIPLoRA)
 zero_shot=ZeroshotCLIP
 if [[ $protocol == few_shot ]]; then
-  adapters+=("${bound[@]}")
+  adapters+=("${BOUND[@]}")
   zero_shot= # has no shots
 fi
 prompts=()
 while IFS= read -r trainer; do
   [[ $protocol == few_shot && $trainer == Zeroshot* ]] && continue
-  [[ " ${bound[*]} ${adapters[*]} " == *" $trainer "* ]] || prompts+=("$trainer")
+  [[ " ${BOUND[*]} ${adapters[*]} " == *" $trainer "* ]] || prompts+=("$trainer")
 done < <(basename -a configs/trainers/*)
 case "$#:${1:-prompts}" in
 [01]:prompts) set -- "${prompts[@]}" ;;

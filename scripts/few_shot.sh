@@ -21,6 +21,7 @@ option() {
 }
 
 for dataset in "${datasets[@]}"; do
+  together=()
   for number in ${SHOTS:-1 2 4 8 16}; do
     choose_recipe "$dataset" "$number" || continue
     context=
@@ -29,10 +30,16 @@ for dataset in "${datasets[@]}"; do
     fi
     for seed in $seeds; do
       arguments "$dataset" "$chosen" "$seed"
-      attempt "${common[@]}" \
-        --output-dir "$output/$dataset/$trainer/${chosen}_${number}shots$context/seed$seed" \
-        DATASET.NUM_SHOTS "$number" ${opts[@]+"${opts[@]}"} || true
+      run=("${common[@]}"
+        --output-dir "$output/$dataset/$trainer/${chosen}_${number}shots$context/seed$seed"
+        DATASET.NUM_SHOTS "$number" ${opts[@]+"${opts[@]}"})
+      if is_on_features; then
+        together+=(${together[@]+--then} "${run[@]}")
+      else
+        attempt "${run[@]}" || true
+      fi
     done
   done
+  ((${#together[@]} == 0)) || attempt_together "${together[@]}"
 done
 finish_protocol

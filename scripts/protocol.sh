@@ -16,6 +16,8 @@
 
 # shellcheck source=scripts/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=scripts/methods.sh
+source "$(dirname "${BASH_SOURCE[0]}")/methods.sh"
 
 ELEVEN=(imagenet caltech101 oxford_pets stanford_cars oxford_flowers food101 fgvc_aircraft sun397 dtd
   eurosat ucf101)
@@ -252,6 +254,25 @@ attempt() {
   rm "$scratch"
   return 1
 }
+
+# attempt_together ARGUMENTS... --then ARGUMENTS...: all in one process, which spares its start; where
+# that fails, each by itself: finished ones are left as they are, and those that fail are noted.
+attempt_together() {
+  local word noted=${#failed[@]} one=()
+  [[ -n ${DRY_RUN:-} ]] || ! attempt "$@" || return 0
+  failed=(${failed[@]+"${failed[@]:0:noted}"})
+  for word in "$@" --then; do
+    if [[ $word != --then ]]; then
+      one+=("$word")
+    else
+      attempt "${one[@]}" || true
+      one=()
+    fi
+  done
+}
+
+# Trains in seconds, so that the start of a process counts.
+is_on_features() { [[ " ${BOUND[*]} ${UNBOUND[*]} " == *" $trainer "* ]]; }
 
 is_zero_shot() { [[ $trainer == Zeroshot* ]]; }
 

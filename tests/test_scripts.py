@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 import train
+import trainers  # noqa: F401  (registers them)
+from dassl.engine import TRAINER_REGISTRY
+from promptkit.feature_trainer import FeatureTrainer
 
 PROJECT = Path(train.__file__).parent
 
@@ -172,6 +175,31 @@ def test_compare_knows_groups(group, protocol, expected):
     done = bash("scripts/compare.sh", "pocket_sizes", group, **environment, SHOTS="1")
     assert done.returncode == 0, done.stderr
     assert set(re.findall(r"--trainer (\w+) ", done.stdout)) == set(expected)
+
+
+def test_the_scripts_list_of_methods_on_features_is_the_trainers():
+    text = (PROJECT / "scripts/methods.sh").read_text()
+    listed = {key: set(words.split()) for key, words in re.findall(r"^(\w+)=\((.*)\)", text, re.M)}
+    known = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
+    assert listed["BOUND"] | listed["UNBOUND"] == {"LinearProbe"} | {
+        name
+        for name, trainer in known.items()
+        if issubclass(trainer, FeatureTrainer) and trainer.__module__.startswith("trainers.")
+    }
+    assert listed["BOUND"] == set(BOUND)
+
+
+def test_few_shot_of_a_method_on_features_is_one_process_and_failures_are_listed(tmp_path):
+    environment = {"DATA": str(tmp_path / "data"), "OUTPUT": str(tmp_path), "SEEDS": "1",
+                   "SHOTS": "1 2", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    words = "scripts/few_shot.sh", "GDA", "pocket_sizes", "pocket"
+    done = bash(*words, **environment)
+    assert done.returncode == 0, done.stderr
+    one, other = (json.loads(path.read_text()) for path in tmp_path.rglob("result.json"))
+    assert one["command"] == other["command"] and "--then" in one["command"]
+    wrong = {**environment, "OUTPUT": str(tmp_path / "wrong")}
+    done = bash(*words, "TRAINER.GDA.VIEWS", "0", **wrong)
+    assert done.returncode == 1 and "2 run(s) failed" in done.stderr
 
 
 def test_compare_refuses_other_protocols():
