@@ -5,7 +5,7 @@ the token embeddings (the size of a step), learned tokens of an image, the ratio
 of the text tower. Nothing of the bench was chosen by these figures but, as README.md says, the
 number of learned tokens of an image.
 
-Text towers of three sizes are trained alike, by `woven.make` with a quarter of the shipped one's
+Text towers of three sizes are trained alike, by `woven.make` with an eighth of the shipped one's
 steps; its folder output/woven serves what it holds: captions' embeddings and the image tower.
 """
 
@@ -43,7 +43,7 @@ NORMS = (0.1, 1.6)  # shipped: 0.4
 RATIOS = (0.5, 2.0)  # beside the shipped one
 OF_RATIOS = ("CoOp", "KgCoOp", "TCP")
 TOWERS = ((64, 4), (128, 2), (128, 4))  # width and layers of the text tower
-WORD_STEPS = 1000  # of their training
+WORD_STEPS = 500  # of their training
 OF_TOWERS = ("CoOp", "KgCoOp")  # that need no certain number of layers
 MADE = PROJECT / "output/woven"
 PUBLISHED_TOKENS = {"VPT": 8, "IVLP": 4, "PromptSRC": 4}  # of an image

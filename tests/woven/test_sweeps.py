@@ -52,7 +52,7 @@ def test_worlds_are_made_once(tmp_path, monkeypatch):
     ratio, made = sweeps.shipped_ratio(), tmp_path / "tower_64x4_made"
     assert asked == [
         ("woven.calibrate", "--ratio=3.0", "ratio_3.0"),
-        ("woven.make", "--text-width=64", "--text-layers=4", "--word-steps=1000", f"--work={made}",
+        ("woven.make", "--text-width=64", "--text-layers=4", "--word-steps=500", f"--work={made}",
          f"--out={made}/woven_clip.pt", cards.PROJECT.name),
         ("woven.calibrate", f"--ratio={ratio}", "tower_64x4"),
     ]  # fmt: skip
