@@ -98,7 +98,9 @@ class FrozenFeatures:
             return None
         width = states_width(self.clip_model)
         store = decide(mode, len(self.dm.dataset.train_x), width, self.num_views())
-        loader, decided_by = self.train_loader_x, self._decided_by()
+        # Other code of the same tensors may have another last projection, or none.
+        decided_by = self._decided_by() | {"width": width, "code": type(self.clip_model).__name__}
+        loader = self.train_loader_x
         return TrainingViews(loader, self._states, self._features_of, store, decided_by)
 
     def train_labels(self) -> Tensor:

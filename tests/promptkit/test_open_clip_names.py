@@ -65,6 +65,16 @@ def test_a_files_own_word_counts(tiny_names, tmp_path):
         open_backbone(f"open_clip:tiny-quickgelu@{tmp_path}/gelu.safetensors")
 
 
+def test_views_of_other_code_are_not_taken(tiny_names, tiny_argv, tmp_path, monkeypatch):
+    """The same tensors have one hash, but only OpenAI's code keeps what is before the projection."""
+    monkeypatch.setenv("PROMPTKIT_FEATURES", str(tmp_path / "store"))
+    assert train.main(tiny_argv("CoOp", output="openai")) == 0
+    argv = tiny_argv("CoOp", "MODEL.BACKBONE.NAME", tiny_names["tiny-quickgelu"], output="other")
+    assert train.main(argv) == 0
+    results = [json.loads((tmp_path / x / "result.json").read_text()) for x in ("openai", "other")]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+
+
 def test_a_run_trains_evaluates_and_says_its_weights(tiny_names, tiny_argv, tmp_path, capsys):
     for name in tiny_names:
         argv = tiny_argv("CoOp", "MODEL.BACKBONE.NAME", tiny_names[name], output=name)
