@@ -66,7 +66,7 @@ def test_a_files_own_word_counts(tiny_names, tmp_path):
 
 
 def test_views_of_other_code_are_not_taken(tiny_names, tiny_argv, tmp_path, monkeypatch):
-    """The same tensors have one hash, but only OpenAI's code keeps what is before the projection."""
+    """The same tensors have one hash; only OpenAI's code keeps what is before the projection."""
     monkeypatch.setenv("PROMPTKIT_FEATURES", str(tmp_path / "store"))
     assert train.main(tiny_argv("CoOp", output="openai")) == 0
     argv = tiny_argv("CoOp", "MODEL.BACKBONE.NAME", tiny_names["tiny-quickgelu"], output="other")
