@@ -188,12 +188,13 @@ class FeatureTrainer(PromptTrainer):
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy of features [B, E]."""
-        logits = self.feature_logits(images)
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.feature_logits(images.float())
         return {"loss": F.cross_entropy(logits, labels), "acc": self.accuracy(logits, labels)}
 
     def validation_features(self) -> tuple[Tensor, Tensor] | None:
-        """Unit features [V, E] and labels [V] of the validation images; None without any."""
-        if self.val_loader is None:
+        """Unit features [V, E] and labels [V] of the validation images; None without own ones."""
+        if not self.has_validation():
             return None
         parts = [
             (self._encode(batch["img"]).float(), batch["label"].to(self.device))
@@ -272,3 +273,10 @@ class Tensors(nn.Module):
         super().__init__()
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        for name, own in self.named_buffers(recurse=False):  # as large as what is loaded
+            found = state_dict.get(prefix + name)
+            if found is not None and found.shape != own.shape:
+                own.data = torch.empty_like(found, device=own.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -74,6 +74,13 @@ class FrozenFeatures:
             if self.views:
                 self.views.close()
 
+    def has_validation(self) -> bool:
+        """Whether there are validation images to choose by; ImageNet's are its test images."""
+        if self.val_loader is None:
+            return False
+        test = {item.impath for item in self.dm.dataset.test}
+        return not any(item.impath in test for item in self.dm.dataset.val)
+
     def needs_images(self) -> str:
         """Why training cannot do with features of the images; "" where it can."""
         if self.has_frozen_images or self.reads_frozen_views:
@@ -98,6 +105,8 @@ class FrozenFeatures:
             return None
         width = states_width(self.clip_model)
         store = decide(mode, len(self.dm.dataset.train_x), width, self.num_views())
+        if store is None and not self.has_frozen_images:
+            return None  # a pass of its own would be for this run alone
         # Other code of the same tensors may have another last projection, or none.
         decided_by = self._decided_by() | {"width": width, "code": type(self.clip_model).__name__}
         loader = self.train_loader_x

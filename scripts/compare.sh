@@ -3,7 +3,7 @@
 #
 #   bash scripts/compare.sh <dataset> [prompts|adapters|all|Trainer ...]
 #
-# Without trainers those that tune prompts, and zero-shot; adapters train on frozen features. Of
+# Without trainers those that tune prompts, and zero-shot; adapters tune none. Of
 # these, what belongs to the classes of its training takes part in few-shot alone. Each takes its
 # own published (or woven, pocket) recipe. The table has accuracy, trained parameters, seconds a
 # step and peak memory. Environment:

@@ -115,6 +115,7 @@ class CLIPLoRA(PromptTrainer):
                 "TRAINER.CLIPLORA.ENCODER to text."
             ) from error
         self.learner = self.model = learner.to(self.device)
+        self._check_text()
         loader = getattr(self, "train_loader_x", None)
         shots = len(self.dm.dataset.train_x) / self.num_classes if loader else 1
         self.steps = round(options.iterations * shots)
@@ -128,6 +129,22 @@ class CLIPLoRA(PromptTrainer):
             self.optim, self.steps, eta_min=LOWEST_LR
         )
         self.register_model(self.learner_name, self.learner, self.optim, self.sched)
+
+    def _check_text(self) -> None:
+        """Raises ValueError where updates of the text encoder would not reach every pass."""
+        options = self.options
+        if options.encoder == "vision":
+            return
+        if options.chunk < self.num_classes:
+            raise ValueError(
+                f"TRAINER.CLIPLORA.CHUNK must be at least the {self.num_classes} classes: "
+                f"chunks are computed again after the updates have left; got {options.chunk}."
+            )
+        if options.dropout and (self.clip_model.not_shared or options.text_encoder != "fast"):
+            raise ValueError(
+                "TRAINER.CLIPLORA.DROPOUT needs the fast text encoder, and this backbone or "
+                "TEXT_ENCODER has another. Set DROPOUT 0, or ENCODER vision."
+            )
 
     def prompts(self) -> Prompts:
         """The data set's sentence with each class."""

@@ -107,6 +107,11 @@ class GDA(FittedTrainer):
         """No: see `of_new_classes`."""
         return False
 
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """As the base's; classifiers are computed anew."""
+        super().load_model(directory, epoch)
+        self._classifiers.clear()
+
     def kind(self) -> str:
         """Which covariance."""
         if self.options.covariance != "auto":

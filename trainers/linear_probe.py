@@ -90,7 +90,7 @@ class LinearProbe(PromptTrainer):
     def run_epoch(self) -> None:
         """Fits with every candidate for C and keeps the best on validation."""
         candidates = sorted(self.options.c)
-        if len(candidates) > 1 and self.val_loader is None:
+        if len(candidates) > 1 and not self.has_validation():
             raise ValueError(
                 f"TRAINER.LINEARPROBE.C has {len(candidates)} candidates, and the data set has no "
                 "validation images to choose by. Set one value."

@@ -5,7 +5,7 @@
 W starts at the sums of the classes' features, a at 250 times the mean over classes of how well
 their images fit their text. Step sizes come from bounds of the curvature: 4 M / largest eigenvalue
 of Z^t Z for W and b (SGD, momentum 0.9, full batch of M), M / (4 max_c sum_i (z_i t_c)^2) for a,
-which takes a plain gradient step at every tenth step. Of 300 steps that one is kept which is best
+which takes a plain step at every tenth step, along the sum of its gradients since the first. Of 300 steps that one is kept which is best
 on the validation images, the last of equals (SELECT val).
 
 Paper: LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP, arXiv:2404.02285. Published code:
@@ -93,11 +93,11 @@ class LPPlusPlus(FittedTrainer):
                 "TRAINER.LPPLUSPLUS.SELECT is val, and the data set has no validation images. Set "
                 "it to last."
             )
+        learner.alpha.grad = None
         best, kept, taken = -1, learner.state_dict(), self.options.steps
         for step in range(1, self.options.steps + 1):
             loss = F.cross_entropy(learner(features, text), labels)
-            optimizer.zero_grad()
-            learner.alpha.grad = None
+            optimizer.zero_grad()  # of W and b alone
             loss.backward()
             optimizer.step()
             if step % ALPHA_EVERY == 0:

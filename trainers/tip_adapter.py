@@ -5,7 +5,7 @@
 K [N, E] are keys, the unit means of each training image's features over VIEWS augmented passes; Y
 their one-hot labels. `TipAdapter` trains nothing; `TipAdapterF` trains the keys, from there, with
 the constants it starts from. Then both choose ALPHA and BETA by validation accuracy on the
-published grid of 200 x 20 (SEARCH), or keep those of START.
+published grid of 200 x 20 (SEARCH), or keep ALPHA and BETA.
 
 Paper: Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification, arXiv:2207.09519.
 Published code: gaopengcuhk/Tip-Adapter at d0e2d6f. Differences: the validation images are the
@@ -121,7 +121,7 @@ class _Cached(FeatureTrainer):
         """ALPHA and BETA by validation, or as they are."""
         learner, options = self.learner, self.options
         candidates = [(learner.beta.item(), learner.alpha.item())]
-        if options.search == "on" or (options.search == "auto" and self.val_loader is not None):
+        if options.search == "on" or (options.search == "auto" and self.has_validation()):
             ends = self.published()[1:]
             grids = [
                 [0.1 + i * (end - 0.1) / steps for i in range(steps)]

@@ -11,7 +11,7 @@ bench ranks has a part in any of them, neither its results here nor its publishe
    on base classes and held to the identity, ProLIP's, moves new classes in the mean as its paper's
    row with "a photo of a {}." says (74.22 to 74.78; its row with templates, 73.86, is not used).
 
-1 to 3 are met by bisection, as near as each set allows; the card has what is left. All are measured
+1 and 2 are met by Broyden's method, 3 by bisection, as near as each set allows. All are measured
 on pictures, read by the image tower. Renderings have a and b of their source, a direction A of
 their own, and s such that zero-shot accuracy keeps its published ratio to ImageNet's.
 """

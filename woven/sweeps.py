@@ -2,8 +2,7 @@
 
 One thing is changed at a time, on three sets, one seed: epochs, length of the context, norm of
 the token embeddings (the size of a step), learned tokens of an image, the ratio b / a, and the size
-of the text tower. Nothing of the bench was chosen by these figures but, as README.md says, the
-number of learned tokens of an image.
+of the text tower. Nothing of the bench was chosen by these figures.
 
 Text towers of three sizes are trained alike, by `woven.make` with an eighth of the shipped one's
 steps; its folder output/woven serves what it holds: captions' embeddings and the image tower.

@@ -51,7 +51,7 @@ def decide(mode: str, images: int, width: int, epochs: int) -> FeatureStore | No
         print(f"{what}; not kept, {reason} (FEATURES.TRAIN_STORE on keeps them)")
         return None
     print(f"{what}; read from and kept in {folder}")
-    return FeatureStore(folder)
+    return FeatureStore(folder, limit_gb=LIMIT_GB if mode == "auto" else float("inf"))
 
 
 def are_of_epochs(loader: DataLoader) -> bool:

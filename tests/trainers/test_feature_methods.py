@@ -187,14 +187,19 @@ def test_lp_plus_plus_literally(tiny_trainer):
     alpha = torch.full((classes,), 250 * sum(fits) / classes, dtype=torch.float64)
     rate = 4 * count / torch.linalg.eigvalsh(z.T @ z).max()
     rate_of_alpha = count / (4 * max(float((z @ t).square().sum()) for t in text))
-    parameters, momenta = [weight, start], [0, 0]
+    parameters, momenta, summed = (
+        [weight, start],
+        [0, 0],
+        0,
+    )  # the published code clears no gradient
     for step in range(1, 22):
         leaves = [p.requires_grad_() for p in (*parameters, alpha)]
         logits = z @ leaves[0].T + leaves[1] + leaves[2] * (z @ text.T)
         gradients = torch.autograd.grad(F.cross_entropy(logits, labels), leaves)
         momenta = [0.9 * m + g for m, g in zip(momenta, gradients, strict=False)]
         parameters = [(p - rate * m).detach() for p, m in zip(leaves, momenta, strict=False)]
-        alpha = (alpha - rate_of_alpha * gradients[2] * (step % 10 == 0)).detach()
+        summed = summed + gradients[2]
+        alpha = (alpha - rate_of_alpha * summed * (step % 10 == 0)).detach()
     learner = trainer.learner
     torch.testing.assert_close(learner.linear.weight.double(), parameters[0], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(learner.linear.bias.double(), parameters[1], rtol=1e-3, atol=1e-3)
@@ -416,6 +421,27 @@ def test_what_belongs_to_its_classes_refuses_others(tiny_trainer, name):
     other = tiny_trainer(name, "DATASET.SUBSAMPLE_CLASSES", "new", output="new")
     with pytest.raises(ValueError, match="belongs to its classes"):
         other.load_model(trained.output_dir, epoch=trained.max_epoch)
+
+
+def test_test_images_that_stand_for_validation_choose_nothing(tiny_trainer):
+    """As ImageNet's: its split has no others."""
+    trainer = tiny_trainer("TipAdapter")
+    assert trainer.has_validation()
+    trainer.dm.dataset._val = trainer.dm.dataset.test
+    assert not trainer.has_validation() and trainer.validation_features() is None
+    trainer.train()
+    assert trainer.chosen == {"alpha": 2.0, "beta": 1.0}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_finished_fit_is_resumed(tiny_trainer, name):
+    first = tiny_trainer(name)
+    first.train()
+    again = tiny_trainer(name)
+    again.train()
+    assert again.start_epoch == 1
+    images = next(iter(first.dm.test_loader))["img"]
+    assert torch.equal(again.model_inference(images), first.model_inference(images))
 
 
 def test_rows_are_shuffled_by_seed_and_epoch():

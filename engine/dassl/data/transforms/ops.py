@@ -10,7 +10,15 @@ from torchvision.transforms import functional as F
 from torchvision.transforms.functional import InterpolationMode
 
 
-class Random2DTranslation:
+class _Shown:
+    """Says what it does: features that are kept are found by it."""
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({given})"
+
+
+class Random2DTranslation(_Shown):
     """With probability `p`, enlarge to 9/8 of the size and crop at a random place; else resize.
 
     Args:
@@ -42,7 +50,7 @@ class Random2DTranslation:
         return F.crop(img, top, left, self.height, self.width)
 
 
-class Cutout:
+class Cutout(_Shown):
     """Set `n_holes` random squares of a tensor [C, H, W] to zero; they may reach over the edge.
 
     Args:
@@ -66,7 +74,7 @@ class Cutout:
         return img
 
 
-class GaussianNoise:
+class GaussianNoise(_Shown):
     """With probability `p`, add normal noise to a tensor.
 
     Args:
@@ -86,7 +94,7 @@ class GaussianNoise:
         return img + torch.randn_like(img) * self.std + self.mean
 
 
-class InstanceNormalization:
+class InstanceNormalization(_Shown):
     """Bring each channel of a tensor [C, H, W] to mean 0 and standard deviation 1.
 
     Args:
@@ -101,7 +109,7 @@ class InstanceNormalization:
         return (img - mean) / (std + self.eps)
 
 
-class RandomMagnitudeAugment:
+class RandomMagnitudeAugment(_Shown):
     """Apply `n` operations of RandAugment, each with probability `p` and a random magnitude.
 
     Args:
