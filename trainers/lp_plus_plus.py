@@ -5,8 +5,8 @@
 W starts at the sums of the classes' features, a at 250 times the mean over classes of how well
 their images fit their text. Step sizes come from bounds of the curvature: 4 M / largest eigenvalue
 of Z^t Z for W and b (SGD, momentum 0.9, full batch of M), M / (4 max_c sum_i (z_i t_c)^2) for a,
-which takes a plain step at every tenth step, along the sum of its gradients since the first. Of 300 steps that one is kept which is best
-on the validation images, the last of equals (SELECT val).
+which takes a plain step at every tenth step, along the sum of its gradients since the first. Of
+300 steps that one is kept which is best on the validation images, the last of equals (SELECT val).
 
 Paper: LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP, arXiv:2404.02285. Published code:
 FereshteShakeri/FewShot-CLIP-Strong-Baseline at f81054f, methods/linear_probe_p2.py, whose

@@ -187,11 +187,7 @@ def test_lp_plus_plus_literally(tiny_trainer):
     alpha = torch.full((classes,), 250 * sum(fits) / classes, dtype=torch.float64)
     rate = 4 * count / torch.linalg.eigvalsh(z.T @ z).max()
     rate_of_alpha = count / (4 * max(float((z @ t).square().sum()) for t in text))
-    parameters, momenta, summed = (
-        [weight, start],
-        [0, 0],
-        0,
-    )  # the published code clears no gradient
+    parameters, momenta, summed = [weight, start], [0, 0], 0
     for step in range(1, 22):
         leaves = [p.requires_grad_() for p in (*parameters, alpha)]
         logits = z @ leaves[0].T + leaves[1] + leaves[2] * (z @ text.T)
