@@ -166,7 +166,6 @@ BOUND = ["LPPlusPlus", "LinearProbe", "TaskRes", "TipAdapter", "TipAdapterF"]
     [
         ("adapters", "base2new", ["ZeroshotCLIP", *ADAPTERS]),
         ("adapters", "few_shot", [*ADAPTERS, *BOUND]),
-        ("all", "few_shot", [*PROMPTS, *ADAPTERS, *BOUND]),
         ("all", "base2new", ["ZeroshotCLIP", "ZeroshotCLIP2", *PROMPTS, *ADAPTERS]),
     ],
 )
@@ -189,7 +188,7 @@ def test_the_scripts_list_of_methods_on_features_is_the_trainers():
     assert listed["BOUND"] == set(BOUND)
 
 
-def test_few_shot_of_a_method_on_features_is_one_process_and_failures_are_listed(tmp_path):
+def test_few_shot_of_a_method_on_features_is_one_process(tmp_path):
     environment = {"DATA": str(tmp_path / "data"), "OUTPUT": str(tmp_path), "SEEDS": "1",
                    "SHOTS": "1 2", "OMP_NUM_THREADS": "1"}  # fmt: skip
     words = "scripts/few_shot.sh", "GDA", "pocket_sizes", "pocket"
@@ -197,9 +196,6 @@ def test_few_shot_of_a_method_on_features_is_one_process_and_failures_are_listed
     assert done.returncode == 0, done.stderr
     one, other = (json.loads(path.read_text()) for path in tmp_path.rglob("result.json"))
     assert one["command"] == other["command"] and "--then" in one["command"]
-    wrong = {**environment, "OUTPUT": str(tmp_path / "wrong")}
-    done = bash(*words, "TRAINER.GDA.VIEWS", "0", **wrong)
-    assert done.returncode == 1 and "2 run(s) failed" in done.stderr
 
 
 def test_compare_refuses_other_protocols():
