@@ -243,6 +243,14 @@ class FeatureTrainer(PromptTrainer):
             return self.feature_logits(self._encode(images).float())
 
 
+def require_one_epoch(cfg, name: str) -> None:
+    """Raises ValueError unless OPTIM.MAX_EPOCH is 1: what is fitted at once has no others."""
+    if cfg.OPTIM.MAX_EPOCH != 1:
+        raise ValueError(
+            f"OPTIM.MAX_EPOCH must be 1, {name} is fitted at once; got {cfg.OPTIM.MAX_EPOCH}."
+        )
+
+
 class FittedTrainer(FeatureTrainer):
     """Is fitted at once: its training is one epoch of the engine's, without its optimiser."""
 
@@ -255,11 +263,7 @@ class FittedTrainer(FeatureTrainer):
     def check_cfg(self, cfg) -> None:
         """As the base's; the fit is one epoch."""
         super().check_cfg(cfg)
-        if cfg.OPTIM.MAX_EPOCH != 1:
-            raise ValueError(
-                f"OPTIM.MAX_EPOCH must be 1, {type(self).__name__} is fitted at once; got "
-                f"{cfg.OPTIM.MAX_EPOCH}."
-            )
+        require_one_epoch(cfg, type(self).__name__)
 
     def run_epoch(self) -> None:
         """The fit."""

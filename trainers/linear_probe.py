@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptkit.config import OptionError, PromptConfig, require_range
+from promptkit.feature_trainer import require_one_epoch
 from promptkit.registry import register
 from promptkit.stores.encoding import encode_all
 from promptkit.trainer import PromptTrainer
@@ -68,11 +69,7 @@ class LinearProbe(PromptTrainer):
     def check_cfg(self, cfg) -> None:
         """As the base's; the fit is one epoch."""
         super().check_cfg(cfg)
-        if cfg.OPTIM.MAX_EPOCH != 1:
-            raise ValueError(
-                f"OPTIM.MAX_EPOCH must be 1, LinearProbe is fitted at once; got "
-                f"{cfg.OPTIM.MAX_EPOCH}."
-            )
+        require_one_epoch(cfg, "LinearProbe")
 
     def build_model(self) -> None:
         """Frozen CLIP and a linear layer that starts at zero."""
