@@ -8,6 +8,7 @@ import trainers  # noqa: F401  (registers them)
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.feature_trainer import FeatureTrainer
 from promptkit.trainer import PromptTrainer
+from tests.trainers.resuming import killed_and_resumed
 
 NAMES = sorted(
     name
@@ -107,21 +108,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_trainer, name):
     options = ("OPTIM.MAX_EPOCH", 3, "TRAIN.CHECKPOINT_FREQ", 1)
     whole = tiny_trainer(name, *options, output="whole")
     whole.train()
-    killed = tiny_trainer(name, *options, output="killed")
-    before_epoch = killed.before_epoch
-
-    def stop_at_the_last():
-        if killed.epoch == 2:
-            raise KeyboardInterrupt
-        before_epoch()
-
-    killed.before_epoch = stop_at_the_last
-    with pytest.raises(KeyboardInterrupt):
-        killed.train()
-    killed.close_writer()
-    resumed = tiny_trainer(name, *options, output="killed")
-    resumed.train()
-    assert resumed.start_epoch == 2
+    resumed = killed_and_resumed(tiny_trainer, name, *options, epoch=2)
     for model in whole.get_model_names():
         again = resumed._models[model].state_dict()
         for key, value in whole._models[model].state_dict().items():

@@ -12,6 +12,7 @@ from promptkit.backbones.openai_clip import OpenAIBackbone, random_clip
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.low_rank import IMAGES, TEXT, LowRank
 from promptkit.encoders.text_encoder import encode_prompts, encode_prompts_reference
+from tests.trainers.resuming import killed_and_resumed
 
 
 @pytest.fixture
@@ -136,21 +137,7 @@ def test_killed_and_resumed_it_ends_with_the_same_updates(tiny_trainer):
     options = "TRAINER.CLIPLORA.DROPOUT", 0.25, "TRAIN.CHECKPOINT_FREQ", 1
     whole = tiny_trainer("CLIPLoRA", *options, output="whole")
     whole.train()
-    killed = tiny_trainer("CLIPLoRA", *options, output="killed")
-    before_epoch = killed.before_epoch
-
-    def stop_at_the_last():
-        if killed.epoch == 1:
-            raise KeyboardInterrupt
-        before_epoch()
-
-    killed.before_epoch = stop_at_the_last
-    with pytest.raises(KeyboardInterrupt):
-        killed.train()
-    killed.close_writer()
-    resumed = tiny_trainer("CLIPLoRA", *options, output="killed")
-    resumed.train()
-    assert resumed.start_epoch == 1
+    resumed = killed_and_resumed(tiny_trainer, "CLIPLoRA", *options, epoch=1)
     again = resumed.learner.state_dict()
     assert all(torch.equal(again[key], value) for key, value in whole.learner.state_dict().items())
 
