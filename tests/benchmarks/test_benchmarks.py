@@ -10,7 +10,7 @@ from benchmarks import protocol, training_store, waiting
 from benchmarks.__main__ import main
 from benchmarks.cases import HALF_TOLERANCE
 from benchmarks.collect import collect
-from benchmarks.loading import BATCH, BATCHES, drafting, loading
+from benchmarks.loading import BATCH, drafting, loading
 from benchmarks.measure import Ratio, compare, median_time, seconds, shares, shares_of
 from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import Subject, class_names, make_files
@@ -142,7 +142,9 @@ def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path, monkeypatch)
         return plain(trainer)
 
     with mock.patch.object(CoOp, "class_features", counted):
-        run = base_to_new("CoOp", 1, tmp_path, opts=("OPTIM.MAX_EPOCH", "1"))
+        run = base_to_new(
+            "CoOp", 1, tmp_path, opts=("OPTIM.MAX_EPOCH", "1", "DATASET.NUM_SHOTS", "2")
+        )
     assert run["difference"] == 0
     assert len(run["fast_sec"]) == len(run["reference_sec"]) == 1
     # Once a test, against once for each of the two batches of both.
@@ -154,8 +156,9 @@ def test_a_thousand_result_files_are_read(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on one core
-def test_a_step_waits_for_its_batches(tmp_path):
-    make_files(tmp_path, classes=BATCH * BATCHES, tests=1, size=48)
+def test_a_step_waits_for_its_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.loading.BATCHES", 3)
+    make_files(tmp_path, classes=3 * BATCH, tests=1, size=48)
     found = loading(Subject("Pocket", tmp_path))
     assert found.decode_sec > 0 and found.image_sec > 0
     assert set(found.waits) == {0, 2} and all(0 < x < 1 for x in found.waits.values())
