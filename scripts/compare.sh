@@ -85,7 +85,8 @@ for trainer; do
     failed+=("$trainer")
   fi
 done
-python -m reports "${report[@]}" --output "$OUTPUT" --title "$dataset, ${SHOTS:-16} shots"
+# Without any result there is no table; why is said below.
+python -m reports "${report[@]}" --output "$OUTPUT" --title "$dataset, ${SHOTS:-16} shots" || ((${#failed[@]}))
 for trainer in ${failed[@]+"${failed[@]}"}; do
   printf 'error: %s failed; the end of %s:\n' "$trainer" "$OUTPUT/$trainer.log" >&2
   tail -n 5 "$OUTPUT/$trainer.log" >&2
