@@ -7,6 +7,7 @@ published codes of this family write 100, it is the model's own logit scale, Ope
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -153,14 +154,15 @@ class FeatureTrainer(PromptTrainer):
     def before_train(self) -> None:
         """As the base's; then batches are of features."""
         super().before_train()
-        self.train_features = self.all_views()  # [K, N, E]
+        self.__dict__.pop("train_features", None)  # of an earlier training
         self.labels = self.train_labels().to(self.device)
         if self.start_epoch == 0:
             self.prepare()
         if self.has_optimizer:
             self.train_loader_x = self.row_loader()
 
-    def all_views(self) -> Tensor:
+    @cached_property
+    def train_features(self) -> Tensor:
         """Unit features [K, N, E] of all passes."""
         views = [self.frozen_view(k).float() for k in range(self.num_views())]
         return torch.stack(views).to(self.device)
@@ -243,6 +245,19 @@ class FeatureTrainer(PromptTrainer):
             return self.feature_logits(self._encode(images).float())
 
 
+def require_every_class(trainer: FeatureTrainer, least: int = 1) -> None:
+    """Raises ValueError unless each class has `least` rows of training features or more."""
+    counts = torch.bincount(trainer.labels, minlength=trainer.num_classes) * trainer.num_views()
+    few = [name for name, n in zip(trainer.dm.dataset.classnames, counts, strict=True) if n < least]
+    if few:
+        raise ValueError(
+            f"{type(trainer).__name__} needs {least} or more training features of each class, one "
+            f"for each image and view; {len(few)} of {trainer.num_classes} classes have fewer: "
+            f"{', '.join(few[:5])}{', ...' if len(few) > 5 else ''}. Raise DATASET.NUM_SHOTS or "
+            f"TRAINER.{type(trainer).__name__.upper()}.VIEWS."
+        )
+
+
 def require_one_epoch(cfg, name: str) -> None:
     """Raises ValueError unless OPTIM.MAX_EPOCH is 1: what is fitted at once has no others."""
     if cfg.OPTIM.MAX_EPOCH != 1:
@@ -256,8 +271,8 @@ class FittedTrainer(FeatureTrainer):
 
     has_optimizer = False
 
-    def fit(self, features: Tensor, labels: Tensor) -> None:
-        """Fits the learner to unit features [K, N, E] with labels [N]."""
+    def fit(self) -> None:
+        """Fits the learner to `train_features` [K, N, E] with `labels` [N]."""
         raise NotImplementedError
 
     def check_cfg(self, cfg) -> None:
@@ -267,7 +282,7 @@ class FittedTrainer(FeatureTrainer):
 
     def run_epoch(self) -> None:
         """The fit."""
-        self.fit(self.train_features, self.labels)
+        self.fit()
 
 
 class Tensors(nn.Module):

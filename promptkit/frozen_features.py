@@ -1,6 +1,8 @@
 """Frozen features that a trainer reads from the stores, or computes and leaves there."""
 
+import PIL
 import torch
+import torchvision
 from torch import Tensor
 
 from promptkit.encoders.image_encoder import image_states, project_states, states_width
@@ -9,7 +11,7 @@ from promptkit.prompts.sentences import template_features
 from promptkit.stores.feature_bank import encoded_view
 from promptkit.stores.feature_store import FeatureStore, default_folder
 from promptkit.stores.stored_loader import StoredLoader
-from promptkit.stores.training_views import TrainingViews, are_of_epochs, decide
+from promptkit.stores.training_views import TrainingViews, decide, why_not_of_epochs
 
 
 def unit(features: Tensor) -> Tensor:
@@ -31,13 +33,18 @@ class FrozenFeatures:
     reads_frozen_views = False
     views: TrainingViews | None = None
 
-    def _decided_by(self) -> dict[str, str]:
+    def _decided_by(self) -> dict[str, str | int]:
         """What frozen features depend on besides the images and how they are read."""
         return {
             "weights": self.weights_sha256,
+            # Other code of the same tensors may have another last projection, or none.
+            "code": type(self.clip_model).__name__,
+            "width": states_width(self.clip_model),
             "precision": self.precision.mode,
             "device": device_name(self.device),
             "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "pillow": PIL.__version__,
         }
 
     def _stored(self, loader):
@@ -46,14 +53,12 @@ class FrozenFeatures:
         return loader and StoredLoader(loader, self._encode, store, self._decided_by())
 
     def hand_crafted_features(
-        self, classnames: list[str], templates: tuple[str, ...], *, normalize_each: bool = True
+        self, classnames: list[str], templates: tuple[str, ...], *, normalize: str = "each"
     ) -> Tensor:
         """`template_features` [C, E] of frozen CLIP, which come from the store or go into it."""
 
         def compute() -> Tensor:
-            return template_features(
-                self.clip_model, classnames, templates, normalize_each=normalize_each
-            )
+            return template_features(self.clip_model, classnames, templates, normalize=normalize)
 
         if not self.cfg.FEATURES.STORE:
             return compute()
@@ -61,7 +66,7 @@ class FrozenFeatures:
             **self._decided_by(),
             "classnames": classnames,
             "templates": templates,
-            "normalize_each": normalize_each,
+            "normalize": normalize,
         }
         store = FeatureStore(default_folder())
         return store.get(depends_on, lambda: compute().cpu(), say=False).to(self.device)
@@ -94,23 +99,20 @@ class FrozenFeatures:
             ValueError: FEATURES.TRAIN_STORE is on, and there are none to keep.
         """
         mode = self.cfg.FEATURES.TRAIN_STORE
-        why_not = self.needs_images()
-        if not why_not and not are_of_epochs(self.train_loader_x):
-            why_not = (
-                "views of images belong to epochs with this project's engine and SEED 0 or more"
-            )
+        loader = self.train_loader_x
+        why_not = self.needs_images() or why_not_of_epochs(loader)
         if mode == "on" and why_not:
             raise ValueError(f"FEATURES.TRAIN_STORE must be auto or off: {why_not}.")
-        if mode == "off" or why_not:
+        if mode == "off":
+            return None
+        if why_not:
+            print(f"Views of training images: not kept, {why_not}")
             return None
         width = states_width(self.clip_model)
         store = decide(mode, len(self.dm.dataset.train_x), width, self.num_views())
         if store is None and not self.has_frozen_images:
             return None  # a pass of its own would be for this run alone
-        # Other code of the same tensors may have another last projection, or none.
-        decided_by = self._decided_by() | {"width": width, "code": type(self.clip_model).__name__}
-        loader = self.train_loader_x
-        return TrainingViews(loader, self._states, self._features_of, store, decided_by)
+        return TrainingViews(loader, self._states, self._features_of, store, self._decided_by())
 
     def train_labels(self) -> Tensor:
         """Labels [N] of all training images, in the order of `frozen_view`."""

@@ -12,9 +12,24 @@ import pytest
 import train
 import trainers  # noqa: F401  (registers them)
 from dassl.engine import TRAINER_REGISTRY
+from pocket.datasets import PocketSet
 from promptkit.feature_trainer import FeatureTrainer
+from tests.warm_python import WarmPython
 
 PROJECT = Path(train.__file__).parent
+
+
+IMAGES = {"train": 2, "val": 2, "test": 4}  # of a class of the drawn sets
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _python(tmp_path_factory):
+    """What scripts run as `python`; it draws few images."""
+    bash.python = WarmPython(tmp_path_factory.mktemp("scripts") / "python")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PocketSet, "per_class", IMAGES)
+        yield
+    bash.python.close()
 
 
 def bash(*command: str, **environment: str) -> subprocess.CompletedProcess:
@@ -22,9 +37,7 @@ def bash(*command: str, **environment: str) -> subprocess.CompletedProcess:
     python = Path(sys.executable).parent
     environment = os.environ | environment
     environment |= {"VIRTUAL_ENV": sys.prefix, "PATH": f"{python}:{os.environ['PATH']}"}
-    return subprocess.run(
-        ["bash", *command], cwd=PROJECT, env=environment, capture_output=True, text=True
-    )
+    return bash.python.run("bash", *command, cwd=PROJECT, env=environment)
 
 
 def test_dry_run_prints_upstreams_folders_and_chooses_the_published_recipe():
@@ -211,7 +224,7 @@ def test_base_to_new_end_to_end(protocol):
     assert len(names["base"]) == len(names["new"]) == 18
     assert max(names["base"]) < min(names["new"])
     for result in results:
-        assert sum(row["total"] for row in result["per_class"]) == 18 * 20
+        assert sum(row["total"] for row in result["per_class"]) == 18 * IMAGES["test"]
         assert (result["shots"], result["seed"], result["backbone"]) == (1, 2, "Pocket")
         # 18 classes: far above chance, so the weights, images and names belong together.
         assert result["metrics"]["accuracy"] > 20

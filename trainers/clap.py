@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promptkit.checkpoints.loading import OtherClasses
 from promptkit.config import require, require_range
-from promptkit.feature_trainer import FeatureConfig, FeatureTrainer
-from promptkit.prompts.sentences import mean_text_features
+from promptkit.feature_trainer import FeatureConfig, FeatureTrainer, require_every_class
 from promptkit.prompts.templates import dataset_template
 from promptkit.registry import register
 
@@ -83,8 +83,8 @@ class _Prototypical(FeatureTrainer):
 
     def build_adapter(self) -> Prototypes:
         """Starts at the text features."""
-        classnames = self.dm.dataset.classnames
-        self.text = mean_text_features(self.clip_model, classnames, self.templates()).float()
+        classnames, templates = self.dm.dataset.classnames, self.templates()
+        self.text = self.hand_crafted_features(classnames, templates, normalize="none").float()
         return Prototypes(self.start())
 
     def start(self) -> Tensor:
@@ -110,9 +110,7 @@ class ZSLP(_Prototypical):
         """As the base's; where classes are not those of training, their text features stay."""
         try:
             super().load_model(directory, epoch)
-        except ValueError as error:
-            if "classes of its training" not in str(error).replace("\n", " "):
-                raise
+        except OtherClasses:
             print(
                 f"{type(self).__name__} has no weights of these classes: their text features stand "
                 "in, which is zero-shot CLIP."
@@ -131,6 +129,7 @@ class CLAP(ZSLP):
         if kind == "balanced":
             found = torch.ones(self.num_classes, device=self.device)
         else:
+            require_every_class(self)
             rows = self.train_features.flatten(0, 1)
             labels = self.labels.repeat(self.num_views())
             with torch.no_grad():

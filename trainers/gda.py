@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from promptkit.config import OptionError, require
-from promptkit.feature_trainer import FeatureConfig, FittedTrainer, Tensors
+from promptkit.feature_trainer import FeatureConfig, FittedTrainer, Tensors, require_every_class
 from promptkit.registry import register
 
 NEAREST, COPIES = 64, 16  # of a new class
@@ -89,17 +89,18 @@ class GDA(FittedTrainer):
     """Gaussian discriminant analysis."""
 
     Config = GDAConfig
-    sized_by_data = ("vectors", "labels", "text")
+    sized_by_data = ("vectors", "labels", "names")
     constants = ("alpha",)
 
     def build_adapter(self) -> Tensors:
         """Training features of all views, from which every classifier is computed."""
         width = self.clip_model.embed_dim
-        self._classifiers: dict[str, tuple[Tensor, Tensor]] = {}
+        self._discriminant: tuple[Tensor, Tensor] | None = None
         return Tensors(
             vectors=torch.zeros(0, width),
             labels=torch.zeros(0, dtype=torch.long),
-            text=torch.zeros(0, width),
+            names=torch.zeros(0, dtype=torch.uint8),
+            shrunk=torch.zeros((), dtype=torch.bool),
             alpha=torch.zeros((), dtype=torch.float64),
         )
 
@@ -108,22 +109,26 @@ class GDA(FittedTrainer):
         return False
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """As the base's; classifiers are computed anew."""
+        """As the base's; the discriminant is computed anew."""
         super().load_model(directory, epoch)
-        self._classifiers.clear()
+        self._discriminant = None
 
-    def kind(self) -> str:
-        """Which covariance."""
-        if self.options.covariance != "auto":
-            return self.options.covariance
-        return "class" if self.cfg.DATASET.SUBSAMPLE_CLASSES == "base" else "shrunk"
+    def names(self) -> Tensor:
+        """The classes at hand, as bytes."""
+        text = "\n".join(self.dm.dataset.classnames).encode("utf-8", "surrogateescape")
+        return torch.tensor(list(text), dtype=torch.uint8)
 
-    def fit(self, features: Tensor, labels: Tensor) -> None:
-        """Keeps the features; chooses ALPHA."""
-        self.learner.vectors = features.flatten(0, 1)
-        self.learner.labels = labels.repeat(len(features))
-        self.learner.text = self.hand_crafted
-        self._classifiers.clear()
+    def fit(self) -> None:
+        """Keeps the features, and of which classes they are; chooses ALPHA."""
+        learner, kind = self.learner, self.options.covariance
+        if kind == "auto":
+            kind = "class" if self.cfg.DATASET.SUBSAMPLE_CLASSES == "base" else "shrunk"
+        require_every_class(self, least=2 if kind == "class" else 1)
+        learner.vectors = self.train_features.flatten(0, 1)
+        learner.labels = self.labels.repeat(self.num_views())
+        learner.names = self.names().to(self.device)
+        learner.shrunk.fill_(kind == "shrunk")
+        self._discriminant = None
         weights, bias = self.weights()
 
         def logits_of(alpha: float, features: Tensor) -> Tensor:
@@ -134,15 +139,14 @@ class GDA(FittedTrainer):
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """[C, E] and [C], of the classes at hand."""
-        learner, key = self.learner, self.kind()
-        if key not in self._classifiers:
-            trained, text = learner.text, self.hand_crafted
-            if trained.shape == text.shape and torch.allclose(trained, text, atol=1e-5):
-                found = of_trained_classes(learner.vectors, learner.labels, key)
+        if self._discriminant is None:
+            learner = self.learner
+            if torch.equal(learner.names.cpu(), self.names()):
+                kind = "shrunk" if learner.shrunk else "class"
+                self._discriminant = of_trained_classes(learner.vectors, learner.labels, kind)
             else:
-                found = of_new_classes(learner.vectors, text)
-            self._classifiers[key] = found
-        return self._classifiers[key]
+                self._discriminant = of_new_classes(learner.vectors, self.hand_crafted)
+        return self._discriminant
 
     def feature_logits(self, features: Tensor) -> Tensor:
         """Unit features [B, E] to logits [B, C]."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promptkit.config import require, require_range
-from promptkit.feature_trainer import FeatureConfig, FittedTrainer
+from promptkit.feature_trainer import FeatureConfig, FittedTrainer, require_every_class
 from promptkit.registry import register
 
 MOMENTUM, ALPHA_EVERY, ALPHA_START = 0.9, 10, 250
@@ -76,10 +76,11 @@ class LPPlusPlus(FittedTrainer):
         """Unit features [B, E] to logits [B, C]."""
         return self.learner(features, self.hand_crafted)
 
-    def fit(self, features: Tensor, labels: Tensor) -> None:
+    def fit(self) -> None:
         """Gradient descent with the step sizes that the data give."""
-        views, learner, text = len(features), self.learner, self.hand_crafted
-        features, labels = features.flatten(0, 1), labels.repeat(views)
+        require_every_class(self)
+        learner, text = self.learner, self.hand_crafted
+        features, labels = self.train_features.flatten(0, 1), self.labels.repeat(self.num_views())
         one_hot = F.one_hot(labels, self.num_classes).float()
         fits = ((one_hot * (features @ text.T)).sum(0) / one_hot.sum(0)).mean()
         with torch.no_grad():

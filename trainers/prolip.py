@@ -11,6 +11,7 @@ project's stored features do not reach: those are refused.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,8 @@ class ProLIP(FittedTrainer):
         """No: it moves image features."""
         return False
 
-    def all_views(self) -> list[Tensor]:
+    @cached_property
+    def train_features(self) -> list[Tensor]:
         """States [N, W] of each pass; on the device one at a time."""
         return [self.frozen_states(k).float() for k in range(self.num_views())]
 
@@ -86,8 +88,9 @@ class ProLIP(FittedTrainer):
         """States [B, W] to logits [B, C]."""
         return self.zero_shot_logits(F.normalize(features @ self.learner.proj, dim=-1))
 
-    def fit(self, features: list[Tensor], labels: Tensor) -> None:
+    def fit(self) -> None:
         """Adam on full batches."""
+        features, labels = self.train_features, self.labels
         options, proj = self.options, self.learner.proj
         start, shots = proj.detach().clone(), len(labels) / self.num_classes
         optimizer = torch.optim.Adam([proj], lr=options.lr, eps=1e-4)

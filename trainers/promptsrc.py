@@ -59,7 +59,7 @@ class PromptSRC(VisionPromptTrainer):
     def build_learner(self, classnames: list[str]) -> VisionLanguagePrompts:
         """The prompts of both encoders; and the frozen text features they are held near."""
         self.hand_crafted = self.hand_crafted_features(
-            classnames, PROMPTSRC_TEMPLATES, normalize_each=False
+            classnames, PROMPTSRC_TEMPLATES, normalize="mean"
         )
         return VisionLanguagePrompts(self.clip_model, classnames, **self.options.arguments())
 

@@ -93,7 +93,7 @@ class _Cached(FeatureTrainer):
 
     def prepare(self) -> None:
         """Fills the cache."""
-        raw = [self.raw_view(k).float() for k in range(self.num_views())]
+        raw = [self.raw_view(k).float() for k in range(self.options.views)]
         keys = F.normalize(torch.stack(raw).mean(0), dim=-1).to(self.device)
         published, _, _ = self.published()
         with torch.no_grad():
@@ -150,7 +150,7 @@ class TipAdapter(_Cached, FittedTrainer):
 
     Config = TipAdapterConfig
 
-    def fit(self, features: Tensor, labels: Tensor) -> None:
+    def fit(self) -> None:
         """Chooses the constants."""
         self.choose()
 
@@ -184,13 +184,18 @@ class TipAdapterF(_Cached):
         return optim, torch.optim.lr_scheduler.CosineAnnealingLR(optim, steps)
 
     def num_views(self) -> int:
-        """VIEWS for the keys, and one of each epoch."""
-        return self.options.views
+        """VIEWS for the keys, and one of each epoch, which are others."""
+        return self.options.views + self.max_epoch
 
     def row_loader(self) -> RowLoader:
         """All images, each epoch's views."""
+
+        def rows(epoch: int) -> tuple[Tensor, Tensor]:
+            view = self.frozen_view(self.options.views + epoch)
+            return view.float().to(self.device), self.labels
+
         return RowLoader(
-            lambda epoch: (self.frozen_view(epoch).float().to(self.device), self.labels),
+            rows,
             batch_size=self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
             num_batches=self.num_batches_of(),
             seed=max(self.cfg.SEED, 0),

@@ -88,7 +88,7 @@ def points(work: Path) -> Iterator[Point]:
     for width, layers in TOWERS:
         size = f"{width} x {layers}"
         for trainer in ("ZeroshotCLIP", *OF_TOWERS):
-            yield Point("text tower", size, trainer, world=work / f"tower_{width}x{layers}")
+            yield Point("text tower", size, trainer, world=tower_folder(work, width, layers))
 
 
 def prepare(work: Path) -> None:
@@ -105,12 +105,17 @@ def prepare(work: Path) -> None:
         calibrated_clone(work / f"ratio_{ratio}", ratio)
 
     def tower(size: tuple[int, int]) -> Path:
-        return make_tower(work / "tower_{}x{}_made".format(*size), *size)
+        return make_tower(tower_folder(work, *size).with_suffix(".made"), *size)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # each on one core
         weights = list(pool.map(tower, TOWERS))
     for (width, layers), path in zip(TOWERS, weights, strict=True):
-        calibrated_clone(work / f"tower_{width}x{layers}", shipped_ratio(), weights=path)
+        calibrated_clone(tower_folder(work, width, layers), shipped_ratio(), weights=path)
+
+
+def tower_folder(work: Path, width: int, layers: int) -> Path:
+    """Of a clone whose text tower is of this size; others of other training steps."""
+    return work / f"tower_{width}x{layers}_{WORD_STEPS}"
 
 
 def shipped_ratio() -> float:

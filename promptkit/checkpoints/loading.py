@@ -13,6 +13,10 @@ from promptkit.runs import manifest
 from promptkit.runs.model_files import file_name
 
 
+class OtherClasses(ValueError):
+    """What was trained belongs to classes that are not those at hand."""
+
+
 def load_learner(
     learner: nn.Module,
     name: str,
@@ -40,8 +44,9 @@ def load_learner(
 
     Raises:
         FileNotFoundError: the file is missing; the message lists the epochs that are there.
-        ValueError: the run is another trainer's, on another CLIP or on classes that do not fit, the
-            file holds no state dict, or keys or shapes do not fit.
+        OtherClasses: it was trained on classes other than `bound_to`.
+        ValueError: the run is another trainer's or on another CLIP, the file holds no state dict,
+            or keys or shapes do not fit.
     """
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"--model-dir must be a run folder; there is none at {directory}.")
@@ -80,7 +85,7 @@ def _check_classes(run: object, bound_to: list[str] | None, *, path: str, traine
     theirs = run.get("classnames") if isinstance(run, dict) else None  # in others' it may be a name
     if bound_to is None or not isinstance(theirs, list) or not theirs or theirs == bound_to:
         return
-    raise ValueError(
+    raise OtherClasses(
         f"{path} was trained on {len(theirs)} classes of {run.get('dataset')} "
         f"({run.get('subset')}: {theirs[0]}, ...), and what {trainer} trains with "
         "these settings belongs to its classes; "

@@ -39,32 +39,24 @@ def template_features(
     classnames: list[str],
     templates: tuple[str, ...],
     *,
-    normalize_each: bool = True,
+    normalize: str = "each",
 ) -> Tensor:
-    """Hand-crafted text features [C, E] in unit norm: the normalised mean over templates.
+    """Hand-crafted text features [C, E]: a mean over templates.
 
-    With `normalize_each` (CoOp's way) each template's features have unit norm in the mean.
+    Args:
+        model: the CLIP that encodes them.
+        classnames: C names.
+        templates: sentences with `{}`.
+        normalize: "each" (CoOp's way): in unit norm, as each template's features in the mean are;
+            "mean": the mean alone is; "none": nothing is, they are as long as the encoder's.
     """
     total = 0
     for template in templates:
         sentences = [fill(template, name) for name in classnames]
         features = encode_prompts(model, fixed_prompts(model, sentences, classnames=classnames))
-        norm = features.norm(dim=-1, keepdim=True) if normalize_each else 1
+        norm = features.norm(dim=-1, keepdim=True) if normalize == "each" else 1
         total = total + features / norm
-    return total / total.norm(dim=-1, keepdim=True)
-
-
-@torch.no_grad()
-def mean_text_features(
-    model: Backbone, classnames: list[str], templates: tuple[str, ...]
-) -> Tensor:
-    """Text features [C, E] as the encoder gives them, not normalised: their mean over templates."""
-    total = 0
-    for template in templates:
-        sentences = [fill(template, name) for name in classnames]
-        prompts = fixed_prompts(model, sentences, classnames=classnames)
-        total = total + encode_prompts(model, prompts)
-    return total / len(templates)
+    return total / (len(templates) if normalize == "none" else total.norm(dim=-1, keepdim=True))
 
 
 class SentenceSlots(nn.Module):

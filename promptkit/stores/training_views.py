@@ -54,20 +54,27 @@ def decide(mode: str, images: int, width: int, epochs: int) -> FeatureStore | No
     return FeatureStore(folder, limit_gb=LIMIT_GB if mode == "auto" else float("inf"))
 
 
-def are_of_epochs(loader: DataLoader) -> bool:
-    """Whether a loader's views belong to (seed, epoch, image), and its transform says what it does.
+def why_not_of_epochs(loader: DataLoader) -> str:
+    """Why views of a loader's images cannot be found again; "" where they can.
 
-    They do with this project's engine and SEED 0 or more.
+    They belong to (seed, epoch, image) with this project's engine and SEED 0 or more; and the
+    transform must say what it does.
     """
-    has_seed = getattr(loader.sampler, "seed", None) is not None
-    return has_seed and " at 0x" not in repr(getattr(loader.dataset, "transform", object()))
+    if getattr(loader.sampler, "seed", None) is None:
+        return "views belong to epochs with this project's engine and SEED 0 or more"
+    transform = getattr(loader.dataset, "transform", None)
+    steps = [step for step in getattr(transform, "transforms", [transform]) if step is not None]
+    silent = [type(step).__name__ for step in steps if " at 0x" in repr(step)]
+    if silent or not steps:
+        return f"{' and '.join(silent) or 'the transform'} does not say what it does (__repr__)"
+    return ""
 
 
 class TrainingViews:
     """Features of a training loader's images, by epoch.
 
     Args:
-        loader: of the images; `are_of_epochs`.
+        loader: of the images; `why_not_of_epochs` finds nothing.
         encode: images [B, 3, H, W] to what is kept of them, [B, W].
         finish: [N, W] to features [N, E].
         store: where they are kept; None keeps nothing.
@@ -134,6 +141,8 @@ class EpochLoader:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         loader = self.views.loader
+        if loader.sampler.passes:  # a second one of this epoch has views of its own
+            return iter(loader)
         features = self.views.of(loader.sampler.epoch)
         return iter(
             DataLoader(

@@ -192,3 +192,35 @@ def test_states_are_one_product_before_the_features(name):
         states = image_states(model, images)
         assert states.shape == (2, states_width(model))
         assert torch.equal(project_states(model, states), encode_image(model, images))
+
+
+def test_a_second_pass_of_an_epoch_has_views_of_its_own(tiny_trainer):
+    """As without the store: there a second pass of an epoch draws anew."""
+    trainer = tiny_trainer("CoOp")
+    trainer.before_train()
+    trainer.close_writer()
+    loader, images = trainer.train_loader_x, trainer.images_loader
+
+    def second_of(some):
+        some.sampler.set_epoch(0)
+        list(some)
+        return [batch["label"] for batch in some], next(iter(some))["img"]
+
+    labels, features = second_of(loader)
+    expected, pixels = second_of(images)
+    assert all(map(torch.equal, labels, expected))
+    assert torch.equal(trainer.image_features(features), trainer.image_features(pixels))
+
+
+def test_a_transform_that_does_not_say_what_it_does_is_named(tiny_trainer, capsys, folder):
+    class Invert:
+        def __call__(self, image):
+            return 1 - image
+
+    trainer = tiny_trainer("CoOp")
+    trainer.train_loader_x.dataset.transform.transforms.append(Invert())
+    trainer.train()
+    assert "Views of training images: not kept, Invert does not say what it does" in (
+        capsys.readouterr().out
+    )
+    assert not folder.exists()

@@ -10,6 +10,7 @@ from torch.distributions import MultivariateNormal
 from torch.nn import functional as F
 
 import train
+from promptkit import feature_trainer
 from promptkit.encoders.image_encoder import encode_image, image_states
 from promptkit.feature_trainer import FeatureTrainer, RowLoader
 from tests.trainers.literal import names_of, scale_of
@@ -465,3 +466,47 @@ def test_features_of_the_encoder_are_what_they_are_trained_on(tiny_trainer):
     with torch.no_grad():
         expected = F.normalize(encode_image(trainer.clip_model, image), dim=-1)[0]
     torch.testing.assert_close(trainer.train_features[1, index], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_class_without_images_is_named(tiny_trainer):
+    trainer = prepared(tiny_trainer, "GDA")
+    trainer.labels = trainer.labels.clone()
+    trainer.labels[trainer.labels == 2] = 1
+    with pytest.raises(ValueError, match="1 of 6 classes have fewer: cross shape"):
+        trainer.fit()
+    feature_trainer.require_every_class(prepared(tiny_trainer, "ZSLP"), least=8)  # 4 of 2 views
+    with pytest.raises(ValueError, match="needs 9 or more training features of each class"):
+        feature_trainer.require_every_class(trainer, least=9)
+
+
+def test_gda_knows_its_classes_by_name_and_keeps_its_covariance(tiny_trainer, monkeypatch):
+    first = tiny_trainer("GDA", "TRAINER.GDA.COVARIANCE", "class", "TRAINER.GDA.ALPHA", "(1.0,)")
+    first.train()
+    again = tiny_trainer("GDA", output="again")
+    again.load_model(first.output_dir)
+    for ours, theirs in zip(again.weights(), first.weights(), strict=True):
+        assert torch.equal(ours, theirs)  # not the covariance of what is evaluated
+    # Other names are other classes, even with the same features.
+    monkeypatch.setattr(again.dm.dataset, "_classnames", [f"{c} " for c in first.dm.dataset.classnames])
+    again.load_model(first.output_dir)
+    expected = gda.of_new_classes(first.learner.vectors, first.hand_crafted)
+    torch.testing.assert_close(again.weights(), expected)
+
+
+def test_tip_adapter_f_trains_on_views_that_are_not_its_keys(tiny_trainer):
+    trainer = prepared(tiny_trainer, "TipAdapterF")
+    assert trainer.num_views() == 2 + trainer.max_epoch
+    for epoch in range(2):
+        assert torch.equal(trainer.train_loader_x.rows(epoch)[0], trainer.frozen_view(2 + epoch))
+
+
+def test_tip_adapters_keys_are_encoded_once(tiny_trainer, monkeypatch):
+    calls = []
+    plain = feature_trainer.FeatureTrainer.frozen_states
+    monkeypatch.setattr(
+        feature_trainer.FeatureTrainer,
+        "frozen_states",
+        lambda self, number: calls.append(number) or plain(self, number),
+    )
+    tiny_trainer("TipAdapter", "FEATURES.TRAIN_STORE", "off").train()
+    assert calls == [0, 1]

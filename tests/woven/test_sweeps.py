@@ -35,7 +35,7 @@ def test_worlds_are_made_once(tmp_path, monkeypatch):
     def run(command, project=cards.PROJECT, **settings):
         asked.append((*command[2:], project.name))
         if "woven.make" in command:
-            (tmp_path / "tower_64x4_made/woven_clip.pt").write_bytes(b"other weights")
+            (tmp_path / "tower_64x4_500.made/woven_clip.pt").write_bytes(b"other weights")
 
     def copy_project(folder):
         (folder / "woven").mkdir(parents=True)
@@ -49,15 +49,15 @@ def test_worlds_are_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "run", run)
     for _ in range(2):
         sweeps.prepare(tmp_path)
-    ratio, made = sweeps.shipped_ratio(), tmp_path / "tower_64x4_made"
+    ratio, made = sweeps.shipped_ratio(), tmp_path / "tower_64x4_500.made"
     assert asked == [
         ("woven.calibrate", "--ratio=3.0", "ratio_3.0"),
         ("woven.make", "--text-width=64", "--text-layers=4", "--word-steps=500", f"--work={made}",
          f"--out={made}/woven_clip.pt", cards.PROJECT.name),
-        ("woven.calibrate", f"--ratio={ratio}", "tower_64x4"),
+        ("woven.calibrate", f"--ratio={ratio}", "tower_64x4_500"),
     ]  # fmt: skip
     checksum = hashlib.sha256(b"other weights").hexdigest()
-    assert checksum in (tmp_path / "tower_64x4/woven/weights.py").read_text()
+    assert checksum in (tmp_path / "tower_64x4_500/woven/weights.py").read_text()
     assert SHA256 in (tmp_path / "ratio_3.0/woven/weights.py").read_text()
     weights = torch.load(tmp_path / "norm_0.2.pt", weights_only=True)
     norm = weights["token_embedding.weight"].float().norm(dim=1).mean().item()

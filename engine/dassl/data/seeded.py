@@ -49,6 +49,7 @@ class SeededSampler(Sampler[int]):
 
     Attributes:
         epoch: from 0; `begin_epoch` sets it.
+        passes: over this epoch that have begun.
     """
 
     def __init__(self, sampler: Sampler[int], seed: int | None = None) -> None:
@@ -57,13 +58,13 @@ class SeededSampler(Sampler[int]):
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is the first of this epoch; a second one of the same has others."""
-        self.epoch, self._passes = epoch, 0
+        self.epoch, self.passes = epoch, 0
 
     def __iter__(self) -> Iterator[SeededIndex]:
-        own = (self.seed, self.epoch, self._passes)
+        own = (self.seed, self.epoch, self.passes)
         if self.seed is None:
             own = ("drawn", int(torch.empty((), dtype=torch.int64).random_()))
-        self._passes += 1
+        self.passes += 1
         with random_numbers_of(SeededIndex(0, seed_of(*own))):
             order = list(self.sampler)
         for index in order:
