@@ -17,6 +17,7 @@ from benchmarks.memory import peak_of_step
 from benchmarks.subjects import SIZES, Subject, make_files
 
 Row = dict[str, object]
+TEST_IMAGES = 200, 1000  # of an evaluation: at least and at most; as many as classes between
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _step(request: Request) -> Iterator[Row]:
 
 
 def _evaluation(request: Request) -> Iterator[Row]:
-    with _subject(request, tests=min(max(200, request.classes), 1000)) as subject:
+    least, most = TEST_IMAGES
+    with _subject(request, tests=min(max(least, request.classes), most)) as subject:
         ratio, images, share = cases.evaluation(
             subject, repeats=request.repeats, reference=request.reference
         )

@@ -17,6 +17,9 @@ from benchmarks.subjects import SIZES, Subject, make_files, make_trainer
 from promptkit.frozen_features import unit
 
 
+START = "spawn"  # nothing of this process is in the one that is measured
+
+
 def peak_of_step(encoder: str, classes: int, **subject: str) -> int:
     """Bytes that a CoOp step needs above what its process held before (batch of 32).
 
@@ -28,7 +31,7 @@ def peak_of_step(encoder: str, classes: int, **subject: str) -> int:
     Raises:
         OSError: on the CPU, the system has no /proc/self/clear_refs (it is not Linux).
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with multiprocessing.get_context(START).Pool(1) as pool:
         return pool.apply(_peak_of_step, (encoder, classes, subject))
 
 

@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 import torch
 
-from benchmarks import protocol, training_store, waiting
+from benchmarks import kinds, memory, protocol, training_store, waiting
 from benchmarks.__main__ import main
 from benchmarks.cases import HALF_TOLERANCE
 from benchmarks.collect import collect
@@ -14,6 +14,7 @@ from benchmarks.loading import BATCH, drafting, loading
 from benchmarks.measure import Ratio, compare, median_time, seconds, shares, shares_of
 from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import Subject, class_names, make_files
+from pocket.datasets import PocketSet
 from pocket.weights import weights_path as pocket_weights
 from promptkit.encoders import text_encoder
 from trainers.coop import CoOp
@@ -66,17 +67,23 @@ def test_class_names_are_different_and_of_one_to_three_words(count):
     assert all(1 <= len(part.split()) <= 3 for name in names for part in name.split(" and "))
 
 
-def test_every_kind_is_equal_to_its_reference_on_pocket(tmp_path, capsys):
-    kinds = ["text", "step", "eval", "memory"]
-    arguments = [*kinds, "--methods", "CoOp,CoCoOp", "--model", "Pocket"]
+@pytest.fixture
+def few_images(monkeypatch):
+    """Evaluation of few images; memory measured in a fork, which needs no start."""
+    monkeypatch.setattr(kinds, "TEST_IMAGES", (16, 16))
+    monkeypatch.setattr(memory, "START", "fork")
+
+
+def test_every_kind_is_equal_to_its_reference_on_pocket(tmp_path, capsys, few_images):
+    arguments = ["text", "step", "eval", "memory", "--methods", "CoOp,CoCoOp", "--model", "Pocket"]
     arguments += ["--classes", "3", "--repeats", "1"]
     assert main([*arguments, "--json", str(tmp_path / "x.json")]) == 0
-    *rows, memory = json.loads((tmp_path / "x.json").read_text())["rows"]
+    *rows, peaks = json.loads((tmp_path / "x.json").read_text())["rows"]
     assert len(rows) == 6 and all(row["difference"] < 1e-4 for row in rows)
-    fast, reference = memory["peak_bytes"]
-    assert memory["ratio"] == reference / fast > 1
+    fast, reference = peaks["peak_bytes"]
+    assert peaks["ratio"] == reference / fast > 1
     table = capsys.readouterr().out.splitlines()
-    names = [row["what"] for row in [*rows, memory]]
+    names = [row["what"] for row in [*rows, peaks]]
     assert [line.split("|")[1].strip() for line in table[2 : len(names) + 2]] == names
 
 
@@ -105,7 +112,7 @@ def test_what_cannot_be_measured_is_said(monkeypatch, capsys, arguments, message
     assert message in capsys.readouterr().err
 
 
-def test_the_reference_may_be_left_out(tmp_path):
+def test_the_reference_may_be_left_out(tmp_path, few_images):
     path = tmp_path / "x.json"
     arguments = ["text", "step", "eval", "--methods", "CoOp", "--model", "Pocket", "--classes", "6"]
     assert main([*arguments, "--repeats", "1", "--reference-to", "5", "--json", str(path)]) == 0
@@ -135,6 +142,7 @@ def test_methods_alone_and_unknown_ones(tmp_path, capsys):
 
 def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "DATASET", "pocket_sizes")  # fewer classes
+    monkeypatch.setattr(PocketSet, "per_class", {"train": 2, "val": 1, "test": 12})
     encoded, plain = [], CoOp.class_features
 
     def counted(trainer):

@@ -487,7 +487,9 @@ def test_gda_knows_its_classes_by_name_and_keeps_its_covariance(tiny_trainer, mo
     for ours, theirs in zip(again.weights(), first.weights(), strict=True):
         assert torch.equal(ours, theirs)  # not the covariance of what is evaluated
     # Other names are other classes, even with the same features.
-    monkeypatch.setattr(again.dm.dataset, "_classnames", [f"{c} " for c in first.dm.dataset.classnames])
+    monkeypatch.setattr(
+        again.dm.dataset, "_classnames", [f"{c} " for c in first.dm.dataset.classnames]
+    )
     again.load_model(first.output_dir)
     expected = gda.of_new_classes(first.learner.vectors, first.hand_crafted)
     torch.testing.assert_close(again.weights(), expected)
