@@ -16,7 +16,6 @@ import torch
 from benchmarks.subjects import SIZES, Subject, make_files, make_trainer
 from promptkit.frozen_features import unit
 
-
 START = "spawn"  # nothing of this process is in the one that is measured
 
 

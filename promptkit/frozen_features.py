@@ -1,13 +1,12 @@
 """Frozen features that a trainer reads from the stores, or computes and leaves there."""
 
-import PIL
 import torch
-import torchvision
 from torch import Tensor
 
 from promptkit.encoders.image_encoder import image_states, project_states, states_width
 from promptkit.encoders.precision import device_name
 from promptkit.prompts.sentences import template_features
+from promptkit.runs.environment import version
 from promptkit.stores.feature_bank import encoded_view
 from promptkit.stores.feature_store import FeatureStore, default_folder
 from promptkit.stores.stored_loader import StoredLoader
@@ -43,8 +42,7 @@ class FrozenFeatures:
             "precision": self.precision.mode,
             "device": device_name(self.device),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "pillow": PIL.__version__,
+            **{name: version(name) for name in ("torchvision", "pillow")},
         }
 
     def _stored(self, loader):

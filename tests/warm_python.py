@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 CLIENT = """
@@ -103,9 +104,11 @@ def _carry_out(streams: list[int], words: list[str], folder: str, env: dict[str,
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(env)
+            warnings.resetwarnings()  # pytest's are errors
             try:
                 if words[0] == "-m":
                     sys.argv = words[1:]
+                    sys.modules.pop(f"{words[1]}.__main__", None)
                     runpy.run_module(words[1], run_name="__main__", alter_sys=True)
                 else:
                     sys.argv = words

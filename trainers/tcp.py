@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.installed_clip import QuickGELU
 from promptkit.config import ContextConfig, require_range
-from promptkit.encoders.blocks import QuickGELU
 from promptkit.encoders.text_encoder import Injection, Prompts
 from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.initial_context import all_words

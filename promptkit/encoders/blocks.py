@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promptkit.backbones.installed_clip import QuickGELU as QuickGELU
+QUICK = 1.702  # of QuickGELU
 
 
 def project(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,7 +47,26 @@ def attend(query: Tensor, key: Tensor, value: Tensor, **mask) -> Tensor:
 def finish(block: nn.Module, x: Tensor, attended: Tensor) -> Tensor:
     """Output projection and MLP with their residuals: x and attended [G, S, D] to [G, S, D]."""
     x = x + _scaled(block, "ls_1", block.attn.out_proj(attended))
-    return x + _scaled(block, "ls_2", block.mlp(block.ln_2(x)))
+    return x + _scaled(block, "ls_2", _mlp(block.mlp, block.ln_2(x)))
+
+
+def _mlp(mlp: nn.Module, x: Tensor) -> Tensor:
+    """The two-layer network [G, S, D], QuickGELU in one piece instead of three.
+
+    QuickGELU(h) = h sigmoid(a h) = SiLU(a h) / a, and the products around it take both factors.
+    """
+    if type(getattr(mlp, "gelu", None)).__name__ != "QuickGELU":  # of OpenAI or open_clip
+        return mlp(x)
+    first, second = mlp.c_fc, mlp.c_proj
+    inner = F.silu(_linear(x, first, input_scale=QUICK, bias_scale=QUICK))
+    return _linear(inner, second, input_scale=1 / QUICK)
+
+
+def _linear(x: Tensor, layer: nn.Linear, *, input_scale: float, bias_scale: float = 1.0) -> Tensor:
+    """A linear layer's two terms, each times a number, in one piece."""
+    rows = x.flatten(0, -2)
+    y = torch.addmm(layer.bias, rows, layer.weight.t(), beta=bias_scale, alpha=input_scale)
+    return y.unflatten(0, x.shape[:-1])
 
 
 def _scaled(block: nn.Module, name: str, x: Tensor) -> Tensor:

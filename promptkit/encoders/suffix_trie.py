@@ -1,25 +1,11 @@
 """Suffixes that begin alike as a trie, whose nodes are the distinct tokens."""
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-SHORTEST_GROUP = 8  # tokens; shorter sequences attend together, padded
-
-
-@dataclass(frozen=True)
-class Group:
-    """Sequences of similar length: their nodes [G, S] and the places [G] of their last tokens."""
-
-    nodes: Tensor
-    ends: Tensor
-
-    def sequences_of(self, nodes: Tensor) -> Tensor:
-        """[A, N, D] to [A * G, S, D]."""
-        count, (size, length) = len(nodes), self.nodes.shape
-        return nodes.index_select(1, self.nodes.flatten()).view(count * size, length, -1)
+WORTH_A_GROUP = 4096  # tokens of padding: attention over these costs what a group's pieces do
 
 
 class SuffixTrie:
@@ -33,17 +19,18 @@ class SuffixTrie:
     Attributes:
         ends: [C] place of each sequence's last token.
         end_nodes: [C] its node.
-        groups: which sequences attend together, so that one long name does not pad the rest.
-        first: [N] of each node, one of its places in all groups' [G, S], flattened and joined.
-        order: [C] where each sequence is in the joined groups.
+        groups: nodes [G, S] of the sequences that attend together, padded with node 0 at the end;
+            where it pays there are several, so that one long name does not pad the rest.
+        first: [N] of each node, one of its places in all groups, flattened and joined.
+        last: [C] of each sequence, the place of its last token there.
     """
 
     def __init__(self, nodes: Tensor, lengths: Tensor, source: Tensor) -> None:
         self.nodes, self.lengths, self.source = nodes, lengths, source
         self.ends = lengths - 1
         self.end_nodes = nodes.gather(1, self.ends[:, None]).squeeze(1)
-        self.groups, self.first, self.order = _grouped(nodes, lengths, len(source))
-        self._made: dict[torch.device | int, SuffixTrie] = {}  # of this one: every step asks
+        self.groups, self.first, self.last = _grouped(nodes, lengths, len(source))
+        self._made: dict[torch.device | tuple[str, int], SuffixTrie] = {}  # every step asks
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -57,7 +44,7 @@ class SuffixTrie:
             for name, value in vars(self).items():
                 if isinstance(value, Tensor):
                     setattr(moved, name, value.to(device))
-            moved.groups = tuple(Group(g.nodes.to(device), g.ends.to(device)) for g in self.groups)
+            moved.groups = tuple(group.to(device) for group in self.groups)
             moved._made = {}
             self._made[device] = moved
         return self._made[device]
@@ -75,17 +62,33 @@ class SuffixTrie:
         rows = rows.to(self.nodes.device)
         return suffix_trie(self.nodes[rows], self.lengths[rows])
 
+    def behind(self, more: int) -> "SuffixTrie":
+        """Of the sequences with `more` tokens in front that are the same for all: the first nodes.
+
+        What the sequences' own padding is, is then node 0, too.
+        """
+        if ("behind", more) not in self._made:
+            count, width = self.nodes.shape
+            front = torch.arange(more, device=self.nodes.device)
+            places = torch.arange(width, device=self.nodes.device)
+            own = (self.nodes + more) * (places < self.lengths[:, None])
+            nodes = torch.cat([front.expand(count, -1), own], dim=1)
+            row, place = self.source // width, self.source % width
+            source = torch.cat([front, row * (more + width) + more + place])
+            self._made["behind", more] = SuffixTrie(nodes, self.lengths + more, source)
+        return self._made["behind", more]
+
     def apart(self, more: int) -> "SuffixTrie":
         """Of the sequences with `more` tokens in front that differ between all: none is shared."""
-        if more not in self._made:
+        if ("apart", more) not in self._made:
             count, width = len(self.nodes), more + self.nodes.shape[1]
             lengths = self.lengths + more
             places = torch.arange(width, device=self.nodes.device)
             place, row = (places[:, None] < lengths).nonzero().unbind(1)
             nodes = self.nodes.new_zeros(count, width)
             nodes[row, place] = torch.arange(len(row), device=row.device)
-            self._made[more] = SuffixTrie(nodes, lengths, row * width + place)
-        return self._made[more]
+            self._made["apart", more] = SuffixTrie(nodes, lengths, row * width + place)
+        return self._made["apart", more]
 
 
 def suffix_trie(ids: Tensor, lengths: Tensor) -> SuffixTrie:
@@ -107,21 +110,44 @@ def suffix_trie(ids: Tensor, lengths: Tensor) -> SuffixTrie:
 
 def _grouped(
     nodes: Tensor, lengths: Tensor, num_nodes: int
-) -> tuple[tuple[Group, ...], Tensor, Tensor]:
-    """Few groups; above SHORTEST_GROUP within each at most twice the tokens that are needed."""
-    rows = torch.arange(len(nodes), device=nodes.device)
-    bucket = lengths.clamp(min=SHORTEST_GROUP).log2().ceil()
-    members = [rows[bucket == size] for size in torch.unique(bucket)]
-    groups = tuple(Group(nodes[m, : int(lengths[m].max())], lengths[m] - 1) for m in members)
-    joined = torch.cat([group.nodes.flatten() for group in groups])
-    real = torch.cat(
-        [
-            (torch.arange(g.nodes.shape[1], device=nodes.device) <= g.ends[:, None]).flatten()
-            for g in groups
-        ]
-    ).nonzero()[:, 0]  # padding is node 0, but has seen other tokens
-    first = _one_of_each(joined[real], real, num_nodes)
-    return groups, first, torch.cat(members).argsort()
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """The groups, and `SuffixTrie`'s first and last places in them."""
+    order, sizes = _parts(lengths)
+    groups, real, starts, total = [], [], [], 0
+    for rows in order.split(sizes):
+        own = lengths[rows]
+        width = int(own.max())
+        groups.append(nodes[rows, :width])
+        real.append(torch.arange(width, device=nodes.device) < own[:, None])
+        starts.append(total + width * torch.arange(len(rows), device=nodes.device))
+        total += width * len(rows)
+    joined = torch.cat([group.flatten() for group in groups])
+    # Padding is node 0, but has seen other tokens.
+    there = torch.cat([mask.flatten() for mask in real]).nonzero()[:, 0]
+    first = _one_of_each(joined[there], there, num_nodes)
+    last = torch.cat(starts)[order.argsort()] + lengths - 1
+    return tuple(groups), first, last
+
+
+def _parts(lengths: Tensor) -> tuple[Tensor, list[int]]:
+    """Sequences in the order of their lengths, and how many are in each group.
+
+    All are one group, which is cut in two where that spares more than WORTH_A_GROUP tokens of
+    padding, and so are its parts.
+    """
+    order = lengths.argsort(stable=True)
+    return order, _cut(lengths[order].tolist())
+
+
+def _cut(ascending: list[int]) -> list[int]:
+    longest = ascending[-1]
+    # The first k by themselves are padded to the k-th alone.
+    spared = [k * (longest - ascending[k - 1]) for k in range(1, len(ascending) + 1)]
+    best = max(spared)
+    if best <= WORTH_A_GROUP:
+        return [len(ascending)]
+    place = spared.index(best) + 1
+    return _cut(ascending[:place]) + _cut(ascending[place:])
 
 
 def _one_of_each(which: Tensor, values: Tensor, count: int) -> Tensor:

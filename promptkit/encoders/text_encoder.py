@@ -71,75 +71,45 @@ def encode_prompts(model: Backbone, prompts: Prompts) -> Tensor:
     behind_start = len(model.tokenizer.start)
     prefix = prompts.prefix if prompts.prefix.dim() == 3 else prompts.prefix[None]  # [A, P, D]
     count, start = prefix.shape[:2]
-    prefix = prefix.to(dtype) + positions[:start]
-    tree = prompts.tree.to(prompts.suffix.device)
+    suffixes = prompts.tree.to(prompts.suffix.device)
     places = positions[start : start + prompts.suffix.shape[1]]
-    nodes = tree.nodes_of(prompts.suffix.to(dtype) + places).expand(count, -1, -1)  # [A, N, D]
-    blocks = model.text_blocks
+    nodes = suffixes.nodes_of(prompts.suffix.to(dtype) + places).expand(count, -1, -1)
+    x = torch.cat([prefix.to(dtype) + positions[:start], nodes], dim=1)  # [A, P + N, D]
+    tree, blocks = suffixes.behind(start), model.text_blocks
     for index, block in enumerate(blocks):
         if 0 < index <= len(prompts.deep):
-            prefix = replace_tokens(prefix, prompts.deep[index - 1], behind_start)
+            x = replace_tokens(x, prompts.deep[index - 1], behind_start)
         if prompts.injection and index == prompts.injection.layer:
-            own = prefix.expand(len(tree), -1, -1)
+            own = tree.sequences_of(x[0])  # [C, P + S, D]
             own = replace_tokens(own, prompts.injection.tokens, behind_start)
-            whole = torch.cat([own, tree.sequences_of(nodes[0])], dim=1)  # [C, P + S, D]
-            tree = tree.apart(start)
-            prefix, nodes = prefix[:, :0], tree.nodes_of(whole)[None]
-        prefix, nodes = _layer(block, prefix, nodes, tree, ends_only=index == len(blocks) - 1)
-    features = model.project_text(nodes)
+            tree = suffixes.apart(start)
+            x = tree.nodes_of(own)[None]
+        x = _layer(block, x, tree, ends_only=index == len(blocks) - 1)
+    features = model.project_text(x)
     return features if prompts.prefix.dim() == 3 else features[0]
 
 
-def _layer(
-    block: nn.Module,
-    prefix: Tensor,
-    nodes: Tensor,
-    tree: SuffixTrie,
-    *,
-    ends_only: bool,
-) -> tuple[Tensor, Tensor]:
-    """One residual attention block on the prefixes [A, P, D] and the suffixes' nodes [A, N, D].
+def _layer(block: nn.Module, x: Tensor, tree: SuffixTrie, *, ends_only: bool) -> Tensor:
+    """One residual attention block on the nodes [A, N, D] of a trie of whole sequences.
 
-    With `ends_only` what is not read any more is left out: the result is no prefix and the
-    ends of text [A, C, D].
+    Every token is projected once. Attention, which is cheap, is of whole sequences: a node that
+    several share gets the same from each, and takes the first's.
+
+    With `ends_only` only the ends of text go on, [A, C, D]: nothing else is read any more.
     """
-    count, start = prefix.shape[:2]
-    packed = project_packed(block, nodes)  # [A, N, 3 D]
-    prefix_packed = project_packed(block, prefix)
-    prefix_query, prefix_key, prefix_value = heads(block, prefix_packed)
-    attended = []
-    for group in tree.groups:
-        size, length = group.nodes.shape
-        query, key, value = heads(block, group.sequences_of(packed))  # [A * G, heads, S, d]
-        key = torch.cat([_for_each(prefix_key, size), key], dim=2)
-        value = torch.cat([_for_each(prefix_value, size), value], dim=2)
-        mask = _suffix_mask(start, length, nodes.device)
-        if ends_only:
-            ends = group.ends.repeat(count)
-            query = query[torch.arange(len(query), device=query.device), :, ends][:, :, None]
-            mask = mask[ends][:, None, None]
-        part = attend(query, key, value, attn_mask=mask)
-        attended.append(part.view(count, -1, nodes.shape[2]))
-    attended = torch.cat(attended, dim=1)  # [A, places of all groups, D]
+    packed = project_packed(block, x)  # [A, N, 3 D]
+    attended = [_attended(block, packed, group) for group in tree.groups]
+    attended = torch.cat(attended, dim=1) if len(attended) > 1 else attended[0]  # [A, places, D]
     if ends_only:
-        ends = nodes.index_select(1, tree.end_nodes)
-        return prefix[:, :0], finish(block, ends, attended.index_select(1, tree.order))
-    nodes = finish(block, nodes, attended.index_select(1, tree.first))
-    if start:
-        seen = attend(prefix_query, prefix_key, prefix_value, is_causal=True)
-        prefix = finish(block, prefix, seen)
-    return prefix, nodes
+        return finish(block, x.index_select(1, tree.end_nodes), attended.index_select(1, tree.last))
+    return finish(block, x, attended.index_select(1, tree.first))
 
 
-def _for_each(x: Tensor, size: int) -> Tensor:
-    """[A, heads, P, d] to [A * size, heads, P, d]."""
-    return x[:, None].expand(-1, size, -1, -1, -1).flatten(0, 1)
-
-
-def _suffix_mask(prefix: int, suffix: int, device: torch.device) -> Tensor:
-    """[S, P + S], true where a suffix token may look: all of the prefix, itself, what is before."""
-    ones = torch.ones(suffix, prefix + suffix, dtype=torch.bool, device=device)
-    return ones.tril(diagonal=prefix)
+def _attended(block: nn.Module, packed: Tensor, group: Tensor) -> Tensor:
+    """Attention within sequences of nodes [G, S]: packed [A, N, 3 D] to [A, G S, D]."""
+    sequences = packed.index_select(1, group.flatten()).view(-1, group.shape[1], packed.shape[2])
+    seen = attend(*heads(block, sequences), is_causal=True)  # [A * G, S, D]
+    return seen.view(len(packed), -1, seen.shape[2])
 
 
 def encode_prompts_reference(model: Backbone, prompts: Prompts) -> Tensor:

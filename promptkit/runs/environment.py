@@ -21,7 +21,7 @@ def environment() -> dict[str, Any]:
     return {
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": _is_changed()},
         "versions": {"python": platform.python_version()}
-        | {name: _version(name) for name in PACKAGES},
+        | {name: version(name) for name in PACKAGES},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
@@ -48,7 +48,8 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Of an installed package; None if it is not."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from promptkit.files import beside, checksum, sweep
 
-FORMAT = 2  # raise it when the same key would mean other features
+FORMAT = 3  # raise it when the same key would mean other features
 ENVIRONMENT = "PROMPTKIT_FEATURES"
 TRAINING = "training"  # folder of training views, with a limit of its own
 ENTRY = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64}\.pt")
