@@ -45,7 +45,8 @@ class SuffixTrie:
                 if isinstance(value, Tensor):
                     setattr(moved, name, value.to(device))
             moved.groups = tuple(group.to(device) for group in self.groups)
-            moved._made = {}
+            tries = ((key, made) for key, made in self._made.items() if isinstance(key, tuple))
+            moved._made = {key: made.to(device) for key, made in tries}
             self._made[device] = moved
         return self._made[device]
 
@@ -65,7 +66,8 @@ class SuffixTrie:
     def behind(self, more: int) -> "SuffixTrie":
         """Of the sequences with `more` tokens in front that are the same for all: the first nodes.
 
-        What the sequences' own padding is, is then node 0, too.
+        What the sequences' own padding is, is then node 0, too. It is kept: who makes prompts asks
+        once, so that it is there where tensors have no values (compilers, a CUDA graph).
         """
         if ("behind", more) not in self._made:
             count, width = self.nodes.shape

@@ -69,6 +69,7 @@ class ContextPrompts(nn.Module):
         self.register_buffer("names", embedded[:, behind:], persistent=False)
         self.register_buffer("order", self._suffix_order(lengths), persistent=False)
         self.tree = self._tree(tokens[:, behind : int(ends.max()) + 1], ends - start + 1)
+        self.tree.behind(start + (0 if self.class_specific else self._num_shared_context))
 
     @property
     def num_context(self) -> int:

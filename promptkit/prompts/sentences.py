@@ -18,6 +18,7 @@ def fixed_prompts(model: Backbone, sentences: list[str], *, classnames: list[str
     start = _num_shared(tokens, ends)
     embedded = embed(model, tokens[:, : int(ends.max()) + 1])
     tree = suffix_trie(tokens[:, start : int(ends.max()) + 1], ends - start + 1)
+    tree.behind(start)
     return Prompts(embedded[0, :start], embedded[:, start:], tree)
 
 
@@ -96,6 +97,7 @@ class SentenceSlots(nn.Module):
         ):
             self.register_buffer(name, part, persistent=False)
         self.tree = suffix_trie(tokens[:, shared : int(ends.max()) + 1], ends - shared + 1)
+        self.tree.behind(shared)
 
     def forward(
         self, context: Tensor, *, deep: Iterable[Tensor] = (), injection: Injection | None = None
