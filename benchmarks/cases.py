@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmarks.measure import TOLERANCE, Ratio, compare, median_time, seconds, shares
 from benchmarks.subjects import Subject, make_trainer
+from promptkit.compiling import compiled
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.frozen_features import unit
 from promptkit.trainer import PromptTrainer
@@ -62,14 +63,6 @@ def text(subject: Subject, *, repeats: int, reference: bool = True) -> tuple[Rat
     return _ratio(_text_way(fast), other, repeats, subject), tokens, operations
 
 
-def compiled(subject: Subject, *, repeats: int) -> tuple[Ratio, float]:
-    """As `text`, the compiled path against the fast one; and the seconds of compiling it."""
-    built, fast = twins("CoOp", subject, 32, ("compiled", "fast"))
-    first = seconds(_text_way(built))
-    ratio = _ratio(_text_way(built), _text_way(fast), repeats, subject)
-    return ratio, first - ratio.fast_sec
-
-
 def _ratio(
     fast: Callable, reference: Callable | None, repeats: int, subject: Subject, factor: float = 1
 ) -> Ratio:
@@ -96,6 +89,53 @@ def _text_way(trainer: PromptTrainer) -> Callable[[], list[Tensor]]:
     return run
 
 
+def batch_of(trainer: PromptTrainer, stored: bool) -> tuple[Tensor, Tensor]:
+    """A training batch, images or their features, and its labels."""
+    images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
+    if stored:
+        with trainer.precision.autocast():
+            images = trainer.image_features(images)
+    return images, labels
+
+
+def step_way(
+    trainer: PromptTrainer, loss: Callable, images: Tensor, labels: Tensor, *, parts: int = 1
+) -> Callable[[], list[Tensor]]:
+    """A step without the optimiser, `parts` of the batch one after the other; loss and gradients.
+
+    ProGrad's two losses are added, as the gradients of their sum say as much of either path.
+    """
+
+    def run() -> list[Tensor]:
+        if generator := getattr(trainer, "generator", None):  # of mixup
+            generator.manual_seed(0)
+        trainer.learner.zero_grad()
+        losses = []
+        for some, theirs in zip(images.chunk(parts), labels.chunk(parts), strict=True):
+            with trainer.precision.autocast():
+                found = loss(some, theirs, *trainer.drawn(theirs))
+            total = found["loss"] if "loss" in found else found["xe_loss"] + found["kl_loss"]
+            losses.append(total / parts)
+            losses[-1].backward()
+        gradients = [p.grad for p in trainer.learner.parameters() if p.grad is not None]
+        return [torch.stack(losses).detach().sum()[None], *gradients]
+
+    return run
+
+
+def compiled_step(
+    name: str, batch_size: int, stored: bool, subject: Subject, *, repeats: int
+) -> tuple[Ratio, float]:
+    """A step as one program against the same step as it is; and the seconds of compiling it."""
+    ours, plain = twins(name, subject, batch_size, ("fast", "fast"))
+    images, labels = batch_of(plain, stored)
+    way = step_way(ours, compiled(ours.loss, ours.device), images, labels)
+    first = seconds(way)
+    plain_way = step_way(plain, plain.loss, images, labels)
+    ratio = _ratio(way, plain_way, repeats, subject, factor=10)
+    return ratio, first - ratio.fast_sec
+
+
 def step(
     name: str,
     batch_size: int,
@@ -113,41 +153,22 @@ def step(
         encoded, no text encoder makes the step faster than that (None for stored features).
     """
     fast, slow = twins(name, subject, batch_size)
-    images, labels = fast.parse_batch_train(next(iter(fast.train_loader_x)))
-    if stored:
-        with fast.precision.autocast():
-            images = fast.image_features(images)
+    images, labels = batch_of(fast, stored)
 
     # Each image has its own prompts, and 8 x 100 of them in 77 tokens would take 29 GB: one at a
     # time, with the loss's mean taken over their backward passes, they cost the same.
     apart = len(images) if name == "CoCoOp" else 1
-
-    def way(trainer: PromptTrainer):
-        parts = apart if trainer is slow else 1
-
-        def run() -> list[Tensor]:
-            if generator := getattr(trainer, "generator", None):  # of mixup
-                generator.manual_seed(0)
-            trainer.learner.zero_grad()
-            losses = []
-            for some, theirs in zip(images.chunk(parts), labels.chunk(parts), strict=True):
-                with trainer.precision.autocast():
-                    losses.append(trainer.loss(some, theirs)["loss"] / parts)
-                losses[-1].backward()
-            gradients = [p.grad for p in trainer.learner.parameters() if p.grad is not None]
-            return [torch.stack(losses).detach().sum()[None], *gradients]
-
-        return run
-
+    ours = step_way(fast, fast.loss, images, labels)
+    theirs = step_way(slow, slow.loss, images, labels, parts=apart) if reference else None
     # The reference sums in another order, and gradients through twelve layers amplify it.
-    ratio = _ratio(way(fast), way(slow) if reference else None, repeats, subject, factor=10)
-    profile = shares(way(fast), subject.device)
+    ratio = _ratio(ours, theirs, repeats, subject, factor=10)
+    profile = shares(ours, subject.device)
     if stored:
         return ratio, profile, None
     with fast.precision.autocast():
         features = fast.text_features().detach()
     fast.text_features = lambda: features.clone().requires_grad_()
-    return ratio, profile, median_time(way(fast), repeats=repeats).fast_sec
+    return ratio, profile, median_time(ours, repeats=repeats).fast_sec
 
 
 def evaluation(

@@ -6,10 +6,10 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import cases, protocol, training_store
+from benchmarks import cases, launches, protocol, training_store
 from benchmarks.collect import CLASSES, FILES, collect
 from benchmarks.loading import BATCH, BATCHES, LARGE, PHOTO, drafting, loading
 from benchmarks.measure import Ratio
@@ -72,12 +72,32 @@ def _text(request: Request) -> Iterator[Row]:
 
 
 def _compile(request: Request) -> Iterator[Row]:
-    with _subject(request) as subject:
-        ratio, first = cases.compiled(subject, repeats=request.repeats)
-    gain = ratio.reference_sec - ratio.fast_sec
-    pays = f"pays after {first / gain:,.0f} steps" if gain > 0 else "never pays here"
-    note = f"the reference is the fast path, not compiled; compiling {first:.1f} s, {pays}"
-    yield row("text features, compiled", request.classes, ratio, note)
+    for name, batch, stored in cases.STEPS:
+        if not request.wants(name):
+            continue
+        with _subject(request) as subject:
+            ratio, first = cases.compiled_step(
+                name, batch, stored, subject, repeats=request.repeats
+            )
+        gain = ratio.reference_sec - ratio.fast_sec
+        pays = f"pays after {first / gain:,.0f} steps" if gain > 0 else "never pays here"
+        note = f"the reference is the step, not compiled; compiling {first:.1f} s, {pays}"
+        yield row(f"{name} step, batch {batch}, compiled", request.classes, ratio, note)
+
+
+def _launches(request: Request) -> Iterator[Row]:
+    for name, batch, stored in cases.STEPS:
+        if not request.wants(name):
+            continue
+        with _subject(request) as subject:
+            ratio, fast, reference = launches.of_step(
+                name, batch, stored, subject, repeats=request.repeats
+            )
+        note = "; ".join(map(str, (fast, reference)))
+        yield {
+            **row(f"{name} step, batch {batch}, counted", request.classes, ratio, note),
+            "counted": [asdict(fast), asdict(reference)],
+        }
 
 
 def _step(request: Request) -> Iterator[Row]:
@@ -185,6 +205,7 @@ def _ms(seconds: float | None) -> float | None:
 BY_CLASSES: dict[str, Callable[[Request], Iterator[Row]]] = {
     "text": _text,
     "compile": _compile,
+    "launches": _launches,
     "step": _step,
     "eval": _evaluation,
     "memory": _memory,

@@ -46,9 +46,8 @@ class PromptConfig:
     """What every trainer of promptkit takes."""
 
     prec: str = "auto"  # auto | fp32 | fp16 | bf16 | amp, see promptkit/encoders/precision.py
-    text_encoder: str = (
-        "fast"  # fast | compiled | reference (77 tokens per class: slow); one result
-    )
+    text_encoder: str = "fast"  # fast | reference (77 tokens per class: slow); one result
+    compile: bool = False  # the step as one program, see promptkit/compiling.py; one result
     chunk: int = 1024  # most prompts encoded at a time; bounds memory, changes no result
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from promptkit.backbones.tokens import warning_of_same_words
 from promptkit.checkpoints import loading as checkpoint
 from promptkit.checkpoints.initial_weights import load_initial_weights
 from promptkit.checkpoints.published_keys import use_published_keys
+from promptkit.compiling import Loss, compiled, why_not_compiled
 from promptkit.config import PromptConfig, read_options
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import resolve
@@ -48,6 +49,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
+    program: Loss | None = None  # the compiled loss
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -58,6 +60,10 @@ class PromptTrainer(FrozenFeatures, TrainerX):
     def prompts(self) -> Prompts:
         """The prompts of all classes; by default what calling the learner gives."""
         return self.learner()
+
+    def drawn(self, labels: Tensor) -> tuple[object, ...]:
+        """Further arguments of `loss`: what is random in a step, drawn for labels [B]."""
+        return ()
 
     def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Images [B, 3, H, W] and labels [B] to named scalars: "loss" is minimised, all are logged.
@@ -199,7 +205,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
         start = time.perf_counter()
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
-            parts = self.loss(images, labels)
+            parts = (self.program or self.loss)(images, labels, *self.drawn(labels))
         try:
             self.update(parts)
         except FloatingPointError as error:
@@ -259,6 +265,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
         if reason:
             raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
+        self.program = self._compiled() if self.options.compile else None
         self.images_loader = self.train_loader_x
         self.views = self.training_views()
         count = self.cfg.FEATURES.VIEWS
@@ -269,6 +276,17 @@ class PromptTrainer(FrozenFeatures, TrainerX):
             )
         elif self.views and self.has_frozen_images:
             self.train_loader_x = EpochLoader(self.views)
+
+    def _compiled(self) -> Loss:
+        """The loss as one program.
+
+        Raises:
+            ValueError: it cannot be one.
+        """
+        if reason := why_not_compiled(self):
+            path = f"TRAINER.{type(self).__name__.upper()}.COMPILE"
+            raise ValueError(f"{path} must be False here: {reason}.")
+        return compiled(self.loss, self.device)
 
     def _encode(self, images: Tensor) -> Tensor:
         with self.precision.autocast():

@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig
-from promptkit.encoders.text_encoder import ENCODERS, Prompts, not_compiled
+from promptkit.encoders.text_encoder import ENCODERS, Prompts
 from promptkit.frozen_features import unit
 from promptkit.prompts.initial_context import all_words
 from promptkit.prompts.sentences import SentenceSlots
@@ -88,9 +88,7 @@ class CoCoOp(PromptTrainer):
         classes = torch.arange(num_classes).split(self.options.chunk)
         parts = [prompts.of_classes(rows) if len(classes) > 1 else prompts for rows in classes]
         keep = len(images) * len(classes) == 1 or not torch.is_grad_enabled()
-
         encode = ENCODERS[self.options.text_encoder]
-        encode = encode if keep else not_compiled(encode)
 
         def piece(rows: Tensor, part: Prompts) -> Tensor:
             arguments = encode, image_features[rows], prompts.prefix[rows], part

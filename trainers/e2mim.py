@@ -30,7 +30,7 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
 from promptkit.frozen_features import unit
 from promptkit.objectives.critics import CRITICS, build_critic
-from promptkit.objectives.mixup import MODES, draw_pairs, mix_features, mix_images, mix_text
+from promptkit.objectives.mixup import MODES, Pairs, draw_pairs, mix_features, mix_images, mix_text
 from promptkit.objectives.mutual_information import (
     BOUNDS,
     Estimate,
@@ -211,8 +211,23 @@ class E2MIM(PromptTrainer):
         super().before_epoch()
         self.generator.manual_seed(self._seed(self.epoch + 1))
 
-    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy and the two MI terms, those with a weight of 0 left out."""
+    def drawn(self, labels: Tensor) -> tuple[Pairs, ...]:
+        """The pairs that are mixed."""
+        mix = self.options.mix
+        if not self.options.beta:
+            return ()
+        return (draw_pairs(labels, mode=mix.pairs, alpha=mix.alpha, generator=self.generator),)
+
+    def loss(self, images: Tensor, labels: Tensor, pairs: Pairs | None = None) -> dict[str, Tensor]:
+        """Cross-entropy and the two MI terms, those with a weight of 0 left out.
+
+        Args:
+            images: [B, 3, H, W], or features [B, E].
+            labels: [B].
+            pairs: those that are mixed; None draws them.
+        """
+        if pairs is None and self.options.beta:
+            (pairs,) = self.drawn(labels)
         image_features, text_features = self.image_features(images), self.text_features()
         logits = self.logits(image_features, text_features)
         ce = F.cross_entropy(logits, labels)
@@ -221,21 +236,22 @@ class E2MIM(PromptTrainer):
             mi = self.estimators["ensemble"](text_features, self.hand_crafted)
             parts["loss"] = parts["loss"] - self.options.alpha * mi.objective
             parts |= {"ensemble": -mi.objective, "mi_ensemble_nats": mi.nats}
-        if self.options.beta:
-            mi = self.explore(images, image_features, text_features, labels)
-            if mi is not None:
-                parts["loss"] = parts["loss"] - self.options.beta * mi.objective
-                parts |= {"exploration": -mi.objective, "mi_exploration_nats": mi.nats}
+        if self.options.beta and len(pairs.first):  # a batch of one class may have none
+            mi = self.explore(images, image_features, text_features, labels, pairs)
+            parts["loss"] = parts["loss"] - self.options.beta * mi.objective
+            parts |= {"exploration": -mi.objective, "mi_exploration_nats": mi.nats}
         return parts
 
     def explore(
-        self, images: Tensor, image_features: Tensor, text_features: Tensor, labels: Tensor
-    ) -> Estimate | None:
-        """MI of mixed images and mixed text features; None if the batch has no pair to mix."""
+        self,
+        images: Tensor,
+        image_features: Tensor,
+        text_features: Tensor,
+        labels: Tensor,
+        pairs: Pairs,
+    ) -> Estimate:
+        """MI of mixed images and mixed text features."""
         mix = self.options.mix
-        pairs = draw_pairs(labels, mode=mix.pairs, alpha=mix.alpha, generator=self.generator)
-        if not len(pairs.first):
-            return None
         if mix.level == "pixel":
             mixed_images = self.image_features(mix_images(images, pairs))
         else:

@@ -11,8 +11,6 @@ whole sequences per class; both give the same features and gradients. It is also
 encoders of which one of the three things does not hold: `Backbone.not_shared` says which.
 """
 
-import functools
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -135,48 +133,15 @@ def encode_in_chunks(
     """As `encode`, at most `chunk` classes at a time, so that memory does not grow with C.
 
     With gradients, what a chunk needs for its backward pass is computed again there: half as much
-    time more, the same gradients. Chunks are never compiled: both computations of one must be the
-    same, and the compiler gives up between two of them when it has seen enough shapes.
+    time more, the same gradients.
     """
     count = len(prompts.suffix)
     if count <= chunk:
         return encode(model, prompts)
-    encode = not_compiled(encode)
     parts = [prompts.of_classes(rows) for rows in torch.arange(count).split(chunk)]
     if not torch.is_grad_enabled():
         return torch.cat([encode(model, part) for part in parts])
     return torch.cat([checkpoint(encode, model, part, use_reentrant=False) for part in parts])
 
 
-def encode_prompts_compiled(model: Backbone, prompts: Prompts) -> Tensor:
-    """As `encode_prompts`, compiled when it is first called with prompts of a shape.
-
-    On a CPU this gains nothing, see docs/performance.md; on a GPU it spares kernel launches. The
-    compiler gives up after eight shapes in a process (torch._dynamo.config.recompile_limit).
-    """
-    if prompts.injection or model.not_shared:  # another tree or hooks, which cannot be traced
-        return encode_prompts(model, prompts)
-    with warnings.catch_warnings():  # tracing looks at gradients of what is no leaf
-        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
-        warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0", RuntimeWarning)
-        return _compiled(COMPILER)(model, prompts)
-
-
-@functools.cache
-def _compiled(compiler: str) -> Callable[[Backbone, Prompts], Tensor]:
-    return torch.compile(encode_prompts, backend=compiler, dynamic=False)
-
-
-def not_compiled(
-    encode: Callable[[Backbone, Prompts], Tensor],
-) -> Callable[[Backbone, Prompts], Tensor]:
-    """The encoder itself, or what it is compiled from."""
-    return encode_prompts if encode is encode_prompts_compiled else encode
-
-
-COMPILER = "inductor"
-ENCODERS = {
-    "fast": encode_prompts,
-    "compiled": encode_prompts_compiled,
-    "reference": encode_prompts_reference,
-}
+ENCODERS = {"fast": encode_prompts, "reference": encode_prompts_reference}

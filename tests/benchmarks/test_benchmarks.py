@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 import torch
 
-from benchmarks import kinds, memory, protocol, training_store, waiting
+from benchmarks import kinds, launches, memory, protocol, training_store, waiting
 from benchmarks.__main__ import main
 from benchmarks.cases import HALF_TOLERANCE
 from benchmarks.collect import collect
@@ -16,7 +16,7 @@ from benchmarks.protocol import base_to_new, row
 from benchmarks.subjects import Subject, class_names, make_files
 from pocket.datasets import PocketSet
 from pocket.weights import weights_path as pocket_weights
-from promptkit.encoders import text_encoder
+from promptkit import compiling
 from trainers.coop import CoOp
 
 
@@ -121,13 +121,35 @@ def test_the_reference_may_be_left_out(tmp_path, few_images):
     assert {row["reference_ms"] for row in rows} == {row["ratio"] for row in rows} == {None}
 
 
-def test_the_compiled_path_is_compared_with_the_fast_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(text_encoder, "COMPILER", "eager")
+def test_a_compiled_step_is_compared_with_the_plain_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiling, "COMPILER", "eager")
     path = tmp_path / "x.json"
-    arguments = ["compile", "--model", "Pocket", "--classes", "3", "--repeats", "1"]
-    assert main([*arguments, "--json", str(path)]) == 0
+    arguments = ["compile", "--methods", "KgCoOp", "--model", "Pocket", "--classes", "3"]
+    assert main([*arguments, "--repeats", "1", "--json", str(path)]) == 0
     (row,) = json.loads(path.read_text())["rows"]
     assert row["difference"] < 1e-5 and "compiling" in row["note"] and "pays" in row["note"]
+
+
+def test_kernels_are_what_computes():
+    x, weight = torch.randn(4, 3), torch.randn(2, 3, requires_grad=True)
+
+    def way():
+        (x @ weight.t()).relu().view(8).sum().backward()
+
+    found = launches.counted(way)
+    # mm, relu, sum; ones_like, its backward's threshold, mm: views are none.
+    assert found.kernels == 6 and found.operations == 2 * 2 * 4 * 3 * 2
+    assert found.model_sec == pytest.approx(6 * launches.LAUNCH_SEC)
+
+
+def test_the_fast_path_asks_a_gpu_for_no_more_pieces(tmp_path):
+    path = tmp_path / "x.json"
+    arguments = ["launches", "--model", "Pocket", "--classes", "30", "--repeats", "1"]
+    assert main([*arguments, "--methods", "KgCoOp", "--json", str(path)]) == 0
+    (row,) = json.loads(path.read_text())["rows"]
+    fast, reference = row["counted"]
+    assert fast["kernels"] <= reference["kernels"] and fast["bytes"] < reference["bytes"] / 5
+    assert fast["operations"] < reference["operations"] / 5
 
 
 def test_methods_alone_and_unknown_ones(tmp_path, capsys):

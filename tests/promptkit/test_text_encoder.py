@@ -1,16 +1,12 @@
 """The fast text encoder equals 77 tokens per class, in features and in gradients."""
 
-from dataclasses import replace
-
 import clip
 import pytest
 import torch
 
 from promptkit.backbones.openai_clip import ARCHITECTURES, OpenAIBackbone, random_clip
 from promptkit.backbones.tokens import CLIP_TOKENIZER
-from promptkit.encoders import text_encoder
 from promptkit.encoders.text_encoder import (
-    Injection,
     encode_in_chunks,
     encode_prompts,
     encode_prompts_reference,
@@ -42,18 +38,6 @@ def test_fast_equals_reference_in_features_and_gradient(tiny_clip, names, positi
     torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
     scale = slow_gradient.abs().max()
     torch.testing.assert_close(fast_gradient / scale, slow_gradient / scale, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("position", ["end", "middle"])
-def test_compiled_equals_reference_in_features_and_gradient(tiny_clip, position, monkeypatch):
-    monkeypatch.setattr(text_encoder, "COMPILER", "aot_eager")  # traced alike, nothing to build
-    learner = ContextPrompts(tiny_clip, MIXED, num_context=5, position=position)
-    slow, slow_gradient = features_and_gradient(encode_prompts_reference, tiny_clip, learner)
-    compiled = text_encoder.ENCODERS["compiled"]
-    fast, fast_gradient = features_and_gradient(compiled, tiny_clip, learner)
-    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(fast_gradient, slow_gradient, rtol=1e-4, atol=1e-5)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
 @pytest.mark.parametrize("encode", [encode_prompts, encode_prompts_reference])
@@ -166,20 +150,6 @@ def test_chunks_change_neither_features_nor_gradient(tiny_clip, chunk):
     torch.testing.assert_close(gradient_of_parts, gradient, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(chunked(tiny_clip, learner()), whole, rtol=1e-5, atol=1e-5)
-
-
-def test_chunks_and_injected_tokens_are_not_compiled(tiny_clip, monkeypatch):
-    monkeypatch.setattr(text_encoder, "_compiled", lambda compiler: pytest.fail("was compiled"))
-    compiled = text_encoder.ENCODERS["compiled"]
-    learner = ContextPrompts(tiny_clip, MIXED, num_context=4)
-    whole = encode_prompts(tiny_clip, learner())
-    parts = encode_in_chunks(compiled, tiny_clip, learner(), 2)
-    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
-    injection = Injection(1, torch.randn(len(MIXED), 4, whole.shape[1] * 2))
-    assert injection.tokens.shape[2] == learner.ctx.shape[1]
-    prompts = replace(learner(), injection=injection)
-    expected = encode_prompts(tiny_clip, prompts)
-    assert torch.equal(compiled(tiny_clip, prompts), expected)
 
 
 def test_words_that_names_share_are_computed_once(tiny_clip):

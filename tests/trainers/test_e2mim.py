@@ -109,7 +109,7 @@ def test_exploration_term_by_hand(tiny_trainer, monkeypatch, negatives):
     target = torch.arange(3)
     forward = torch.log(torch.tensor(float(len(columns)))) - F.cross_entropy(scores, target)
     backward = torch.log(torch.tensor(3.0)) - F.cross_entropy(scores[:, :3].T, target)
-    estimate = trainer.explore(images, z, s, labels)
+    estimate = trainer.explore(images, z, s, labels, pairs)
     torch.testing.assert_close(
         estimate.nats, ((forward + backward) / 2).detach(), rtol=1e-4, atol=1e-5
     )

@@ -1,0 +1,48 @@
+"""The loss of a step, with its gradients, as one compiled program: COMPILE of every trainer.
+
+A step has many small operations, which a GPU may finish faster than Python can ask for them. The
+compiler joins them, and on CUDA the program is captured as a graph that is started at once. It is
+of one shape: whatever would make another one each step (mixup's pairs) is drawn before.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+COMPILER = "inductor"  # of torch.compile
+
+Loss = Callable[..., dict[str, Tensor]]
+
+
+def why_not_compiled(trainer: Any) -> str:
+    """What keeps a trainer's step from being compiled, in words; "" if nothing does."""
+    options, name = trainer.options, type(trainer).__name__
+    path, count = f"TRAINER.{name.upper()}", trainer.num_classes
+    if not trainer.has_optimizer:
+        return f"{name} is not trained in steps of OPTIM's"
+    if trainer.clip_model.not_shared or options.text_encoder != "fast":
+        return f"it takes {path}.TEXT_ENCODER fast, and a backbone whose prompts share tokens"
+    if options.chunk < count:
+        return f"a step takes all {count} classes at once, and {path}.CHUNK is {options.chunk}"
+    return ""
+
+
+def compiled(loss: Loss, device: torch.device) -> Loss:
+    """A loss that is compiled, without a break, when it is first called with tensors of a shape.
+
+    Raises:
+        torch._dynamo.exc.Unsupported: on the first call; something cannot be traced.
+    """
+    # A gradient that is taken in two parts, as ProGrad's, goes back twice through one program.
+    torch._functorch.config.donated_buffer = False
+    if device.type != "cuda":
+        return torch.compile(loss, backend=COMPILER, fullgraph=True)
+    program = torch.compile(loss, backend=COMPILER, fullgraph=True, mode="reduce-overhead")
+
+    def captured(*arguments: object) -> dict[str, Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()  # what the last step gave is not needed any more
+        return program(*arguments)
+
+    return captured
