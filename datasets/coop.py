@@ -12,6 +12,7 @@ A data set in this form is a short class:
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from yacs.config import CfgNode
 
@@ -39,6 +40,7 @@ class CoOpDataset(DatasetBase):
         template: a data set of your own may set it, the sentence around a class name, `{}`; those
             of the benchmarks are in promptkit/prompts/templates.py.
         config_keys: of DATASET, what is read besides those that every data set goes by.
+        other_classnames: of the classes that SUBSAMPLE_CLASSES leaves out, in the labels' order.
         test_only: why nothing may be trained on it, and what to do; trainers refuse with it.
 
     Raises:
@@ -52,6 +54,7 @@ class CoOpDataset(DatasetBase):
     picks_suffix: str = ""
     config_keys: tuple[str, ...] = ()
     test_only: str = ""
+    other_classnames: Sequence[str] = ()
 
     def __init__(self, cfg: CfgNode) -> None:
         root = os.path.abspath(os.path.expanduser(cfg.DATASET.ROOT))
@@ -62,10 +65,13 @@ class CoOpDataset(DatasetBase):
         self._warn_of_shared_images(train, val, test)
         # Before the classes are chosen: all, base and new share one file of picks.
         train, val = self.pick_shots(cfg, train, val)
+        names = {item.label: item.classname for item in train}
         train, val, test = subsample_classes(
             train, self.validation(val, test), test, subsample=cfg.DATASET.SUBSAMPLE_CLASSES
         )
         super().__init__(train_x=train, val=val, test=test)
+        kept = set(self.classnames)
+        self.other_classnames = [names[x] for x in sorted(names) if names[x] not in kept]
 
     def locate(self, root: str) -> None:
         """Sets the paths of the data set below an absolute `root`."""

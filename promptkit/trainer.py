@@ -30,6 +30,8 @@ from promptkit.runs.image_input import differences
 from promptkit.stores.feature_bank import bank_loader, check_features
 from promptkit.stores.training_views import EpochLoader
 
+OF_CLIP = ("clip_model", "precision", "weights_sha256", "logit_scale", "logit_bias", "scaler")
+
 
 class PromptTrainer(FrozenFeatures, TrainerX):
     """Tunes prompts on a frozen CLIP.
@@ -46,6 +48,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
     learner_name = "prompt_learner"
     schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
     classes_alone: list[str] = []  # those to tell apart where no data set is opened
+    lender: "PromptTrainer | None" = None  # whose frozen CLIP is taken, where it is not loaded
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
@@ -94,6 +97,19 @@ class PromptTrainer(FrozenFeatures, TrainerX):
         trainer.__init__(cfg)
         return trainer
 
+    def beside(self, classnames: list[str]) -> "PromptTrainer":
+        """A trainer of other classes with this one's frozen CLIP; `take_from` gives it the rest."""
+        other = type(self).__new__(type(self))
+        other.classes_alone, other.lender = list(classnames), self
+        other.__init__(self.cfg)
+        other.set_model_mode("eval")
+        return other
+
+    def take_from(self, other: "PromptTrainer") -> None:
+        """Copies what another has learned."""
+        if self.learner_name in self._models:  # zero-shot has learned nothing
+            self.learner.load_state_dict(other.learner.state_dict())
+
     def build_data_loader(self) -> None:
         """As Dassl's; of the classes alone where no data set is opened."""
         if self.classes_alone:
@@ -122,7 +138,12 @@ class PromptTrainer(FrozenFeatures, TrainerX):
         self.register_model(self.learner_name, self.learner, self.optim, self.sched)
 
     def load_frozen_clip(self) -> None:
-        """Sets `clip_model`, `precision` and `weights_sha256`."""
+        """Sets `clip_model`, `precision`, `weights_sha256` and what follows from them."""
+        if self.lender:
+            for name in OF_CLIP:
+                setattr(self, name, getattr(self.lender, name))
+            self._classifier = None
+            return
         backbone = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {backbone})")
         key = f"TRAINER.{type(self).__name__.upper()}.PREC"
@@ -325,7 +346,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
 
     def is_bound_to_classes(self) -> bool:
         """Whether what is trained belongs to the classes of training and fits no others."""
-        return getattr(self.learner, "class_specific", False)
+        return getattr(getattr(self, "learner", None), "class_specific", False)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """Loads what was trained from a run folder, see `promptkit.checkpoints`."""

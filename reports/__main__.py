@@ -1,6 +1,6 @@
 """Command line: `python -m reports REPORT [--output DIR] [--format FORMAT] [...]`.
 
-REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, ranks, cost,
+REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, ranks, cost, joint,
 calibration, training or html; parse reads logs of other repositories.
 """
 

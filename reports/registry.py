@@ -27,7 +27,15 @@ from reports.layout.grid import Document
 from reports.output import page as html_page
 from reports.published import papers
 from reports.runs.run import LeftOut, Run
-from reports.tables import all_classes, base_to_new, base_to_new_numbers, calibration, costs, ranks
+from reports.tables import (
+    all_classes,
+    base_to_new,
+    base_to_new_numbers,
+    calibration,
+    costs,
+    joint,
+    ranks,
+)
 from reports.tables.histories import histories
 
 SUFFIXES = ("png", "svg")
@@ -132,6 +140,10 @@ def _calibration(
     return Made(document, {"": reliability.reliability(diagrams, title=options.title, among=among)})
 
 
+def _joint(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace) -> Made:
+    return Made(joint.document(options.output, runs, left_out, title=options.title))
+
+
 REPORTS = {
     "base2new": Report("Base to new", _base_to_new),
     **{
@@ -144,6 +156,7 @@ REPORTS = {
     },
     "ranks": Report("Ranks", _ranks, compares=False, has_published=False),
     "cost": Report("Cost", _cost, compares=False),
+    "joint": Report("Base and new together", _joint, compares=False, has_published=False),
     "calibration": Report("Calibration", _calibration, compares=False, has_published=False),
 }
 PLAIN = argparse.Namespace(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 ROWS = 4096  # whose order is compared at once
 # What reading a damaged file may raise.
 DAMAGE = (EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError,
@@ -36,12 +36,16 @@ class Logits:
         labels: [N], the right columns.
         classnames: of the C columns.
         images: N paths relative to DATASET.ROOT; empty where they are not known.
+        others: [N, C'], float32, of classes that the test did not tell apart; C' may be 0.
+        other_classnames: of these columns.
     """
 
     logits: np.ndarray
     labels: np.ndarray
     classnames: tuple[str, ...]
     images: tuple[str, ...] = field(default=())
+    others: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    other_classnames: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Raises ValueError if the parts do not fit together, or a logit is not finite."""
@@ -54,8 +58,20 @@ class Logits:
             raise ValueError(f"{len(self.images)} image paths for {count} images")
         if self.labels.min() < 0 or self.labels.max() >= shape[1]:
             raise ValueError(f"labels must be columns, 0 to {shape[1] - 1}")
-        if not np.isfinite(self.logits).all():
+        if self.others.shape != (count * bool(self.other_classnames), len(self.other_classnames)):
+            raise ValueError(
+                f"{len(self.other_classnames)} names of other classes and {count} images for "
+                f"logits {self.others.shape}"
+            )
+        if not np.isfinite(self.logits).all() or not np.isfinite(self.others).all():
             raise ValueError("logits must be finite")
+
+    @property
+    def joint(self) -> np.ndarray:
+        """[N, C + C'], of the classes of the test and of the others."""
+        if not self.other_classnames:
+            return self.logits
+        return np.concatenate([self.logits, self.others], axis=1)
 
     @property
     def predictions(self) -> np.ndarray:
@@ -68,17 +84,23 @@ def to_bytes(logits: Logits) -> tuple[bytes, str]:
 
     The same logits give the same bytes.
     """
-    about = {"format": FORMAT, "classnames": logits.classnames, "images": logits.images}
+    about = {
+        "format": FORMAT,
+        "classnames": logits.classnames,
+        "other_classnames": logits.other_classnames,
+        "images": logits.images,
+    }
+    values = logits.joint
     arrays = {
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
         "labels": logits.labels.astype(np.int32),
     }
-    top, below = _halves(logits.logits)
-    is_half = _same_order(logits.logits, below)
+    top, below = _halves(values)
+    is_half = _same_order(values, below)
     if is_half:
         arrays |= {"top": top, "below": below}
     else:
-        arrays["low"], arrays["high"] = _byte_planes(logits.logits)
+        arrays["low"], arrays["high"] = _byte_planes(values)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
@@ -111,16 +133,24 @@ def from_bytes(content: bytes) -> Logits:
             labels = arrays["labels"].astype(np.int64)
             if values.dtype != np.float32:
                 raise ValueError(f"logits must be single or half precision; got {values.dtype}")
-            return Logits(values, labels, _texts(about["classnames"]), _texts(about["images"]))
+            names, others = (_texts(about[key]) for key in ("classnames", "other_classnames"))
+            if values.ndim != 2 or values.shape[1] != len(names) + len(others):
+                raise ValueError(f"{len(names)} + {len(others)} names for logits {values.shape}")
+            own, rest = np.split(values, [len(names)], axis=1)
+            beside = (np.ascontiguousarray(rest), others) if others else ()
+            return Logits(
+                np.ascontiguousarray(own), labels, names, _texts(about["images"]), *beside
+            )
     except DAMAGE as error:
         raise ValueError(f"no file of logits that can be read ({error})") from error
 
 
 def content_hash(logits: Logits) -> str:
     """sha256 of the values, labels and names: what `result.json` says of the file."""
-    digest = hashlib.sha256(json.dumps([logits.classnames, logits.images]).encode())
+    texts = [logits.classnames, logits.images, logits.other_classnames]
+    digest = hashlib.sha256(json.dumps(texts).encode())
     digest.update(np.ascontiguousarray(logits.labels.astype(np.int64)))
-    digest.update(np.ascontiguousarray(logits.logits))
+    digest.update(np.ascontiguousarray(logits.joint))
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ import torch
 
 from promptkit.files import replacing
 from promptkit.runs.observers import observers_of
+from promptkit.runs.other_classes import OtherClasses
 from run_files import LOGITS
 from run_files.logits import Logits, content_hash, from_bytes, to_bytes
 
@@ -18,17 +19,18 @@ from run_files.logits import Logits, content_hash, from_bytes, to_bytes
 class KeptLogits:
     """Looks on while a trainer tests; holds what the last test gave.
 
-    Works with a trainer of any origin: it takes what the evaluator is given.
+    Works with a trainer of any origin: it takes what the evaluator is given. Of one of promptkit's
+    that tests base or new classes it also keeps the logits of the others, see `OtherClasses`.
     """
 
     def __init__(self, trainer: Any) -> None:
-        self.trainer = trainer
+        self.trainer, self.others = trainer, OtherClasses(trainer)
         self.outputs: list[torch.Tensor] = []  # of each batch: [B, C]
         self.labels: list[torch.Tensor] = []
         observers_of(trainer).around_test.append(self._test)
 
     @contextlib.contextmanager
-    def _test(self) -> Iterator[None]:
+    def _test(self, split: str | None) -> Iterator[None]:
         self.outputs, self.labels = [], []
         evaluator = self.trainer.evaluator
         process = evaluator.process
@@ -40,7 +42,8 @@ class KeptLogits:
 
         evaluator.process = kept
         try:
-            yield
+            with self.others.told_apart(split or self.trainer.cfg.TEST.SPLIT):
+                yield
         finally:
             evaluator.process = process
 
@@ -60,6 +63,7 @@ class KeptLogits:
             labels,
             tuple(names[label] for label in sorted(names)),
             self._images(labels),
+            *self.others.found(),
         )
 
     def _images(self, labels: np.ndarray) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ class Observers:
     """Called by a trainer, in order.
 
     Attributes:
-        around_test: each makes a context in which a test is carried out.
+        around_test: each makes a context in which a test is carried out, of the split that is
+            tested; None is the config's.
         after_epoch: called when the trainer's own `after_epoch` is done.
     """
 
-    around_test: list[Callable[[], AbstractContextManager]] = field(default_factory=list)
+    around_test: list[Callable[[str | None], AbstractContextManager]] = field(default_factory=list)
     after_epoch: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -33,9 +34,10 @@ def observers_of(trainer: Any) -> Observers:
 
 def _watched_test(test: Callable, observers: Observers) -> Callable:
     def watched(*args: Any, **kwargs: Any) -> Any:
+        split = args[0] if args else kwargs.get("split")
         with contextlib.ExitStack() as stack:
             for context in observers.around_test:
-                stack.enter_context(context())
+                stack.enter_context(context(split))
             return test(*args, **kwargs)
 
     return watched
@@ -58,7 +60,7 @@ class Stopwatch:
         observers_of(trainer).around_test.append(self._test)
 
     @contextlib.contextmanager
-    def _test(self) -> Iterator[None]:
+    def _test(self, split: str | None) -> Iterator[None]:
         begin = time.perf_counter()
         yield
         self.test_sec += time.perf_counter() - begin

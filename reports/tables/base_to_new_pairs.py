@@ -24,6 +24,7 @@ class Pair:
         harmonic: of base and new; for averages the mean of the data sets' harmonic means.
         cost: of training; over the data sets, for averages.
         recipe: of the training; "" for averages over data sets with several.
+        paths: of the base and of the new result; empty for averages.
     """
 
     method: Method
@@ -36,6 +37,7 @@ class Pair:
     harmonic: float
     cost: Cost
     recipe: str = ""
+    paths: tuple[str, ...] = ()
 
 
 def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
@@ -59,7 +61,7 @@ def pair_runs(runs: Iterable[Run]) -> tuple[list[Pair], list[LeftOut]]:
             base, new = cell["base"][0], cell["new"][0]
             harmonic = harmonic_mean(base.accuracy, new.accuracy)
             # The base run is the one that trained.
-            facts = harmonic, Cost.of(base), base.recipe
+            facts = harmonic, Cost.of(base), base.recipe, (base.path, new.path)
             pairs.append(Pair(*identity, base.accuracy, new.accuracy, *facts))
         else:
             left_out += _explain(cell)

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from reports.layout.grid import Cell, Document, Grid, Row
-from reports.layout.headings import headings
-from reports.layout.labels import Label, keys, labels, method_facts, within
+from reports.layout.grid import Document
+from reports.layout.labels import Label, labels, within
 from reports.layout.rows import rows_of
 from reports.runs.consistency import notes_on_commits, one_each
 from reports.runs.data_sets import namesakes
 from reports.runs.logits import logits_of
 from reports.runs.run import LeftOut, Method, Run
-from reports.tables.averages import AVERAGE
-from reports.tables.calibration_numbers import BINS, Answers, Bins, Calibration, equal_width
-from reports.tables.estimates import Estimate
+from reports.tables.calibration_numbers import BINS, Answers, Bins, equal_width
+from reports.tables.places import OWN, Columns, Entry, Place, grids_of, titles_of
 from run_files import LOGITS
 
-# Fields of `Calibration` by column; a proper score is shown a hundred times as large.
-COLUMNS = {
-    "Accuracy": ("accuracy", 1),
-    "ECE": ("ece", 1),
-    "Adaptive ECE": ("adaptive", 1),
-    "MCE": ("maximum", 1),
-    "NLL x 100": ("nll", 100),
-    "Brier x 100": ("brier", 100),
-    "Confidence - accuracy": ("bias", 1),
-}
-LEAST_IS_BEST = ("ECE", "Adaptive ECE", "MCE", "NLL x 100", "Brier x 100")
-NOT_RANKED = ("Confidence - accuracy",)
+# A proper score is shown a hundred times as large.
+COLUMNS = Columns(
+    {
+        "Accuracy": ("accuracy", 1),
+        "ECE": ("ece", 1),
+        "Adaptive ECE": ("adaptive", 1),
+        "MCE": ("maximum", 1),
+        "NLL x 100": ("nll", 100),
+        "Brier x 100": ("brier", 100),
+        "Confidence - accuracy": ("bias", 1),
+    },
+    least_is_best=("ECE", "Adaptive ECE", "MCE", "NLL x 100", "Brier x 100"),
+    not_ranked=("Confidence - accuracy",),
+)
 FOOTNOTE = (
     "Means \u00b1 population standard deviation over seeds. Confidence: the largest softmax "
     f"probability over the classes of the test. ECE: over {BINS} bins of equal width; adaptive "
@@ -41,37 +41,16 @@ FOOTNOTE = (
     "NLL in nats, Brier from 0 to 2. Confidence - accuracy above 0: over-confident. "
     "In the figure the areas of the dots go with the images in a bin."
 )
-OWN = ""  # the source of what was trained on its own data set, and of zero-shot
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """What results have in common that may be compared.
-
-    Attributes:
-        subset: the classes that were told apart.
-        source: what was trained on, where that is another data set or other classes.
-    """
-
-    dataset: str
-    subset: str
-    backbone: str
-    weights: str
-    source: str = OWN
 
 
 @dataclass(frozen=True)
-class Tested:
-    """One method in one place: what its seeds' logits say.
+class Tested(Entry):
+    """An entry whose numbers are of `Calibration`.
 
     Attributes:
-        row: of its method.
         bins: of all seeds together, for the diagram.
     """
 
-    place: Place
-    row: Method
-    numbers: dict[int, Calibration]
     bins: Bins
 
 
@@ -140,17 +119,12 @@ def document(
     """A table for each place, and for each kind of classes the average over data sets."""
     entries, left, without = tested(folder, runs)
     names = labels(entry.row for entry in entries)
-    places = sorted({entry.place for entry in entries})
-    titles = dict(zip(places, _titles(places), strict=True))
-    grids, diagrams = [], []
-    for place in places:
-        own = {entry.row: entry for entry in entries if entry.place == place}
+    diagrams = []
+    for place, name in titles_of(sorted({entry.place for entry in entries})).items():
+        own = {entry.row: entry.bins for entry in entries if entry.place == place}
         called = within(names, own)
-        values = {row: own[row].numbers for row in called}
-        grids.append(_grid(titles[place], place, called, names, values))
-        bins = {called[row]: own[row].bins for row in called}
-        diagrams.append(Diagrams(titles[place], bins))
-    grids += _averages(entries, names, namesakes(runs))
+        diagrams.append(Diagrams(name, {called[row]: own[row] for row in called}))
+    grids = grids_of(entries, names, COLUMNS, apart=namesakes(runs))
     notes = [FOOTNOTE] if grids else []
     notes += notes_on_commits(entry.row for entry in entries)
     if without:
@@ -160,74 +134,3 @@ def document(
         )
     documented = Document(title, tuple(grids), tuple(notes), tuple(sorted({*left_out, *left})))
     return documented, diagrams
-
-
-def _titles(places: Sequence[Place]) -> list[str]:
-    return headings(
-        [
-            (", ".join(filter(None, (place.dataset, f"{place.subset} classes", place.source))),
-             place.backbone, place.weights)
-            for place in places
-        ]
-    )  # fmt: skip
-
-
-def _averages(
-    entries: Sequence[Tested], names: dict[Method, Label], apart: Collection[str]
-) -> list[Grid]:
-    """Of the rows that have all data sets: means over them of each seed that all have.
-
-    Args:
-        apart: data sets that are in no average, since others have their name.
-    """
-    groups: dict[Place, list[Tested]] = defaultdict(list)
-    for entry in entries:
-        if entry.place.dataset not in apart:
-            groups[replace(entry.place, dataset="")].append(entry)
-    grids = []
-    for key, group in sorted(groups.items(), key=lambda item: item[0]):
-        datasets = {entry.place.dataset for entry in group}
-        if len(datasets) < 2:
-            continue
-        values: dict[Method, dict[int, Calibration]] = {}
-        for row in {entry.row for entry in group}:
-            own = [entry.numbers for entry in group if entry.row == row]
-            seeds = sorted(set.intersection(*map(set, own)))
-            if len(own) == len(datasets) and seeds:
-                values[row] = {seed: _mean([x[seed] for x in own]) for seed in seeds}
-        called = within(names, values)
-        if called:
-            place = replace(key, dataset=f"{AVERAGE} of {len(datasets)}")
-            (title,) = _titles([place])
-            grids.append(_grid(title, place, called, names, values))
-    return grids
-
-
-def _mean(numbers: Sequence[Calibration]) -> Calibration:
-    names = [item.name for item in fields(Calibration)]
-    return Calibration(*(float(np.mean([getattr(x, name) for x in numbers])) for name in names))
-
-
-def _grid(
-    title: str,
-    place: Place,
-    called: dict[Method, Label],
-    names: dict[Method, Label],
-    values: dict[Method, dict[int, Calibration]],
-) -> Grid:
-    rows = []
-    for row, label in called.items():
-        cells = []
-        for name, factor in COLUMNS.values():
-            estimate = Estimate.of([factor * getattr(x, name) for x in values[row].values()])
-            cells.append(Cell(estimate.value, estimate.std, tuple(values[row])))
-        facts = method_facts(label, row, row.recipe)
-        entries = (*cells, str(len(values[row])))
-        rows.append(Row(label.text, entries, facts, names[row]))
-    facts = {
-        "dataset": place.dataset, "classes": place.subset, "source": place.source,
-        "backbone": place.backbone, "weights_sha256": place.weights,
-    }  # fmt: skip
-    columns = (*COLUMNS, "Seeds")
-    return Grid(title, columns, tuple(rows), facts=facts, key=keys(called.values()),
-                least_is_best=LEAST_IS_BEST, not_ranked=NOT_RANKED)  # fmt: skip

@@ -98,6 +98,10 @@ def npz(**changes) -> bytes:
     return file.getvalue()
 
 
+def names(own: str, others: str = "[]") -> str:
+    return f'{{"format": 2, "classnames": {own}, "other_classnames": {others}, "images": []}}'
+
+
 def about(text: str) -> np.ndarray:
     return np.frombuffer(text.encode(), np.uint8)
 
@@ -111,9 +115,10 @@ def about(text: str) -> np.ndarray:
         (npz(labels=None), "labels"),
         (npz(about=about("{")), "can be read"),
         (npz(about=about("[]")), "can be read"),
-        (npz(about=about('{"format": 2}')), "format must be 1; got 2"),
-        (npz(about=about('{"format": 1, "classnames": "abc", "images": []}')), "list of texts"),
-        (npz(about=about('{"format": 1, "classnames": [1, 2, 3], "images": []}')), "list of texts"),
+        (npz(about=about('{"format": 1}')), "format must be 2; got 1"),
+        (npz(about=about(names('"abc"'))), "list of texts"),
+        (npz(about=about(names("[1, 2, 3]"))), "list of texts"),
+        (npz(about=about(names('["a", "b", "c"]', '["d"]'))), "3 \\+ 1 names for logits"),
         (npz(below=np.array([["x"] * 3] * 2)), "can be read"),
         (npz(below=np.array([[None] * 3] * 2)), "can be read"),  # a pickle
         (npz(top=EXACT.astype(np.float64)), "got float64"),
