@@ -48,6 +48,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
     learner_name = "prompt_learner"
     schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
     classes_alone: list[str] = []  # those to tell apart where no data set is opened
+    trained_classnames: tuple[str, ...] = ()  # of what was loaded
     lender: "PromptTrainer | None" = None  # whose frozen CLIP is taken, where it is not loaded
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
@@ -354,7 +355,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
             print("Note that load_model() is skipped as no pretrained model is given")
             return
         if self.learner_name in self._models:  # zero-shot has nothing to load
-            checkpoint.load_learner(
+            self.trained_classnames = checkpoint.load_learner(
                 self.learner,
                 self.learner_name,
                 directory,

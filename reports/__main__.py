@@ -1,7 +1,7 @@
 """Command line: `python -m reports REPORT [--output DIR] [--format FORMAT] [...]`.
 
 REPORT is base2new, cross-dataset, domain-generalization, few-shot, zero-shot, ranks, cost, joint,
-calibration, training or html; parse reads logs of other repositories.
+ood, calibration, training or html; parse reads logs of other repositories.
 """
 
 from __future__ import annotations

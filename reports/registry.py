@@ -33,6 +33,7 @@ from reports.tables import (
     base_to_new_numbers,
     calibration,
     costs,
+    foreign,
     joint,
     ranks,
 )
@@ -144,6 +145,10 @@ def _joint(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.N
     return Made(joint.document(options.output, runs, left_out, title=options.title))
 
 
+def _ood(runs: Sequence[Run], left_out: Sequence[LeftOut], options: argparse.Namespace) -> Made:
+    return Made(foreign.document(options.output, runs, left_out, title=options.title))
+
+
 REPORTS = {
     "base2new": Report("Base to new", _base_to_new),
     **{
@@ -157,6 +162,7 @@ REPORTS = {
     "ranks": Report("Ranks", _ranks, compares=False, has_published=False),
     "cost": Report("Cost", _cost, compares=False),
     "joint": Report("Base and new together", _joint, compares=False, has_published=False),
+    "ood": Report("Out of distribution", _ood, compares=False, has_published=False),
     "calibration": Report("Calibration", _calibration, compares=False, has_published=False),
 }
 PLAIN = argparse.Namespace(

@@ -28,8 +28,11 @@ def load_learner(
     weights_sha256: str,
     bound_to: list[str] | None = None,
     sized_by_data: tuple[str, ...] = (),
-) -> None:
+) -> tuple[str, ...]:
     """Loads what was trained from `directory/<name>/model.pth.tar-<epoch>`.
+
+    Returns:
+        The classes of its training; () where the file does not say them.
 
     Args:
         learner: the module that holds it.
@@ -67,25 +70,28 @@ def load_learner(
     path = _file(directory, name, epoch)
     content = load_checkpoint(path)
     saved = state_dict_of(content, path)
-    _check_classes(content.get("run"), bound_to, path=path, trainer=trainer)
+    run = content.get("run")  # in others' files it may be a name
+    trained_on = run.get("classnames") if isinstance(run, dict) else None
+    trained_on = tuple(trained_on) if isinstance(trained_on, list) else ()
+    if bound_to is not None and trained_on and list(trained_on) != bound_to:
+        raise OtherClasses(_wrong_classes(run, bound_to, path=path, trainer=trainer))
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
     state = published_state(learner, saved, clip_model, path=path)
     for key in sized_by_data:
         if key in state:
             getattr(learner, key).data = torch.empty_like(state[key], device=_device(learner))
     load_exactly(learner, state, path=path)
+    return trained_on
 
 
 def _device(module: nn.Module) -> torch.device:
     return next(iter(module.state_dict().values())).device
 
 
-def _check_classes(run: object, bound_to: list[str] | None, *, path: str, trainer: str) -> None:
+def _wrong_classes(run: dict, bound_to: list[str], *, path: str, trainer: str) -> str:
     """Equal numbers of classes are not enough: a context of one class says nothing of another."""
-    theirs = run.get("classnames") if isinstance(run, dict) else None  # in others' it may be a name
-    if bound_to is None or not isinstance(theirs, list) or not theirs or theirs == bound_to:
-        return
-    raise OtherClasses(
+    theirs = run["classnames"]
+    return (
         f"{path} was trained on {len(theirs)} classes of {run.get('dataset')} "
         f"({run.get('subset')}: {theirs[0]}, ...), and what {trainer} trains with "
         "these settings belongs to its classes; "

@@ -1,7 +1,9 @@
-"""Tests of base or new classes also tell what the other half's logits are, from the same features.
+"""A test also keeps the logits of other classes, from the same image features.
 
-So that base-to-new needs no third test to be looked at with all class names at once, see
-`reports.tables.joint`. Each image is encoded once, the other classes' texts once a test.
+Of base or new classes those are the other half, so that base-to-new needs no third test to be
+looked at with all class names at once (`reports.tables.joint`). Of another data set than that of
+the training they are the classes of the training, among which its images are foreign
+(`reports.tables.foreign`). Each image is encoded once, the other classes' texts once a test.
 """
 
 import contextlib
@@ -18,23 +20,30 @@ from promptkit.trainer import PromptTrainer
 
 
 class OtherClasses:
-    """The logits of the classes that a trainer's data set leaves out, in its last test.
+    """The logits of other classes in a trainer's last test.
 
-    There are none where nothing is left out, where the trainer is not promptkit's, and where what
-    is trained belongs to the classes of its training.
+    There are none where nothing is left out and nothing was trained elsewhere, where the trainer is
+    not promptkit's, and where what is trained belongs to the classes of its training.
     """
 
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.outputs = trainer, []
-        self.names = tuple(getattr(trainer.dm.dataset, "other_classnames", ()))
-        if not isinstance(trainer, PromptTrainer) or trainer.is_bound_to_classes():
-            self.names = ()
+        self.names: tuple[str, ...] = ()
         self._twin: PromptTrainer | None = None
+
+    def _names(self) -> tuple[str, ...]:
+        trainer = self.trainer
+        if not isinstance(trainer, PromptTrainer) or trainer.is_bound_to_classes():
+            return ()
+        dataset, trained = trainer.dm.dataset, trainer.trained_classnames
+        if not set(trained) <= set(dataset.classnames):
+            return trained
+        return tuple(getattr(dataset, "other_classnames", ()))
 
     @contextlib.contextmanager
     def told_apart(self, split: str) -> Iterator[None]:
         """While a split is tested; validation, which may be tested after every epoch, is not."""
-        self.outputs = []
+        self.outputs, self.names = [], self._names()
         if not self.names or split != "test":
             yield
             return
@@ -63,7 +72,8 @@ class OtherClasses:
     def _of_now(self) -> PromptTrainer:
         """The trainer of the other classes, with what is learned by now."""
         with seeded(max(self.trainer.cfg.SEED, 0)), contextlib.redirect_stdout(io.StringIO()):
-            self._twin = self._twin or self.trainer.beside(list(self.names))
+            if self._twin is None or tuple(self._twin.classes_alone) != self.names:
+                self._twin = self.trainer.beside(list(self.names))
             self._twin.take_from(self.trainer)
         return self._twin
 
