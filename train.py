@@ -116,6 +116,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> 
     from promptkit.backbones.loading import local_weights
     from promptkit.runs.kept_logits import save_logits
     from promptkit.runs.results import build_result, near_chance
+    from promptkit.runs.temperature import temperature_of
     from run_files.checks import checked
     from run_files.result import Result
 
@@ -125,6 +126,8 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> 
     files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["logits_sha256"] = save_logits(kept, trainer.cfg.OUTPUT_DIR)
+    own_model = not args.eval_only or not trainer.get_model_names()  # trained here, or zero-shot
+    result["temperature"] = temperature_of(trainer) if kept and own_model else None
     result["trained_on"] = trained_on(trainer, result, args)
     result["inputs"] = same_run.inputs(argv, files)
     path = os.path.join(trainer.cfg.OUTPUT_DIR, manifest.RESULT)

@@ -51,10 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--repeats", type=int, default=5, help="timings of each way; seeds of kind protocol"
     )
-    parser.add_argument("--methods", default="", help="of step and protocol, with commas (all)")
+    parser.add_argument("--methods", default="", help="of steps and protocol, with commas (all)")
     parser.add_argument(
         "--reference-to", type=int, default=100, metavar="C",
-        help="most classes with which text, step, eval and memory also run the reference (100)",
+        help="most classes with which the kinds of --classes also run the reference (100)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args(arguments)

@@ -90,13 +90,13 @@ def _launches(request: Request) -> Iterator[Row]:
         if not request.wants(name):
             continue
         with _subject(request) as subject:
-            ratio, fast, reference = launches.of_step(
-                name, batch, stored, subject, repeats=request.repeats
+            ratio, found = launches.of_step(
+                name, batch, stored, subject, repeats=request.repeats, reference=request.reference
             )
-        note = "; ".join(map(str, (fast, reference)))
+        note = "; ".join(map(str, found))
         yield {
             **row(f"{name} step, batch {batch}, counted", request.classes, ratio, note),
-            "counted": [asdict(fast), asdict(reference)],
+            "counted": [asdict(counted) for counted in found],
         }
 
 

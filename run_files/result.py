@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, Struct, field
 
 from run_files import RESULT, RUN, SCHEMA
-from run_files.kinds import Count, Duration, Integer, Percent, Subset, Text
+from run_files.kinds import Count, Duration, Integer, Percent, Positive, Subset, Text
 
 Version = Annotated[int, Meta(ge=SCHEMA, le=SCHEMA, description=str(SCHEMA))]
 Confusion = Annotated[
@@ -102,6 +102,13 @@ class Seconds(Struct, frozen=True):
     test: Duration | None = None
 
 
+class Temperature(Struct, frozen=True):
+    """What calibrates best on the validation images, and how many these are."""
+
+    value: Positive
+    images: Count
+
+
 class Git(Struct, frozen=True):
     """The code: its commit, and whether files of it were changed."""
 
@@ -134,6 +141,7 @@ class Result(Plan, frozen=True, kw_only=True):
         weights_sha256: of the tensors of the backbone; None for trainers that are not promptkit's.
         logits_sha256: of the content of logits.npz, see `run_files.logits.content_hash`; None where
             none are kept.
+        temperature: of the training, or of zero-shot; None where it was not fitted.
         command: of the process, which may have carried out several runs.
         trained_on: None for zero-shot, or where it is not known.
     """
@@ -165,6 +173,7 @@ class Result(Plan, frozen=True, kw_only=True):
     shot_list_sha256: Text | None = None
     git: Git = field(default_factory=Git)
     versions: Texts = {}
+    temperature: Temperature | None = None
     command: list[str] = []
     trained_on: Source | None = None
     inputs: Inputs = field(default_factory=Inputs)

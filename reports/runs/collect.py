@@ -106,6 +106,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         commit=_commit(result.git),
         shot_list=result.shot_list_sha256 or "",
         train_sec=result.seconds.train,
+        temperature=result.temperature and result.temperature.value,
         device=result.device or "",
         own_data=_own_data(result.own_data, config),
         own_training_data=source and _recorded(source.own_data),

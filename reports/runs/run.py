@@ -56,6 +56,7 @@ class Run:
         trained_parameters: how many; 0 for zero-shot, None where the file does not say.
         step_sec: seconds of an optimisation step; None where nothing was trained.
         train_sec: seconds of the whole training, or next to nothing.
+        temperature: fitted on the validation images of the training, or of zero-shot.
         peak_memory_bytes: of the process, or of the GPU.
         trained_on: data set and classes of the training; None for zero-shot, or if not known.
         settings, commit: see `Method`.
@@ -87,6 +88,7 @@ class Run:
     shot_list: str = ""
     logits: str = ""
     train_sec: float | None = None
+    temperature: float | None = None
     device: str = ""
     recorded_dataset: str = ""
     own_data: OwnData | None = None

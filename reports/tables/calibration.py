@@ -34,12 +34,15 @@ COLUMNS = Columns(
     least_is_best=("ECE", "Adaptive ECE", "MCE", "NLL x 100", "Brier x 100"),
     not_ranked=("Confidence - accuracy",),
 )
+SCALED = " + temperature"
 FOOTNOTE = (
     "Means \u00b1 population standard deviation over seeds. Confidence: the largest softmax "
     f"probability over the classes of the test. ECE: over {BINS} bins of equal width; adaptive "
     "ECE: of as many images each; MCE: the largest gap of a bin of equal width; all in percent. "
     "NLL in nats, Brier from 0 to 2. Confidence - accuracy above 0: over-confident. "
-    "In the figure the areas of the dots go with the images in a bin."
+    f"Rows{SCALED}: logits divided by the temperature of least NLL on the few-shot validation "
+    "images of the training, those of zero-shot on the same. In the figure the areas of the dots "
+    "go with the images in a bin."
 )
 
 
@@ -77,6 +80,7 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
     for place, run in kept:
         groups[place, rows[run.method], run.seed].append(run)
     single, left = one_each(groups)
+    temperatures = _temperatures(run for run in of_test if run.temperature)
     by_row: dict[tuple[Place, Method], dict[int, tuple]] = defaultdict(dict)
     for (place, row, seed), run in sorted(single.items()):
         try:
@@ -85,14 +89,33 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
             name = Path(run.path).with_name(LOGITS).as_posix()
             left.append(LeftOut(name, getattr(error, "strerror", None) or str(error)))
             continue
-        answers = Answers.of(logits.logits, logits.labels)
-        by_row[place, row][seed] = answers.calibration(), answers.confidence, answers.right
+        scales = {row: 1.0}
+        scale = temperatures.get(_model(run))
+        if scale is not None:
+            scales[replace(row, trainer=f"{row.trainer}{SCALED}")] = scale
+        for entry, factor in scales.items():
+            answers = Answers.of(logits.logits / factor, logits.labels)
+            by_row[place, entry][seed] = answers.calibration(), answers.confidence, answers.right
     found = []
     for (place, row), seeds in by_row.items():
         numbers = {seed: entry[0] for seed, entry in seeds.items()}
         confidence, right = (np.concatenate([x[i] for x in seeds.values()]) for i in (1, 2))
         found.append(Tested(place, row, numbers, equal_width(confidence, right)))
     return found, left, len(of_test) - len(with_logits)
+
+
+def _temperatures(runs: Iterable[Run]) -> dict[tuple, float]:
+    """By model; none where two runs of one disagree."""
+    found: dict[tuple, set[float]] = defaultdict(set)
+    for run in runs:
+        found[_model(run)].add(run.temperature)
+    return {model: values.pop() for model, values in found.items() if len(values) == 1}
+
+
+def _model(run: Run) -> tuple:
+    """What a temperature belongs to: a method, seed, and the classes of its training."""
+    zero_shot = run.dataset, "base" if run.subset == "new" else run.subset
+    return run.method, run.seed, run.backbone, run.weights, run.trained_on or zero_shot
 
 
 def _place(run: Run) -> Place:

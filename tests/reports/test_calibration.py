@@ -187,3 +187,19 @@ def test_without_logits_there_is_nothing_to_report(tmp_path, write_result, capsy
     write_result("old")
     assert main(["calibration", "--output", str(tmp_path / "runs")]) == 2
     assert "No calibration results" in capsys.readouterr().err
+
+
+def test_a_row_with_the_temperature_of_the_training(tmp_path, write_logits):
+    """Of base and new classes; not where the training fitted none, or its run is not there."""
+    fitted = {"temperature": {"value": 2.0, "images": 8}}
+    trained_on = {"dataset": "D", "subset": "base"}
+    for subset, more in (("base", fitted), ("new", {})):
+        write_logits(subset, dataset="D", subset=subset, trained_on=trained_on, **more)
+        write_logits(f"{subset}2", dataset="D", subset=subset, trained_on=trained_on,
+                     trainer="KgCoOp")  # fmt: skip
+    report, _ = made(tmp_path)
+    scaled = Calibration.of(LOGITS / 2, LABELS)
+    for grid in report.grids:
+        assert [row.label for row in grid.rows] == ["CoOp", "CoOp + temperature", "KgCoOp"]
+        cell = grid.cell("CoOp + temperature", "ECE")
+        assert cell.value == pytest.approx(scaled.ece, rel=1e-3)

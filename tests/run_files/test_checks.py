@@ -104,6 +104,6 @@ STRUCTS = [value for module in (result, curve) for value in vars(module).values(
 def test_every_field_has_words_for_what_it_must_be(schema):
     kinds = typing.get_type_hints(schema, include_extras=True)
     kinds = {name: kind for name, kind in kinds.items() if name != "FILE"}
-    assert set(kinds) == set(schema.__struct_fields__) and len(STRUCTS) == 12
+    assert set(kinds) == set(schema.__struct_fields__) and len(STRUCTS) == 13
     for name, kind in kinds.items():
         assert checks._fault(1j, kind, name).startswith(f"{name} must be ")

@@ -1,0 +1,62 @@
+"""The temperature that calibrates a model best on its few-shot validation images.
+
+Nothing is scaled by it: it stands in `result.json`, and `python -m reports calibration` has a row
+with it. Guo et al., ICML 2017, section 4.2.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptkit.trainer import PromptTrainer
+
+RANGE = 0.01, 100.0  # a model that is always right or wrong has none
+
+
+def fitted(logits: Tensor, labels: Tensor) -> float:
+    """The T of least mean negative log-likelihood of softmax(logits / T), within RANGE.
+
+    Args:
+        logits: [N, C].
+        labels: [N].
+    """
+    logits = logits.double()
+    right = logits.gather(1, labels[:, None])[:, 0]
+
+    def slope(inverse: float) -> float:
+        """Of the likelihood in 1 / T, in which it is convex."""
+        means = ((inverse * logits).softmax(dim=1) * logits).sum(dim=1)
+        return (means - right).mean().item()
+
+    low, high = (-math.log(end) for end in reversed(RANGE))
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (low, middle) if slope(math.exp(middle)) > 0 else (middle, high)
+    return math.exp(-low)
+
+
+@torch.no_grad()
+def temperature_of(trainer: Any) -> dict[str, float] | None:
+    """{"value": T, "images": N} of what a trainer has just tested; None without own validation.
+
+    New classes have no validation images of their own training: theirs is that of the base classes.
+    """
+    is_ours = isinstance(trainer, PromptTrainer)
+    if (
+        not is_ours
+        or trainer.cfg.DATASET.SUBSAMPLE_CLASSES == "new"
+        or not trainer.has_validation()
+    ):
+        return None
+    trainer.set_model_mode("eval")
+    outputs, labels = [], []
+    for batch in trainer.val_loader:
+        images, targets = trainer.parse_batch_test(batch)
+        outputs.append(trainer.model_inference(images).float().cpu())
+        labels.append(targets.cpu())
+    right = torch.cat(labels)
+    value = fitted(torch.cat(outputs), right)
+    print(f"Temperature of least NLL on {len(right)} validation images: {value:.3f}")
+    return {"value": value, "images": len(right)}
