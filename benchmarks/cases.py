@@ -26,6 +26,7 @@ STEPS = (
     ("MaPLe", 4, False),
     ("PromptSRC", 4, False),
 )
+Way = Callable[[], list[Tensor]]
 HALF_TOLERANCE = 0.1  # sums in another order, of numbers with two or three digits
 
 
@@ -125,15 +126,18 @@ def step_way(
 
 def compiled_step(
     name: str, batch_size: int, stored: bool, subject: Subject, *, repeats: int
-) -> tuple[Ratio, float]:
-    """A step as one program against the same step as it is; and the seconds of compiling it."""
+) -> tuple[Ratio, float, Way, Way]:
+    """A step as one program against the same step as it is; and the seconds of compiling it.
+
+    On a CPU with the program's kernels named, which `launches.kernels_of_program` counts.
+    """
     ours, plain = twins(name, subject, batch_size, ("fast", "fast"))
     images, labels = batch_of(plain, stored)
     way = step_way(ours, compiled(ours.loss, ours.device), images, labels)
     first = seconds(way)
     plain_way = step_way(plain, plain.loss, images, labels)
     ratio = _ratio(way, plain_way, repeats, subject, factor=10)
-    return ratio, first - ratio.fast_sec
+    return ratio, first - ratio.fast_sec, way, plain_way
 
 
 def step(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from torch._inductor import config as inductor
+
 from benchmarks import cases, launches, protocol, training_store
 from benchmarks.collect import CLASSES, FILES, collect
 from benchmarks.loading import BATCH, BATCHES, LARGE, PHOTO, drafting, loading
@@ -75,13 +77,18 @@ def _compile(request: Request) -> Iterator[Row]:
     for name, batch, stored in cases.STEPS:
         if not request.wants(name):
             continue
+        inductor.cpp.enable_kernel_profile = True
         with _subject(request) as subject:
-            ratio, first = cases.compiled_step(
+            ratio, first, program, plain = cases.compiled_step(
                 name, batch, stored, subject, repeats=request.repeats
             )
+            kernels = launches.kernels_of_program(program), launches.counted(plain).kernels
         gain = ratio.reference_sec - ratio.fast_sec
         pays = f"pays after {first / gain:,.0f} steps" if gain > 0 else "never pays here"
-        note = f"the reference is the step, not compiled; compiling {first:.1f} s, {pays}"
+        note = (
+            f"the reference is the step, not compiled; {kernels[0]:,} kernels for {kernels[1]:,}; "
+            f"compiling {first:.1f} s, {pays}"
+        )
         yield row(f"{name} step, batch {batch}, compiled", request.classes, ratio, note)
 
 

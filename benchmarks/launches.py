@@ -88,6 +88,19 @@ def counted(way) -> Counted:
     return counter.found
 
 
+def kernels_of_program(way) -> int:
+    """How many a compiled program of the CPU runs: those that were built, and operators outside."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        way()
+    count = 0
+    for event in profile.events():
+        name, parent = event.name, event.cpu_parent
+        is_operator = name.startswith("aten::") and name.removeprefix("aten::") not in FREE
+        inside = parent is not None and parent.name.startswith("aten::")
+        count += "cpp_fused" in name or (is_operator and not inside)
+    return count
+
+
 def of_step(
     name: str, batch_size: int, stored: bool, subject: Subject, *, repeats: int, reference: bool
 ) -> tuple[Ratio, list[Counted]]:

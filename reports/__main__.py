@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports.files import write_atomically
+from reports.layout.intervals import LEAST_SEEDS, with_intervals
 from reports.output.formats import FORMATS, SUFFIXES, to_markdown
 from reports.registry import REPORTS, Made, page, training
 from reports.runs import logs_of_others
@@ -58,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--format", choices=FORMATS, default="markdown", help="what is printed (markdown)"
         )
+        command.add_argument(
+            "--intervals", action="store_true",
+            help=f"95 %% intervals over seeds instead of deviations, from {LEAST_SEEDS} seeds on",
+        )  # fmt: skip
         if report.compares:
             command.add_argument(
                 "--baseline", default="", metavar="ROW", help="also differences to this row"
@@ -137,6 +142,8 @@ def run_report(options: argparse.Namespace) -> int:
     runs, left_out, notes = load(options)
     made = options.report.make(runs, left_out, options)
     document = replace(made.document, notes=(*made.document.notes, *notes))
+    if options.intervals:
+        document = with_intervals(document)
     print(FORMATS[options.format](document), end="")
     if options.format == "csv":  # which has no place for remarks
         print(to_markdown(replace(document, grids=())), file=sys.stderr, end="")

@@ -14,6 +14,7 @@ import numpy as np
 
 from reports.layout.grid import Cell, Document, Grid, Row, seeds_column
 from reports.layout.headings import headings
+from reports.layout.intervals import SPREAD
 from reports.layout.labels import Label, keys, labels, plural_shots, row_facts, within
 from reports.published import papers
 from reports.published.papers import Published
@@ -44,7 +45,7 @@ from reports.tables.protocols import (
 )
 
 FOOTNOTE = (
-    "Accuracy in percent, mean \u00b1 population standard deviation over seeds (no \u00b1 for a "
+    f"Accuracy in percent, mean \u00b1 {SPREAD} (no \u00b1 for a "
     "single seed). n is the number of seeds where a row's cells differ in it. Bold: best of its "
     "column; underlined: second. The average is over the columns it names, seed by seed, and only "
     "where a method has all of them."

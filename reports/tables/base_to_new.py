@@ -9,6 +9,7 @@ from functools import partial
 
 from reports.layout.grid import Cell, Document, Grid, Row
 from reports.layout.headings import headings
+from reports.layout.intervals import SPREAD
 from reports.layout.labels import Label, keys, labels, method_facts, within
 from reports.published import papers
 from reports.published.papers import Published
@@ -35,7 +36,7 @@ HM_KINDS = {
     "mean": "the mean of the harmonic means 2BN / (B + N) of seeds and data sets",
 }
 FOOTNOTE = (
-    "Accuracy in percent, mean \u00b1 population standard deviation over seeds (no \u00b1 for a "
+    f"Accuracy in percent, mean \u00b1 {SPREAD} (no \u00b1 for a "
     "single seed). HM is {}; the \u00b1 of HM is the standard deviation of the harmonic means of "
     "the single seeds. Bold: best of its column; underlined: second."
 )

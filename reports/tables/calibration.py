@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.layout.grid import Document
+from reports.layout.intervals import SPREAD
 from reports.layout.labels import Label, labels, within
 from reports.layout.rows import rows_of
 from reports.runs.consistency import notes_on_commits, one_each
@@ -36,7 +37,7 @@ COLUMNS = Columns(
 )
 SCALED = " + temperature"
 FOOTNOTE = (
-    "Means \u00b1 population standard deviation over seeds. Confidence: the largest softmax "
+    f"Means \u00b1 {SPREAD}. Confidence: the largest softmax "
     f"probability over the classes of the test. ECE: over {BINS} bins of equal width; adaptive "
     "ECE: of as many images each; MCE: the largest gap of a bin of equal width; all in percent. "
     "NLL in nats, Brier from 0 to 2. Confidence - accuracy above 0: over-confident. "

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.layout.grid import Document
+from reports.layout.intervals import SPREAD
 from reports.layout.labels import labels
 from reports.layout.rows import rows_of
 from reports.runs.consistency import notes_on_commits, one_each
@@ -37,7 +38,7 @@ COLUMNS = Columns(
     least_is_best=("FPR95, MCM", "FPR95, energy"),
 )
 FOOTNOTE = (
-    "Means \u00b1 population standard deviation over seeds, in percent. Images of the training's "
+    f"Means \u00b1 {SPREAD}, in percent. Images of the training's "
     "classes against those of the table's, by logits of the training's classes: MCM, the largest "
     "softmax probability (arXiv:2211.13445); energy, the logarithm of the summed exponentials "
     "(arXiv:2010.03759), both at CLIP's own temperature. FPR95: the share of foreign images that "

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reports.layout.grid import Document
+from reports.layout.intervals import SPREAD
 from reports.layout.labels import labels
 from reports.runs.consistency import notes_on_commits
 from reports.runs.data_sets import namesakes
@@ -29,7 +30,7 @@ COLUMNS = Columns(
     }
 )
 FOOTNOTE = (
-    "Means \u00b1 population standard deviation over seeds. Base, New, HM: accuracy with the names "
+    f"Means \u00b1 {SPREAD}. Base, New, HM: accuracy with the names "
     "of all classes, base and new; told: among the half's own, the usual figures. AUROC: base "
     "images against new ones by the largest softmax probability over the base classes (MCM). "
     "OpenworldAUC (arXiv:2505.05180): of all pairs of a base and a new image the share in which "
