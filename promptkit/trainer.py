@@ -9,7 +9,6 @@ import time
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from yacs.config import CfgNode
 
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
@@ -19,21 +18,20 @@ from promptkit.backbones.tokens import warning_of_same_words
 from promptkit.checkpoints import loading as checkpoint
 from promptkit.checkpoints.initial_weights import load_initial_weights
 from promptkit.checkpoints.published_keys import use_published_keys
+from promptkit.class_lists import OF_CLIP, ClassLists
 from promptkit.compiling import Loss, compiled, why_not_compiled
 from promptkit.config import PromptConfig, read_options
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.frozen_features import FrozenFeatures, unit
-from promptkit.named_classes import named_classes
 from promptkit.runs.image_input import differences
+from promptkit.runs.selection import check_selection
 from promptkit.stores.feature_bank import bank_loader, check_features
 from promptkit.stores.training_views import EpochLoader
 
-OF_CLIP = ("clip_model", "precision", "weights_sha256", "logit_scale", "logit_bias", "scaler")
 
-
-class PromptTrainer(FrozenFeatures, TrainerX):
+class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
     """Tunes prompts on a frozen CLIP.
 
     Attributes:
@@ -47,9 +45,7 @@ class PromptTrainer(FrozenFeatures, TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
-    classes_alone: list[str] = []  # those to tell apart where no data set is opened
     trained_classnames: tuple[str, ...] = ()  # of what was loaded
-    lender: "PromptTrainer | None" = None  # whose frozen CLIP is taken, where it is not loaded
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
@@ -85,44 +81,11 @@ class PromptTrainer(FrozenFeatures, TrainerX):
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
         check_features(cfg)
+        check_selection(cfg)  # also in another repository, whose train.py does not
         if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
         for sentence in differences(cfg):
             print(sentence)
-
-    @classmethod
-    def for_classes(cls, cfg: CfgNode, classnames: list[str]) -> "PromptTrainer":
-        """A trainer of these classes, without images: to use what was tuned."""
-        trainer = cls.__new__(cls)
-        trainer.classes_alone = list(classnames)
-        trainer.__init__(cfg)
-        return trainer
-
-    def beside(self, classnames: list[str]) -> "PromptTrainer":
-        """A trainer of other classes with this one's frozen CLIP; `take_from` gives it the rest."""
-        other = type(self).__new__(type(self))
-        other.classes_alone, other.lender = list(classnames), self
-        other.__init__(self.cfg)
-        other.set_model_mode("eval")
-        return other
-
-    def take_from(self, other: "PromptTrainer") -> None:
-        """Copies what another has learned."""
-        if self.learner_name in self._models:  # zero-shot has learned nothing
-            self.learner.load_state_dict(other.learner.state_dict())
-
-    def build_data_loader(self) -> None:
-        """As Dassl's; of the classes alone where no data set is opened."""
-        if self.classes_alone:
-            self.dm = named_classes(self.cfg, self.classes_alone)
-            for name, value in vars(self.dm).items():
-                if name != "dataset":
-                    setattr(self, name, value)
-            return
-        super().build_data_loader()
-        names = self.dm.dataset.classnames
-        if len(names) == 1:
-            print(f"Warning: {names[0]!r} is the only class, so that every image is right.")
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""

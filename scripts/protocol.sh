@@ -11,6 +11,7 @@
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
 #   SEEDS   (default: "1 2 3")                           GPU      number of the GPU (default: the first)
 #   SHOTS   images a class for training (default: 16)    IMPORT   a module of yours to import first
+#   STRICT=1 takes one recipe for all data sets, and refuses constants that follow them
 #   DRY_RUN=1 prints the commands
 # Finished runs are kept, unfinished ones resumed; a run that fails does not stop the others.
 
@@ -42,7 +43,7 @@ start_protocol() {
   fi
   if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
     sed -n '2,/^$/s/^# \{0,1\}//p' "scripts/$protocol.sh" >&2
-    sed -n '6,16s/^# \{0,1\}//p' scripts/protocol.sh >&2
+    sed -n '6,17s/^# \{0,1\}//p' scripts/protocol.sh >&2
     exit 2
   fi
   trainer=$1 words=${2:-all} recipe=${3:-} data=${DATA:-data} output=${OUTPUT:-output}
@@ -85,6 +86,7 @@ start_protocol() {
     echo "error: OUTPUT must be a folder; $output is none" >&2
     exit 1
   fi
+  [[ -z ${STRICT:-} ]] || opts+=(PROTOCOL.STRICT True)
   [[ -n ${DRY_RUN:-} ]] || setup_environment
   [[ -z ${GPU:-} ]] || check_gpu
   [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU
@@ -205,8 +207,12 @@ recipe_for() {
     echo "${1%%_*}"
     return
   fi
-  found=$(grep -lE "^$line( .*)? $1( |\$)" "$folder"/*.yaml ||
-    grep -lE "^$line( .*)? $2-shot( |\$)" "$folder"/*.yaml || grep -lx "$line" "$folder"/*.yaml || true)
+  if [[ -n ${STRICT:-} ]]; then # one recipe for all, whatever the data set and the shots
+    found=$(grep -lx "$line" "$folder"/*.yaml || true)
+  else
+    found=$(grep -lE "^$line( .*)? $1( |\$)" "$folder"/*.yaml ||
+      grep -lE "^$line( .*)? $2-shot( |\$)" "$folder"/*.yaml || grep -lx "$line" "$folder"/*.yaml || true)
+  fi
   if [[ -z $found ]]; then
     echo "error: $trainer has no published recipe for $protocol, $1, $2 shots; name one of:" \
       "$(basename -as .yaml "$folder"/*.yaml | xargs)" >&2

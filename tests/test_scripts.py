@@ -363,3 +363,16 @@ def test_every_protocol_runs_on_pocket(protocol):
     assert all(result["metrics"]["accuracy"] > 20 for result in results.values())
     of_shots = [r["command"] for r in results.values() if r["trainer"] == "GDA"]
     assert of_shots[0] == of_shots[1] and "--then" in of_shots[0]  # one process
+
+
+def test_strict_takes_one_recipe_for_all():
+    def recipes(**environment):
+        done = bash(
+            "scripts/base2new.sh", "TCP", "imagenet,dtd", DRY_RUN="1", SEEDS="1", **environment
+        )
+        return re.findall(r"trainers/TCP/(\S+)\.yaml", done.stdout)[::2], done.stdout
+
+    usual, _ = recipes()
+    assert usual == ["vit_b16_ep25_ctxv1", "vit_b16_ep50_ctxv1"]
+    strict, text = recipes(STRICT="1")
+    assert strict == ["vit_b16_ep50_ctxv1"] * 2 and text.count("PROTOCOL.STRICT True") == 4

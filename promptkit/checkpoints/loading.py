@@ -51,6 +51,26 @@ def load_learner(
         ValueError: the run is another trainer's or on another CLIP, the file holds no state dict,
             or keys or shapes do not fit.
     """
+    _check_run(directory, trainer, weights_sha256)
+    path = _file(directory, name, epoch)
+    content = load_checkpoint(path)
+    saved = state_dict_of(content, path)
+    run = content.get("run")  # in others' files it may be a name
+    trained_on = run.get("classnames") if isinstance(run, dict) else None
+    trained_on = tuple(trained_on) if isinstance(trained_on, list) else ()
+    if bound_to is not None and trained_on and list(trained_on) != bound_to:
+        raise OtherClasses(_wrong_classes(run, bound_to, path=path, trainer=trainer))
+    print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
+    state = published_state(learner, saved, clip_model, path=path)
+    for key in sized_by_data:
+        if key in state:
+            getattr(learner, key).data = torch.empty_like(state[key], device=_device(learner))
+    load_exactly(learner, state, path=path)
+    return trained_on
+
+
+def _check_run(directory: str, trainer: str, weights_sha256: str) -> None:
+    """The folder is there, and of this trainer on this CLIP."""
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"--model-dir must be a run folder; there is none at {directory}.")
     found = manifest.trainer_of(directory)
@@ -67,21 +87,6 @@ def load_learner(
             f"hash {weights_sha256[:12]}. Prompts fit only the CLIP they were trained on: set "
             "MODEL.BACKBONE.NAME (--backbone) to it."
         )
-    path = _file(directory, name, epoch)
-    content = load_checkpoint(path)
-    saved = state_dict_of(content, path)
-    run = content.get("run")  # in others' files it may be a name
-    trained_on = run.get("classnames") if isinstance(run, dict) else None
-    trained_on = tuple(trained_on) if isinstance(trained_on, list) else ()
-    if bound_to is not None and trained_on and list(trained_on) != bound_to:
-        raise OtherClasses(_wrong_classes(run, bound_to, path=path, trainer=trainer))
-    print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
-    state = published_state(learner, saved, clip_model, path=path)
-    for key in sized_by_data:
-        if key in state:
-            getattr(learner, key).data = torch.empty_like(state[key], device=_device(learner))
-    load_exactly(learner, state, path=path)
-    return trained_on
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -13,6 +13,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from promptkit.config import PromptConfig, default_node
 from promptkit.did_you_mean import did_you_mean
+from promptkit.runs import selection
 from promptkit.runs.engine_merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.image_input import follow_weights
 from promptkit.runs.published_config import adapted, adapted_pairs
@@ -51,6 +52,7 @@ def trainer_keys(trainers: Iterable[type]) -> CfgNode:
     # TRAIN_STORE auto | on | off: those of the epochs' views of training images, see
     # promptkit/stores/training_views.py; off encodes every batch.
     keys.FEATURES = CfgNode({"VIEWS": 0, "STORE": True, "TRAIN_STORE": "auto"})
+    keys.PROTOCOL = CfgNode(selection.keys())
     keys.TRAINER = CfgNode()
     for trainer in trainers:
         config_class = getattr(trainer, "Config", None)
@@ -118,6 +120,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     for key in FOLDERS:  # as the flags' "~", which the shell leaves inside of a pair
         cfg[key] = os.path.expanduser(cfg[key])
     check_values(cfg, trainer, eval_only=args.eval_only)
+    selection.check_selection(cfg)
     for sentence in idle_keys(given | typed, cfg, trainer):
         print(sentence)
     if hasattr(trainer, "Config"):

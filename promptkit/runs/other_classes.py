@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from promptkit.random_state import seeded
-from promptkit.trainer import PromptTrainer
 
 
 class OtherClasses:
@@ -29,11 +28,11 @@ class OtherClasses:
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.outputs = trainer, []
         self.names: tuple[str, ...] = ()
-        self._twin: PromptTrainer | None = None
+        self._twin: Any = None
 
     def _names(self) -> tuple[str, ...]:
         trainer = self.trainer
-        if not isinstance(trainer, PromptTrainer) or trainer.is_bound_to_classes():
+        if not hasattr(trainer, "beside") or trainer.is_bound_to_classes():
             return ()
         dataset, trained = trainer.dm.dataset, trainer.trained_classnames
         if not set(trained) <= set(dataset.classnames):
@@ -69,7 +68,7 @@ class OtherClasses:
             return ()
         return np.ascontiguousarray(torch.cat(self.outputs).numpy()), self.names
 
-    def _of_now(self) -> PromptTrainer:
+    def _of_now(self) -> Any:
         """The trainer of the other classes, with what is learned by now."""
         with seeded(max(self.trainer.cfg.SEED, 0)), contextlib.redirect_stdout(io.StringIO()):
             if self._twin is None or tuple(self._twin.classes_alone) != self.names:

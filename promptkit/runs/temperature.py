@@ -10,8 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptkit.trainer import PromptTrainer
-
 RANGE = 0.01, 100.0  # a model that is always right or wrong has none
 
 
@@ -43,7 +41,7 @@ def temperature_of(trainer: Any) -> dict[str, float] | None:
 
     New classes have no validation images of their own training: theirs is that of the base classes.
     """
-    is_ours = isinstance(trainer, PromptTrainer)
+    is_ours = hasattr(trainer, "has_validation")
     if (
         not is_ours
         or trainer.cfg.DATASET.SUBSAMPLE_CLASSES == "new"

@@ -21,7 +21,7 @@ NOT_SETTINGS = (
     "DATASET.TEMPLATE.", "DATALOADER.NUM_WORKERS.", "DATALOADER.TEST.", "TRAIN.PRINT_FREQ.",
     "TRAIN.CHECKPOINT_FREQ.", "TEST.PER_CLASS_RESULT.", "TEST.COMPUTE_CMAT.", "TEST.SPLIT.",
     "TEST.KEEP_LOGITS.", "FEATURES.STORE.", "FEATURES.TRAIN_STORE.", "MODEL.BACKBONE.NAME.",
-    "TRAINER.NAME.",
+    "TRAINER.NAME.", "PROTOCOL.",
 )  # fmt: skip
 OWN_KIND = "ImageFolder"  # the data set class of users' images
 WEIGHTS_PATH = re.compile(
@@ -107,6 +107,8 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         shot_list=result.shot_list_sha256 or "",
         train_sec=result.seconds.train,
         temperature=result.temperature and result.temperature.value,
+        chosen_on=str(config.get("PROTOCOL.CHOSEN_ON", "unknown")),
+        per_data_set=config.get("PROTOCOL.PER_DATA_SET") is True,
         device=result.device or "",
         own_data=_own_data(result.own_data, config),
         own_training_data=source and _recorded(source.own_data),

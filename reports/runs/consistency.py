@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from reports.runs.run import LeftOut, Method, Run
 
+UNKNOWN = "unknown"  # of PROTOCOL.CHOSEN_ON
 MANY_CELLS = 4  # more are counted
 Place = TypeVar("Place", bound=Hashable)
 
@@ -84,6 +85,31 @@ def notes_on_shots(runs: Iterable[Run]) -> list[str]:
         + (f"; and {len(found) - MANY_CELLS} more cells." if len(found) > MANY_CELLS else ".")
         for groups, found in cells.items()
     ]
+
+
+def notes_on_selection(runs: Iterable[Run]) -> list[str]:
+    """On which images constants were chosen, as recipes say, and which follow the data set.
+
+    Nothing where no recipe says anything.
+    """
+    said: dict[str, set[str]] = defaultdict(set)
+    recipes: dict[tuple, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    following: set[str] = set()
+    for run in runs:
+        said[run.chosen_on].add(run.trainer)
+        following |= {run.trainer} if run.per_data_set else set()
+        recipes[run.trainer, run.shots][run.dataset].add(run.recipe)
+    for (trainer, _), by_set in recipes.items():
+        one_each_set = all(len(found) == 1 for found in by_set.values())
+        if one_each_set and len(set().union(*by_set.values())) > 1:
+            following.add(trainer)
+    if set(said) <= {UNKNOWN} and not following:
+        return []
+    parts = [f"{kind}: {', '.join(sorted(names))}" for kind, names in sorted(said.items())]
+    note = f"Constants were chosen on, as recipes say: {'; '.join(parts)}."
+    if following:
+        note += f" They follow the data set (not strict): {', '.join(sorted(following))}."
+    return [note]
 
 
 def join_unrecorded(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:

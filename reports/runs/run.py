@@ -56,6 +56,8 @@ class Run:
         trained_parameters: how many; 0 for zero-shot, None where the file does not say.
         step_sec: seconds of an optimisation step; None where nothing was trained.
         train_sec: seconds of the whole training, or next to nothing.
+        chosen_on: on which images the recipe's constants were chosen, as it says.
+        per_data_set: whether they follow the data set, as it says.
         temperature: fitted on the validation images of the training, or of zero-shot.
         peak_memory_bytes: of the process, or of the GPU.
         trained_on: data set and classes of the training; None for zero-shot, or if not known.
@@ -89,6 +91,8 @@ class Run:
     logits: str = ""
     train_sec: float | None = None
     temperature: float | None = None
+    chosen_on: str = "unknown"
+    per_data_set: bool = False
     device: str = ""
     recorded_dataset: str = ""
     own_data: OwnData | None = None

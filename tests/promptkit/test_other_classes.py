@@ -51,7 +51,8 @@ def test_images_are_encoded_once(tiny_argv, monkeypatch):
                          output=str(keep))  # fmt: skip
         assert train.main(argv) == 0
         numbers.append(passes.count(False))
-    assert numbers[0] == numbers[1] > 0
+    # The test's one batch; and with logits that of the validation, by which a temperature is fitted.
+    assert numbers == [1, 2]
 
 
 @pytest.mark.parametrize(

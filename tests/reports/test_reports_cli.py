@@ -216,3 +216,20 @@ def test_without_logs_there_are_no_curves(tmp_path, write_result, capsys):
     write_result("a")
     assert main(["training", "--output", str(tmp_path / "runs")]) == 2
     assert "No training with a log or a curve in" in capsys.readouterr().err
+
+
+def test_tables_say_what_constants_were_chosen_on(tmp_path, write_pair, capsys):
+    def config(chosen_on, follows=False):
+        return {"config": {"PROTOCOL": {"CHOSEN_ON": chosen_on, "PER_DATA_SET": follows}}}
+
+    write_pair("a", 50.0, 60.0, trainer="CoOp")
+    write_pair("b", 50.0, 60.0, trainer="GDA", **config("few-shot validation"))
+    write_pair("c", 50.0, 60.0, trainer="TipAdapter", **config("few-shot validation", True))
+    for dataset, recipe in (("D", "ep25"), ("E", "ep50")):
+        write_pair(f"d{dataset}", 50.0, 60.0, trainer="TCP", dataset=dataset, recipe=recipe)
+    assert main(["base2new", "--output", str(tmp_path / "runs")]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Constants were chosen on, as recipes say: few-shot validation: GDA, TipAdapter; unknown: "
+        "CoOp, TCP. They follow the data set (not strict): TCP, TipAdapter."
+    ) in text
