@@ -10,7 +10,7 @@ from promptkit.runs.environment import version
 from promptkit.stores.feature_bank import encoded_view
 from promptkit.stores.feature_store import FeatureStore, default_folder
 from promptkit.stores.stored_loader import StoredLoader
-from promptkit.stores.training_views import TrainingViews, decide, why_not_of_epochs
+from promptkit.stores.training_views import TrainingViews, decide, draws_nothing, why_not_of_epochs
 
 
 def unit(features: Tensor) -> Tensor:
@@ -107,7 +107,8 @@ class FrozenFeatures:
             print(f"Views of training images: not kept, {why_not}")
             return None
         width = states_width(self.clip_model)
-        store = decide(mode, len(self.dm.dataset.train_x), width, self.num_views())
+        epochs = 1 if draws_nothing(loader) else self.num_views()
+        store = decide(mode, len(self.dm.dataset.train_x), width, epochs)
         if store is None and not self.has_frozen_images:
             return None  # a pass of its own would be for this run alone
         return TrainingViews(loader, self._states, self._features_of, store, self._decided_by())

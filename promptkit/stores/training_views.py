@@ -26,6 +26,9 @@ from promptkit.stores.feature_store import (
     image_files_key,
 )
 
+# Steps of a transform that draw no random number.
+FIXED = {"Resize", "CenterCrop", "ToTensor", "Normalize", "InstanceNormalization"}
+
 
 def decide(mode: str, images: int, width: int, epochs: int) -> FeatureStore | None:
     """The store that keeps a run's views, or None; prints which, and how large they are.
@@ -54,6 +57,21 @@ def decide(mode: str, images: int, width: int, epochs: int) -> FeatureStore | No
     return FeatureStore(folder, limit_gb=LIMIT_GB if mode == "auto" else float("inf"))
 
 
+def draws_nothing(loader: DataLoader) -> bool:
+    """Whether a loader's transform is known to be the same each time: one view is all there is."""
+    steps = _steps(loader)
+    return bool(steps) and all(
+        type(step).__name__ in FIXED
+        and type(step).__module__.startswith(("torchvision.", "dassl."))
+        for step in steps
+    )
+
+
+def _steps(loader: DataLoader) -> list[Any]:
+    transform = getattr(loader.dataset, "transform", None)
+    return [step for step in getattr(transform, "transforms", [transform]) if step is not None]
+
+
 def why_not_of_epochs(loader: DataLoader) -> str:
     """Why views of a loader's images cannot be found again; "" where they can.
 
@@ -62,8 +80,7 @@ def why_not_of_epochs(loader: DataLoader) -> str:
     """
     if getattr(loader.sampler, "seed", None) is None:
         return "views belong to epochs with this project's engine and SEED 0 or more"
-    transform = getattr(loader.dataset, "transform", None)
-    steps = [step for step in getattr(transform, "transforms", [transform]) if step is not None]
+    steps = _steps(loader)
     silent = [type(step).__name__ for step in steps if " at 0x" in repr(step)]
     if silent or not steps:
         return f"{' and '.join(silent) or 'the transform'} does not say what it does (__repr__)"
@@ -100,10 +117,18 @@ class TrainingViews:
             "seed": loader.sampler.seed,
         }
         self._images: DataLoader | None = None  # in the order of the data set
+        self._is_fixed = draws_nothing(loader)
+        self._only: Tensor | None = None  # the states of every epoch, where there is one view
 
     def states(self, epoch: int) -> Tensor:
         """What is kept of an epoch, [N, W], in the order of the data set."""
+        if not self._is_fixed:
+            return self._states(epoch)
+        if self._only is None:
+            self._only = self._states(0)
+        return self._only
 
+    def _states(self, epoch: int) -> Tensor:
         def compute() -> Tensor:
             with seeded(0):  # reading and encoding draw the same random numbers: none
                 is_first = self._images is None  # one bar is enough

@@ -51,7 +51,7 @@ def test_images_are_encoded_once(tiny_argv, monkeypatch):
                          output=str(keep))  # fmt: skip
         assert train.main(argv) == 0
         numbers.append(passes.count(False))
-    # The test's one batch; and with logits that of the validation, by which a temperature is fitted.
+    # The test's one batch; and with logits that of the validation, which fits a temperature.
     assert numbers == [1, 2]
 
 

@@ -224,3 +224,28 @@ def test_a_transform_that_does_not_say_what_it_does_is_named(tiny_trainer, capsy
         capsys.readouterr().out
     )
     assert not folder.exists()
+
+
+def test_without_augmentation_one_view_is_all_there_is(trained, encoded, folder):
+    """Read once for all epochs, and the same as images that are encoded at every step."""
+    fixed = ("INPUT.TRANSFORMS", "['normalize']", "OPTIM.MAX_EPOCH", 3)
+    state, metrics = trained("CoOp", *fixed)
+    assert sum(encoded) == 24 and len(list(folder.glob("*.pt"))) == 1
+    trained("KgCoOp", *fixed)
+    assert sum(encoded) == 24
+    plain, other = trained("CoOp", *fixed, "FEATURES.TRAIN_STORE", "off")
+    torch.testing.assert_close(state["ctx"], plain["ctx"], rtol=1e-4, atol=1e-6)
+    assert metrics == other
+
+
+def test_a_transform_of_the_users_may_draw(tiny_trainer):
+    class Normalize(torch.nn.Module):
+        def forward(self, image):
+            return image
+
+    trainer = tiny_trainer("CoOp", "INPUT.TRANSFORMS", "['normalize']")
+    loader = trainer.train_loader_x
+    assert training_views.draws_nothing(loader)
+    loader.dataset.transform.transforms.append(Normalize())
+    assert not training_views.draws_nothing(loader)
+    assert not training_views.draws_nothing(tiny_trainer("CoOp", output="x").train_loader_x)
