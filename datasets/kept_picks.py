@@ -1,9 +1,12 @@
-"""Few-shot picks on disk, in `<data set folder>/split_fewshot/`, in two files of the same content:
+"""Few-shot picks on disk, in `<data set folder>/split_fewshot/`, in one of three forms, or several:
 
-    shot_{K}-seed_{SEED}.pkl    CoOp's form, pickled Datum objects with absolute paths
-    shot_{K}-seed_{SEED}.json   lists of [path relative to the data set's folder, label, class name]
+    shot_{K}-seed_{SEED}.pkl          CoOp's, pickled Datum objects with absolute paths
+    shot_{K}-seed_{SEED}.json         lists of [path below the folder, label, class name]
+    shot_{K}-seed_{SEED}_train.jsonl  that of the 165 splits of arXiv:2503.11609, a Datum a line;
+    shot_{K}-seed_{SEED}_val.jsonl    without the second, val is whole, as ImageNet's
 
-Either is enough to read. Pickles are read as harmless data, see `datasets.pickled_lists`; and a
+Drawn picks are written in the first two; `python -m datasets.picks` makes the third of them. Any
+one is enough to read. Pickles are read as harmless data, see `datasets.pickled_lists`; and a
 pick is always an item of the split at hand, so a moved data folder or a foreign cache does no harm.
 """
 
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -22,7 +26,7 @@ from dassl.data.datasets import Datum
 from dassl.utils import mkdir_if_missing, write_json
 from datasets.entries import Entry, as_lists
 from datasets.pickled_lists import as_entry, kept_parts, read_pickled_entries, unreadable
-from datasets.text_files import read_json
+from datasets.text_files import read_json, read_lines
 from whole_files import replacing, sweep
 
 Picks = dict[str, list[Datum]]  # of train and val
@@ -46,12 +50,42 @@ def _read_json(path: str) -> dict[str, list[Entry]]:
         raise unreadable(path, error) from error
 
 
-READERS = {".pkl": read_pickled_entries, ".json": _read_json}
+def _read_json_lines(path: str) -> dict[str, list[Entry]]:
+    """Of train's file, and val's beside it."""
+    paths = {"train": path, "val": path.removesuffix(TRAIN_LINES) + VAL_LINES}
+    entries = {}
+    for part, name in paths.items():
+        if part == "val" and not os.path.exists(name):
+            continue
+        try:
+            items = [json.loads(line) for _, line in read_lines(name)]
+            entries[part] = [as_entry(tuple(item[key] for key in LINE_KEYS)) for item in items]
+        except (ValueError, LookupError, TypeError) as error:
+            raise unreadable(name, error) from error
+    kept_parts(entries)
+    return entries
+
+
+def write_json_lines(path: str) -> str:
+    """Writes the picks of a `.json` as lines, in two files beside it; the path of train's."""
+    stem, parts = path.removesuffix(".json"), _read_json(path)
+    for part in reversed(parts):  # train's says that all are there
+        lines = (dict(zip(LINE_KEYS, entry, strict=True)) for entry in parts[part])
+        text = "".join(f"{json.dumps({**line, '_domain': 0})}\n" for line in lines)
+        with replacing(stem + (TRAIN_LINES if part == "train" else VAL_LINES)) as partial:
+            Path(partial).write_text(text, encoding="utf-8")
+    return stem + TRAIN_LINES
+
+
+TRAIN_LINES, VAL_LINES = "_train.jsonl", "_val.jsonl"
+LINE_KEYS = ("_impath", "_label", "_classname")
+# By the ending of the file that says that picks are there.
+READERS = {".pkl": read_pickled_entries, ".json": _read_json, TRAIN_LINES: _read_json_lines}
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptPicks:
-    """The picks from one split for one number of shots and one seed, and their two files.
+    """The picks from one split for one number of shots and one seed, and their files.
 
     Attributes:
         folder: the data set's folder, where `split_fewshot/` is.
@@ -78,18 +112,18 @@ class KeptPicks:
         return os.path.join(self.folder, "split_fewshot", name)
 
     def load(self, splits: Picks, shots: dict[str, int]) -> Picks | None:
-        """The kept picks as items of the given splits, or None where neither file exists.
+        """The kept picks as items of the given splits, or None where no file exists.
 
         Args:
             splits: what they were drawn from; val comes back whole where none of it were kept.
             shots: images a class, by split.
 
         Raises:
-            ValueError: a file is damaged, unsafe or not of this split, or the two disagree.
+            ValueError: a file is damaged, unsafe or not of this split, or two disagree.
         """
         sweep(os.path.dirname(self.stem))
-        paths = [f"{self.stem}{ending}" for ending in READERS]
-        paths = [path for path in paths if os.path.exists(path)]
+        paths = {ending: f"{self.stem}{ending}" for ending in READERS}
+        paths = {ending: path for ending, path in paths.items() if os.path.exists(path)}
         if not paths:
             if any(os.path.exists(f"{self._plain}{ending}") for ending in READERS):
                 print(
@@ -97,18 +131,20 @@ class KeptPicks:
                     "images"
                 )
             return None
-        print(f"Loading preprocessed few-shot data from {paths[0]}")
-        found = [self._read(path, splits, shots) for path in paths]
-        if found[0] != found[-1]:
-            raise ValueError(
-                f"{paths[0]} and {paths[1]} hold different few-shot picks. "
-                "Delete the one that you do not trust."
-            )
-        return found[0]
+        (first, one), *others = paths.items()
+        print(f"Loading preprocessed few-shot data from {one}")
+        found = self._read(first, one, splits, shots)
+        for ending, path in others:
+            if self._read(ending, path, splits, shots) != found:
+                raise ValueError(
+                    f"{one} and {path} hold different few-shot picks. "
+                    "Delete the one that you do not trust."
+                )
+        return found
 
-    def _read(self, path: str, splits: Picks, shots: dict[str, int]) -> Picks:
+    def _read(self, ending: str, path: str, splits: Picks, shots: dict[str, int]) -> Picks:
         picks = dict(splits)
-        for part, entries in READERS[os.path.splitext(path)[1]](path).items():
+        for part, entries in READERS[ending](path).items():
             picks[part] = self._find_items(entries, splits[part], path)
             _check_numbers(picks[part], splits[part], shots[part], f"{path}: {part}")
         return picks
@@ -140,7 +176,7 @@ class KeptPicks:
         return found
 
     def save(self, picks: Picks) -> None:
-        """Writes both files; says so where the folder is read-only.
+        """Writes two files; says so where the folder is read-only.
 
         Raises:
             OSError: they cannot be written for another reason.

@@ -137,8 +137,11 @@ SOURCES = {
         (Download("sun397/split_zhou_SUN397.json", drive="1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq"),),
         by_hand=(
             "The authors' server no longer has SUN397.tar.gz (md5 "
-            "8ca2778205c41d23104230ba66911c7a). Get it from a mirror.",
+            "8ca2778205c41d23104230ba66911c7a; KaiyangZhou/CoOp issue 90). Get it from a mirror: "
+            "opendatalab.com is named as one (Tianfu18/diff-feats-pose issue 9).",
             "Unpack it in sun397/, so that there is sun397/SUN397/a/abbey/.",
+            "python -m datasets.check sun397 --root DATA then holds the files against the "
+            "published split: 39,700 images of 397 classes.",
         ),
     ),
     "dtd": Source(

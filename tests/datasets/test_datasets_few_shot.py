@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from dassl.data.datasets import DatasetBase, Datum
+from datasets import picks
 from datasets.class_subset import subsample_classes
 from datasets.coop import CoOpDataset
 from datasets.few_shot import sample_few_shot
@@ -318,3 +319,48 @@ def test_unknown_subset_is_an_error(make_cfg):
     message = r"DATASET.SUBSAMPLE_CLASSES must be one of all, base, new; got 'old'"
     with pytest.raises(ValueError, match=message):
         Tiny(make_cfg(subset="old"))
+
+
+def test_picks_as_lines_are_read_and_written(make_cfg, root, capsys):
+    """In the form of arXiv:2503.11609: keys of a Datum, absolute paths of another machine."""
+    first = names(Tiny(make_cfg(num_shots=4)).train_x)
+    assert picks.main([str(root)]) == 0
+    train, val = (kept(root).with_name(f"shot_4-seed_1_{part}.jsonl") for part in ("train", "val"))
+    assert capsys.readouterr().out.endswith(f"{train}\n")
+    lines = [json.loads(line) for line in train.read_text().splitlines()]
+    assert lines[0] == {
+        "_impath": "images/0/0_2.png", "_label": 0, "_classname": "c0", "_domain": 0
+    }  # fmt: skip
+    for path in (train, val):
+        there = path.read_text().replace("images/", "/home/somebody/data/tiny/images/")
+        path.write_text(there)
+    for suffix in ("pkl", "json"):
+        kept(root, suffix=suffix).unlink()
+    data = Tiny(make_cfg(num_shots=4))
+    assert names(data.train_x) == first and len(data.val) == 20
+    val.unlink()  # as ImageNet's
+    assert len(Tiny(make_cfg(num_shots=4)).val) == 30
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-20], "shot_4-seed_1_train.jsonl"),
+        (lambda text: text.replace('"_label": 0', '"_label": 1', 1), "does not have"),
+        (lambda text: "", "is empty"),
+    ],
+)
+def test_damaged_lines_are_named(make_cfg, root, change, message):
+    Tiny(make_cfg(num_shots=4))
+    assert picks.main([str(root)]) == 0
+    for suffix in ("pkl", "json"):
+        kept(root, suffix=suffix).unlink()
+    path = kept(root).with_name("shot_4-seed_1_train.jsonl")
+    path.write_text(change(path.read_text()))
+    with pytest.raises(ValueError, match=message):
+        Tiny(make_cfg(num_shots=4))
+
+
+def test_a_folder_without_picks_is_said(tmp_path, capsys):
+    assert picks.main([str(tmp_path)]) == 1
+    assert f"below {tmp_path}" in capsys.readouterr().err
