@@ -82,13 +82,13 @@ def _compile(request: Request) -> Iterator[Row]:
             ratio, first, program, plain = cases.compiled_step(
                 name, batch, stored, subject, repeats=request.repeats
             )
-            kernels = launches.kernels_of_program(program), launches.counted(plain).kernels
+            kernels = ""
+            if request.device == "cpu":  # whose programs have kernels with names
+                kernels = f"{launches.kernels_of_program(program):,} kernels for "
+                kernels += f"{launches.counted(plain).kernels:,}; "
         gain = ratio.reference_sec - ratio.fast_sec
         pays = f"pays after {first / gain:,.0f} steps" if gain > 0 else "never pays here"
-        note = (
-            f"the reference is the step, not compiled; {kernels[0]:,} kernels for {kernels[1]:,}; "
-            f"compiling {first:.1f} s, {pays}"
-        )
+        note = f"the reference is the step, not compiled; {kernels}compiling {first:.1f} s, {pays}"
         yield row(f"{name} step, batch {batch}, compiled", request.classes, ratio, note)
 
 
@@ -100,9 +100,9 @@ def _launches(request: Request) -> Iterator[Row]:
             ratio, found = launches.of_step(
                 name, batch, stored, subject, repeats=request.repeats, reference=request.reference
             )
-        note = "; ".join(map(str, found))
+        note, where = "; ".join(map(str, found)), "" if stored else " on images"
         yield {
-            **row(f"{name} step, batch {batch}, counted", request.classes, ratio, note),
+            **row(f"{name} step{where}, batch {batch}, counted", request.classes, ratio, note),
             "counted": [asdict(counted) for counted in found],
         }
 

@@ -106,7 +106,7 @@ def make_trainer(
         name: of the method.
         subject: backbone, data, device and precision.
         batch_size: images in a training batch.
-        encoder: fast, compiled or reference, the text encoder.
+        encoder: fast or reference, the text encoder.
         opts: further KEY VALUE pairs.
     """
     node, size = f"TRAINER.{name.upper()}", SIZES[subject.model]

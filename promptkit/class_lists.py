@@ -29,11 +29,21 @@ class ClassLists:
         trainer.__init__(cfg)
         return trainer
 
-    def beside(self, classnames: list[str]) -> "ClassLists":
-        """A trainer of other classes with this one's frozen CLIP; `take_from` gives it the rest."""
-        other = type(self).__new__(type(self))
+    def beside(self, classnames: list[str], dataset: str = "") -> "ClassLists":
+        """A trainer of other classes with this one's frozen CLIP; `take_from` gives it the rest.
+
+        Args:
+            classnames: the classes.
+            dataset: whose sentence stands around them, by its registered name; "" is this one's.
+        """
+        other, cfg = type(self).__new__(type(self)), self.cfg
         other.classes_alone, other.lender = list(classnames), self
-        other.__init__(self.cfg)
+        if dataset and dataset != cfg.DATASET.NAME:
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.DATASET.NAME = dataset
+            cfg.freeze()
+        other.__init__(cfg)
         other.set_model_mode("eval")
         return other
 

@@ -2,7 +2,8 @@
 
 A step has many small operations, which a GPU may finish faster than Python can ask for them. The
 compiler joins them, and on CUDA the program is captured as a graph that is started at once. It is
-of one shape: whatever would make another one each step (mixup's pairs) is drawn before.
+of one shape: mixup's pairs are drawn before. Where their number changes (pairs within classes)
+it is made anew.
 """
 
 from collections.abc import Callable
@@ -19,13 +20,15 @@ Loss = Callable[..., dict[str, Tensor]]
 def why_not_compiled(trainer: Any) -> str:
     """What keeps a trainer's step from being compiled, in words; "" if nothing does."""
     options, name = trainer.options, type(trainer).__name__
-    path, count = f"TRAINER.{name.upper()}", trainer.num_classes
+    path = f"TRAINER.{name.upper()}"
+    images = trainer.cfg.DATALOADER.TRAIN_X.BATCH_SIZE if trainer.prompts_of_each_image else 1
+    count = trainer.num_classes * images
     if not trainer.has_optimizer:
         return f"{name} is not trained in steps of OPTIM's"
     if trainer.clip_model.not_shared or options.text_encoder != "fast":
         return f"it takes {path}.TEXT_ENCODER fast, and a backbone whose prompts share tokens"
     if options.chunk < count:
-        return f"a step takes all {count} classes at once, and {path}.CHUNK is {options.chunk}"
+        return f"a step takes all {count} prompts at once, and {path}.CHUNK is {options.chunk}"
     return ""
 
 

@@ -161,6 +161,12 @@ class FeatureTrainer(PromptTrainer):
         if self.has_optimizer:
             self.train_loader_x = self.row_loader()
 
+    def before_epoch(self) -> None:
+        """As the base's; the rows' order is the epoch's, also where an engine does not tell."""
+        super().before_epoch()
+        if isinstance(self.train_loader_x, RowLoader):
+            self.train_loader_x.set_epoch(self.epoch)
+
     @cached_property
     def train_features(self) -> Tensor:
         """Unit features [K, N, E] of all passes."""

@@ -45,10 +45,11 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
     Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
-    trained_classnames: tuple[str, ...] = ()  # of what was loaded
+    trained_on = checkpoint.Trained()  # data set and classes of what was loaded
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
+    prompts_of_each_image = False  # a step encodes every class for every image
     program: Loss | None = None  # the compiled loss
 
     # What a method defines ------------------------------------------------------------------------
@@ -190,7 +191,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
         start = time.perf_counter()
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
-            parts = (self.program or self.loss)(images, labels, *self.drawn(labels))
+            parts = self._loss_of(images, labels)
         try:
             self.update(parts)
         except FloatingPointError as error:
@@ -202,6 +203,16 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
             self._epoch_figures.setdefault(name, []).append(figure)
         self.step_sec.append(time.perf_counter() - start)  # `item` has waited for the device
         return figures
+
+    def _loss_of(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        arguments = images, labels, *self.drawn(labels)
+        if self.program is None:
+            return self.loss(*arguments)
+        if not self._is_warm:  # what prompts keep once, on this device, is no part of the program
+            with torch.no_grad():
+                self.loss(*arguments)
+            self._is_warm = True
+        return self.program(*arguments)
 
     def _first_fault(self, parts: dict[str, Tensor]) -> str:
         """Which part of a loss that is not finite is not, and what may help."""
@@ -251,6 +262,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
             raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
         self.program = self._compiled() if self.options.compile else None
+        self._is_warm = False
         self.images_loader = self.train_loader_x
         self.views = self.training_views()
         count = self.cfg.FEATURES.VIEWS
@@ -318,7 +330,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
             print("Note that load_model() is skipped as no pretrained model is given")
             return
         if self.learner_name in self._models:  # zero-shot has nothing to load
-            self.trained_classnames = checkpoint.load_learner(
+            self.trained_on = checkpoint.load_learner(
                 self.learner,
                 self.learner_name,
                 directory,

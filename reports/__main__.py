@@ -142,8 +142,7 @@ def run_report(options: argparse.Namespace) -> int:
     runs, left_out, notes = load(options)
     made = options.report.make(runs, left_out, options)
     document = replace(made.document, notes=(*made.document.notes, *notes))
-    if options.intervals:
-        document = with_intervals(document)
+    plain, document = document, with_intervals(document) if options.intervals else document
     print(FORMATS[options.format](document), end="")
     if options.format == "csv":  # which has no place for remarks
         print(to_markdown(replace(document, grids=())), file=sys.stderr, end="")
@@ -153,7 +152,8 @@ def run_report(options: argparse.Namespace) -> int:
     folder = options.to or options.output
     for name, render in FORMATS.items():
         path = folder / f"{options.name}.{SUFFIXES[name]}"
-        write_atomically(path, render(document).encode())
+        # A CSV has deviations always, in a column of that name.
+        write_atomically(path, render(plain if name == "csv" else document).encode())
     _write_figures(made, folder, options.name)
     return 1 if options.strict and document.left_out else 0
 

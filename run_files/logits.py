@@ -124,8 +124,8 @@ def from_bytes(content: bytes) -> Logits:
                 raise ValueError(f"unpacked, it is larger than {MOST_BYTES:,} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
-            if about["format"] != FORMAT:
-                raise ValueError(f"format must be {FORMAT}; got {about['format']!r}")
+            if about["format"] not in (1, FORMAT):  # 1 had no other classes
+                raise ValueError(f"format must be 1 or {FORMAT}; got {about['format']!r}")
             if "high" in arrays:
                 values = _from_byte_planes(arrays["low"], arrays["high"])
             else:
@@ -133,7 +133,8 @@ def from_bytes(content: bytes) -> Logits:
             labels = arrays["labels"].astype(np.int64)
             if values.dtype != np.float32:
                 raise ValueError(f"logits must be single or half precision; got {values.dtype}")
-            names, others = (_texts(about[key]) for key in ("classnames", "other_classnames"))
+            names = _texts(about["classnames"])
+            others = _texts(about["other_classnames"]) if about["format"] == FORMAT else ()
             if values.ndim != 2 or values.shape[1] != len(names) + len(others):
                 raise ValueError(f"{len(names)} + {len(others)} names for logits {values.shape}")
             own, rest = np.split(values, [len(names)], axis=1)
@@ -147,7 +148,8 @@ def from_bytes(content: bytes) -> Logits:
 
 def content_hash(logits: Logits) -> str:
     """sha256 of the values, labels and names: what `result.json` says of the file."""
-    texts = [logits.classnames, logits.images, logits.other_classnames]
+    texts = [logits.classnames, logits.images]
+    texts += [logits.other_classnames] if logits.other_classnames else []
     digest = hashlib.sha256(json.dumps(texts).encode())
     digest.update(np.ascontiguousarray(logits.labels.astype(np.int64)))
     digest.update(np.ascontiguousarray(logits.joint))

@@ -86,7 +86,11 @@ start_protocol() {
     echo "error: OUTPUT must be a folder; $output is none" >&2
     exit 1
   fi
-  [[ -z ${STRICT:-} ]] || opts+=(PROTOCOL.STRICT True)
+  if [[ " ${opts[*]} " == *" PROTOCOL.STRICT True "* ]]; then
+    STRICT=1
+  elif [[ -n ${STRICT:-} ]]; then
+    opts+=(PROTOCOL.STRICT True)
+  fi
   [[ -n ${DRY_RUN:-} ]] || setup_environment
   [[ -z ${GPU:-} ]] || check_gpu
   [[ -z ${GPU:-} ]] || export CUDA_VISIBLE_DEVICES=$GPU

@@ -80,8 +80,8 @@ def test_a_loss_names_its_step_its_part_and_what_to_lower(
     kind = TRAINER_REGISTRY.get(trainer)
     loss = kind.loss
 
-    def spoilt(self, images, labels):
-        parts = loss(self, images, labels)
+    def spoilt(self, images, labels, *drawn):
+        parts = loss(self, images, labels, *drawn)
         if self.batch_idx == 1:
             parts[part] = parts[part] * float("nan")
             parts["loss" if "loss" in parts else part] = parts[part]

@@ -62,6 +62,7 @@ class CoCoOp(PromptTrainer):
     """Conditional context optimisation."""
 
     Config = ContextConfig
+    prompts_of_each_image = True
 
     def build_learner(self, classnames: list[str]) -> ConditionalPrompts:
         """Context and meta-net."""

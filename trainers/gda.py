@@ -113,6 +113,11 @@ class GDA(FittedTrainer):
         super().load_model(directory, epoch)
         self._discriminant = None
 
+    def take_from(self, other: "GDA") -> None:
+        """As the base's; the discriminant is computed anew."""
+        super().take_from(other)
+        self._discriminant = None
+
     def names(self) -> Tensor:
         """The classes at hand, as bytes."""
         text = "\n".join(self.dm.dataset.classnames).encode("utf-8", "surrogateescape")

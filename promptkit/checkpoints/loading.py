@@ -1,6 +1,7 @@
 """Loads what was trained, from our checkpoints and from the authors' old ones."""
 
 import os
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,13 @@ from promptkit.backbones.state_dicts import state_dict_of
 from promptkit.checkpoints.published_keys import published_state
 from promptkit.runs import manifest
 from promptkit.runs.model_files import file_name
+
+
+class Trained(NamedTuple):
+    """What a checkpoint was trained on: the registered data set and its classes, if it says so."""
+
+    dataset: str = ""
+    classnames: tuple[str, ...] = ()
 
 
 class OtherClasses(ValueError):
@@ -28,11 +36,11 @@ def load_learner(
     weights_sha256: str,
     bound_to: list[str] | None = None,
     sized_by_data: tuple[str, ...] = (),
-) -> tuple[str, ...]:
+) -> Trained:
     """Loads what was trained from `directory/<name>/model.pth.tar-<epoch>`.
 
     Returns:
-        The classes of its training; () where the file does not say them.
+        The data set and the classes of its training.
 
     Args:
         learner: the module that holds it.
@@ -56,9 +64,8 @@ def load_learner(
     content = load_checkpoint(path)
     saved = state_dict_of(content, path)
     run = content.get("run")  # in others' files it may be a name
-    trained_on = run.get("classnames") if isinstance(run, dict) else None
-    trained_on = tuple(trained_on) if isinstance(trained_on, list) else ()
-    if bound_to is not None and trained_on and list(trained_on) != bound_to:
+    trained_on = _trained(run)
+    if bound_to is not None and trained_on.classnames and list(trained_on.classnames) != bound_to:
         raise OtherClasses(_wrong_classes(run, bound_to, path=path, trainer=trainer))
     print(f'Loading weights to {name} from "{path}" (epoch = {content.get("epoch")})')
     state = published_state(learner, saved, clip_model, path=path)
@@ -67,6 +74,13 @@ def load_learner(
             getattr(learner, key).data = torch.empty_like(state[key], device=_device(learner))
     load_exactly(learner, state, path=path)
     return trained_on
+
+
+def _trained(run: object) -> Trained:
+    names = run.get("classnames") if isinstance(run, dict) else None
+    if not isinstance(names, list):
+        return Trained()
+    return Trained(str(run.get("dataset") or ""), tuple(names))
 
 
 def _check_run(directory: str, trainer: str, weights_sha256: str) -> None:

@@ -50,6 +50,7 @@ class Prompts:
         if injection:
             injection = replace(injection, tokens=injection.tokens[there])
         tree = self.tree.of_sequences(rows)
+        tree.behind(self.prefix.shape[-2])
         return replace(self, suffix=self.suffix[there], tree=tree, injection=injection)
 
 

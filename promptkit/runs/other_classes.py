@@ -28,21 +28,27 @@ class OtherClasses:
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.outputs = trainer, []
         self.names: tuple[str, ...] = ()
+        self._dataset = ""
         self._twin: Any = None
 
-    def _names(self) -> tuple[str, ...]:
+    def _which(self) -> tuple[tuple[str, ...], str]:
+        """Names of the other classes, and the data set that they are of."""
         trainer = self.trainer
         if not hasattr(trainer, "beside") or trainer.is_bound_to_classes():
-            return ()
-        dataset, trained = trainer.dm.dataset, trainer.trained_classnames
-        if not set(trained) <= set(dataset.classnames):
-            return trained
-        return tuple(getattr(dataset, "other_classnames", ()))
+            return (), ""
+        dataset, trained = trainer.dm.dataset, trainer.trained_on
+        here = set(dataset.classnames)
+        left_out = tuple(getattr(dataset, "other_classnames", ()))
+        if not trained.classnames or set(trained.classnames) <= here | set(left_out):
+            return left_out, ""
+        if here <= set(trained.classnames):  # renderings of the training's classes: none is foreign
+            return (), ""
+        return trained.classnames, trained.dataset
 
     @contextlib.contextmanager
     def told_apart(self, split: str) -> Iterator[None]:
         """While a split is tested; validation, which may be tested after every epoch, is not."""
-        self.outputs, self.names = [], self._names()
+        self.outputs, (self.names, self._dataset) = [], self._which()
         if not self.names or split != "test":
             yield
             return
@@ -66,13 +72,17 @@ class OtherClasses:
         """Logits [N, C'] and the C' names; () where there are none."""
         if not self.outputs:
             return ()
-        return np.ascontiguousarray(torch.cat(self.outputs).numpy()), self.names
+        logits = np.ascontiguousarray(torch.cat(self.outputs).numpy())
+        if not np.isfinite(logits).all():
+            print("Logits of the other classes are not kept: they are not finite")
+            return ()
+        return logits, self.names
 
     def _of_now(self) -> Any:
         """The trainer of the other classes, with what is learned by now."""
         with seeded(max(self.trainer.cfg.SEED, 0)), contextlib.redirect_stdout(io.StringIO()):
             if self._twin is None or tuple(self._twin.classes_alone) != self.names:
-                self._twin = self.trainer.beside(list(self.names))
+                self._twin = self.trainer.beside(list(self.names), self._dataset)
             self._twin.take_from(self.trainer)
         return self._twin
 

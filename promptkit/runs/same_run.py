@@ -27,6 +27,9 @@ INCIDENTAL = (
     "FEATURES.STORE",
     "FEATURES.TRAIN_STORE",
     "TEST.KEEP_LOGITS",
+    "PROTOCOL.STRICT",  # what is said of a recipe changes no result
+    "PROTOCOL.CHOSEN_ON",
+    "PROTOCOL.PER_DATA_SET",
     "MODEL.BACKBONE.ACTIVATION",  # the plan says it apart where it is not OpenAI's
 )
 

@@ -35,26 +35,35 @@ def fitted(logits: Tensor, labels: Tensor) -> float:
     return math.exp(-low)
 
 
-@torch.no_grad()
 def temperature_of(trainer: Any) -> dict[str, float] | None:
-    """{"value": T, "images": N} of what a trainer has just tested; None without own validation.
+    """{"value": T, "images": N} of what a trainer has just tested; None without validation images.
 
-    New classes have no validation images of their own training: theirs is that of the base classes.
+    Few-shot ones. New classes have none of their own training: theirs is that of the base classes.
+    A fault here, which may be an image that nobody has opened before, costs no result.
     """
-    is_ours = hasattr(trainer, "has_validation")
-    if (
-        not is_ours
-        or trainer.cfg.DATASET.SUBSAMPLE_CLASSES == "new"
-        or not trainer.has_validation()
-    ):
+    data = trainer.cfg.DATASET
+    if not hasattr(trainer, "has_validation") or data.NUM_SHOTS < 1:
         return None
+    if data.SUBSAMPLE_CLASSES == "new" or not trainer.has_validation():
+        return None
+    try:
+        value, count = _of_validation(trainer)
+    except (ArithmeticError, OSError, RuntimeError, ValueError) as error:
+        print(f"No temperature is fitted: {error}")
+        return None
+    print(f"Temperature of least NLL on {count} validation images: {value:.3f}")
+    return {"value": value, "images": count}
+
+
+@torch.no_grad()
+def _of_validation(trainer: Any) -> tuple[float, int]:
     trainer.set_model_mode("eval")
     outputs, labels = [], []
     for batch in trainer.val_loader:
         images, targets = trainer.parse_batch_test(batch)
         outputs.append(trainer.model_inference(images).float().cpu())
         labels.append(targets.cpu())
-    right = torch.cat(labels)
-    value = fitted(torch.cat(outputs), right)
-    print(f"Temperature of least NLL on {len(right)} validation images: {value:.3f}")
-    return {"value": value, "images": len(right)}
+    logits, right = torch.cat(outputs), torch.cat(labels)
+    if not logits.isfinite().all():
+        raise ValueError("the logits of validation images are not finite")
+    return fitted(logits, right), len(right)

@@ -98,8 +98,12 @@ def notes_on_selection(runs: Iterable[Run]) -> list[str]:
     for run in runs:
         said[run.chosen_on].add(run.trainer)
         following |= {run.trainer} if run.per_data_set else set()
-        recipes[run.trainer, run.shots][run.dataset].add(run.recipe)
-    for (trainer, _), by_set in recipes.items():
+        # Recipes of one kind of training: a backbone, and base classes, or all, or elsewhere.
+        elsewhere = run.trained_on not in (None, (run.dataset, run.subset), (run.dataset, "base"))
+        half = "base" if run.subset == "new" else run.subset
+        place = run.trained_on if elsewhere else half
+        recipes[run.trainer, run.shots, run.backbone, place][run.dataset].add(run.recipe)
+    for (trainer, *_), by_set in recipes.items():
         one_each_set = all(len(found) == 1 for found in by_set.values())
         if one_each_set and len(set().union(*by_set.values())) > 1:
             following.add(trainer)

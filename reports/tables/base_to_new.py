@@ -37,8 +37,8 @@ HM_KINDS = {
 }
 FOOTNOTE = (
     f"Accuracy in percent, mean \u00b1 {SPREAD} (no \u00b1 for a "
-    "single seed). HM is {}; the \u00b1 of HM is the standard deviation of the harmonic means of "
-    "the single seeds. Bold: best of its column; underlined: second."
+    "single seed). HM is {}; its \u00b1 is of the harmonic means of the single seeds. Bold: best "
+    "of its column; underlined: second."
 )
 COST_FOOTNOTE = (
     "Seconds a step: the median over a training's optimisation steps, without loading, mean over "

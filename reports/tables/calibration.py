@@ -92,7 +92,8 @@ def tested(folder: Path, runs: Iterable[Run]) -> tuple[list[Tested], list[LeftOu
             continue
         scales = {row: 1.0}
         scale = temperatures.get(_model(run))
-        if scale is not None:
+        # Zero-shot has none of another data set's training, beside which it may stand.
+        if scale is not None and not (run.is_zero_shot and place.source != OWN):
             scales[replace(row, trainer=f"{row.trainer}{SCALED}")] = scale
         for entry, factor in scales.items():
             answers = Answers.of(logits.logits / factor, logits.labels)

@@ -145,8 +145,9 @@ def document(
     notes = ([FOOTNOTE] if grids else []) + notes_on_commits(entry.row for entry in entries)
     if without:
         notes.append(
-            f"{without} test(s) on foreign images are in no table: the logits of the training's "
-            "classes are not kept (TEST.KEEP_LOGITS False, weights that belong to the classes of "
-            "training, or code of before), or the model's test on its own classes is not here."
+            f"{without} test(s) are in no table: their classes are the training's, the logits of "
+            "the training's classes are not kept (TEST.KEEP_LOGITS False, weights that belong to "
+            "the classes of training, or code of before), or the model's test on its own is not "
+            "here."
         )
     return Document(title, tuple(grids), tuple(notes), tuple(sorted({*left_out, *left})))

@@ -7,7 +7,7 @@ import train
 from promptkit import compiling
 from tests.trainers.test_all_trainers import IN_EPOCHS
 
-TRACED = ("E2MIM", "PromptSRC", "TCP")  # the others by the marked run, which builds all
+TRACED = ("E2MIM", "PromptSRC")  # the others by the marked run, which builds all
 
 
 def losses_and_gradients(trainer, loss, images, labels):
@@ -59,11 +59,13 @@ def test_the_cpus_own_compiler_gives_the_same_for_all(tiny_trainer, name):
     check(tiny_trainer, name)
 
 
-def test_a_run_with_programs_learns_what_one_without_learns(tiny_argv, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["ProGrad", "TCP"])
+def test_a_run_with_programs_learns_what_one_without_learns(tiny_argv, tmp_path, monkeypatch, name):
     monkeypatch.setattr(compiling, "COMPILER", "aot_eager")
+    torch._dynamo.reset()
     contexts = []
     for compile in ("False", "True"):
-        argv = tiny_argv("ProGrad", "TRAINER.PROGRAD.COMPILE", compile, output=compile)
+        argv = tiny_argv(name, f"TRAINER.{name.upper()}.COMPILE", compile, output=compile)
         assert train.main(argv) == 0
         path = tmp_path / compile / "prompt_learner/model.pth.tar-2"
         contexts.append(torch.load(path)["state_dict"]["ctx"])
@@ -74,7 +76,8 @@ def test_a_run_with_programs_learns_what_one_without_learns(tiny_argv, tmp_path,
     ("name", "options", "message"),
     [
         ("GDA", (), "GDA is not trained in steps of OPTIM's"),
-        ("CoOp", ("CHUNK", 5), "all 6 classes at once, and TRAINER.COOP.CHUNK is 5"),
+        ("CoOp", ("CHUNK", 5), "all 6 prompts at once, and TRAINER.COOP.CHUNK is 5"),
+        ("CoCoOp", ("CHUNK", 20), "all 72 prompts at once, and TRAINER.COCOOP.CHUNK is 20"),
         ("CoOp", ("TEXT_ENCODER", "reference"), "it takes TRAINER.COOP.TEXT_ENCODER fast"),
     ],
 )

@@ -41,6 +41,7 @@ EVALUATE = ("--eval-only",)
 
 
 def evaluate(tiny_argv, tmp_path, trainer, output, *extra) -> dict:
+    extra = (*extra, "TEST.KEEP_LOGITS", False)  # with it validation images are encoded, too
     assert train.main(tiny_argv(trainer, *extra, output=output, flags=EVALUATE)) == 0
     return json.loads((tmp_path / output / "result.json").read_text())
 
@@ -109,6 +110,7 @@ def test_what_decides_the_features_makes_another_entry(
     root = tmp_path / "copy"
     shutil.copytree(tiny_root, root)
     argv = [str(root) if x == tiny_root else x for x in tiny_argv("ZeroshotCLIP", flags=EVALUATE)]
+    argv += ["TEST.KEEP_LOGITS", "False"]
     assert train.main(argv) == 0
     encoded.clear()
     argv[argv.index("--output-dir") + 1] = str(tmp_path / "second")

@@ -5,9 +5,24 @@ import pytest
 import torch
 
 import train
+from dassl.data.datasets import DATASET_REGISTRY
 from promptkit.encoders import image_encoder
 from run_files.logits import from_bytes
-from tests.conftest import TINY_CLASSES
+from tests.conftest import TINY_CLASSES, TinyShapes
+
+
+@DATASET_REGISTRY.register()
+class TinyTools(TinyShapes):
+    """The same images by other names, in another sentence."""
+
+    template = "a blurry sketch of the {} there."
+    picks_suffix = "-tools"
+
+    def read(self, cfg):
+        splits = super().read(cfg)
+        for item in (item for items in splits for item in items):
+            item._classname = f"{item.classname} tool"
+        return splits
 
 
 def kept(folder):
@@ -66,3 +81,27 @@ def test_there_are_none_where_weights_are_of_classes_or_no_class_is_left_out(
     found = kept(tmp_path / "run")
     assert found.other_classnames == () and found.joint is found.logits
     assert len(found.classnames) == (3 if extra[0].endswith("CSC") else len(TINY_CLASSES))
+
+
+@pytest.mark.parametrize("name", ["CLIPAdapter", "CoOp"])
+def test_of_another_data_set_they_are_those_of_the_trainings_own_test(tiny_argv, tmp_path, name):
+    """With the sentence of the training's data set, not that of the one that is tested."""
+    assert train.main(tiny_argv(name, output="own")) == 0
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "own"), "--load-epoch", "2")
+    other = tiny_argv(name, "DATASET.NAME", "TinyTools", output="other", flags=flags)
+    assert train.main(other) == 0
+    own, foreign = kept(tmp_path / "own"), kept(tmp_path / "other")
+    assert foreign.other_classnames == own.classnames and own.images == foreign.images
+    np.testing.assert_allclose(foreign.others, own.logits, rtol=0, atol=0.05)
+    assert not np.allclose(foreign.logits, own.logits, atol=0.05)
+
+
+def test_renderings_of_the_trainings_classes_have_none(tiny_argv, tmp_path):
+    """All of the training's classes, or some of them: no image is foreign."""
+    assert train.main(tiny_argv("CoOp", output="own")) == 0
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "own"), "--load-epoch", "2")
+    assert (
+        train.main(tiny_argv("CoOp", "DATASET.SUBSAMPLE_CLASSES", "all", output="x", flags=flags))
+        == 0
+    )
+    assert kept(tmp_path / "x").other_classnames == ()

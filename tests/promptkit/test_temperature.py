@@ -55,3 +55,15 @@ def test_it_is_of_the_training_and_of_zero_shot(tiny_argv, tmp_path):
     assert temperature("CoOp", "c", "new", *loaded) is None
     assert temperature("ZeroshotCLIP", "d", "base", "--eval-only")["value"] > 0
     assert temperature("ZeroshotCLIP", "e", "new", "--eval-only") is None
+
+
+def test_a_fault_in_it_costs_no_result(tiny_argv, tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise OSError("Cannot read image x.png")
+
+    monkeypatch.setattr("promptkit.runs.temperature.fitted", fail)
+    assert train.main(tiny_argv("CoOp")) == 0
+    assert json.loads((tmp_path / "run/result.json").read_text())["temperature"] is None
+    assert "No temperature is fitted: Cannot read image x.png" in capsys.readouterr().out
+    assert train.main(tiny_argv("CoOp", "DATASET.NUM_SHOTS", -1, output="all")) == 0
+    assert json.loads((tmp_path / "all/result.json").read_text())["temperature"] is None

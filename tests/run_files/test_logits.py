@@ -115,7 +115,7 @@ def about(text: str) -> np.ndarray:
         (npz(labels=None), "labels"),
         (npz(about=about("{")), "can be read"),
         (npz(about=about("[]")), "can be read"),
-        (npz(about=about('{"format": 1}')), "format must be 2; got 1"),
+        (npz(about=about('{"format": 3}')), "format must be 1 or 2; got 3"),
         (npz(about=about(names('"abc"'))), "list of texts"),
         (npz(about=about(names("[1, 2, 3]"))), "list of texts"),
         (npz(about=about(names('["a", "b", "c"]', '["d"]'))), "3 \\+ 1 names for logits"),
@@ -142,3 +142,18 @@ def test_a_flipped_byte_is_found_or_changes_nothing(place, change):
     except ValueError:
         return
     assert content_hash(found) == content_hash(logits)
+
+
+def test_logits_of_other_classes_come_back_and_older_files_have_none():
+    beside = {"others": np.array([[1.0], [2.0]], np.float32), "other_classnames": ("d",)}
+    logits = of(EXACT, **beside)
+    found = from_bytes(to_bytes(logits)[0])
+    assert np.array_equal(found.others, beside["others"]) and found.other_classnames == ("d",)
+    assert found.joint.shape == (2, 4) and content_hash(found) == content_hash(logits)
+    assert content_hash(logits) != content_hash(of(EXACT))
+    older = from_bytes(
+        npz(about=about(names('["class 0", "class 1", "class 2"]').replace("2,", "1,", 1)))
+    )
+    assert older.other_classnames == () and content_hash(older) == content_hash(of(EXACT))
+    with pytest.raises(ValueError, match="1 names of other classes and 2 images"):
+        of(EXACT, others=np.zeros((3, 1), np.float32), other_classnames=("d",))

@@ -26,7 +26,7 @@ PUBLISHED = {
          "TipAdapterF", "ZSLP"), "vit_b16",
     ),
 }  # fmt: skip
-OF_THE_BENCH = ("INPUT.", "MODEL.BACKBONE.", "FEATURES.", "DATALOADER.NUM_WORKERS",
+OF_THE_BENCH = ("INPUT.", "PROTOCOL.", "MODEL.BACKBONE.", "FEATURES.", "DATALOADER.NUM_WORKERS",
                 "DATALOADER.TEST.BATCH_SIZE")  # fmt: skip
 DEPTHS = {12: 4, 9: 3, 8: 3}  # of twelve layers, of four
 TOKENS = 197, 17  # of an image of ViT-B/16, and of ours
