@@ -12,4 +12,4 @@ ruff format --check --quiet .
 ruff check --quiet .
 shellcheck --external-sources scripts/*.sh .ci/run
 export CUDA_VISIBLE_DEVICES="" OMP_NUM_THREADS=1
-exec python -m pytest --numprocesses 2 "$@"
+exec python -m pytest --numprocesses 2 --dist worksteal "$@"

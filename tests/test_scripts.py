@@ -12,6 +12,7 @@ import pytest
 import train
 import trainers  # noqa: F401  (registers them)
 from dassl.engine import TRAINER_REGISTRY
+from datasets.sources import SOURCES
 from pocket.datasets import PocketSet
 from promptkit.feature_trainer import FeatureTrainer
 from tests.warm_python import WarmPython
@@ -19,6 +20,8 @@ from tests.warm_python import WarmPython
 PROJECT = Path(train.__file__).parent
 
 
+ELEVEN = ("imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101",
+          "fgvc_aircraft", "sun397", "dtd", "eurosat", "ucf101")  # fmt: skip
 IMAGES = {"train": 2, "val": 2, "test": 4}  # of a class of the drawn sets
 
 
@@ -376,3 +379,36 @@ def test_strict_takes_one_recipe_for_all():
     assert usual == ["vit_b16_ep25_ctxv1", "vit_b16_ep50_ctxv1"]
     strict, text = recipes(STRICT="1")
     assert strict == ["vit_b16_ep50_ctxv1"] * 2 and text.count("PROTOCOL.STRICT True") == 4
+
+
+def test_reproduce_prints_every_command_and_what_it_would_take():
+    words = ("scripts/reproduce.sh", "base2new", "--dry-run", "CoOp")
+    done = bash(*words, SEEDS="1 2", DATA="/d", OUTPUT="/o", RATE="100")
+    assert done.returncode == 0, done.stderr
+    *commands, count, hours = done.stdout.splitlines()
+    assert len(commands) == 22 and all(" --then " in line for line in commands)
+    assert count.startswith("44 runs, 22 of them trainings; passes through the image encoder: ")
+    found = re.search(r"([\d,]+) in training, ([\d,]+) in tests", count)
+    trained, tested = (int(number.replace(",", "")) for number in found.groups())
+    # 16 images of half of the classes, 50 epochs on ImageNet and 200 elsewhere; all test images.
+    classes = {name: source.classes for name, source in SOURCES.items() if name in ELEVEN}
+    epochs = {name: 50 if name == "imagenet" else 200 for name in classes}
+    assert trained == 2 * sum(16 * epochs[name] * count / 2 for name, count in classes.items())
+    assert tested == 2 * sum(SOURCES[name].images[2] for name in classes)
+    assert hours == (
+        f"At 100 images a second that is at most {(trained + tested) / 360_000:,.1f} hours of "
+        "encoding"
+    )
+
+
+def test_reproduce_knows_its_tables_and_its_trainers():
+    done = bash("scripts/reproduce.sh", "base_to_new")
+    assert done.returncode == 1
+    assert "base2new cost cross_dataset domain_generalization few_shot; got" in done.stderr
+    text = (PROJECT / "scripts/reproduce.sh").read_text()
+    documented = (PROJECT / "docs/reproduce.md").read_text()
+    for table, names in re.findall(r'\[(\w+)\]="([^"]+)"', text):
+        known = set(names.split())
+        assert known <= set(TRAINER_REGISTRY.registered_names())
+        if table in ("base2new", "cross_dataset", "few_shot", "cost"):
+            assert f"| `{table}` | {', '.join(names.split())}" in documented

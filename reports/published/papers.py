@@ -164,6 +164,24 @@ def choose(protocol: str, words: str, folder: Path = FOLDER) -> list[Published]:
     return [row for row in rows if words == "all" or row.method in names]
 
 
+def publications(rows: Iterable[Published], protocol: str) -> dict[tuple, list[float]]:
+    """Every published value of the methods of `rows`: their own papers' and re-runs by others.
+
+    Returns:
+        {(method, shots, column): values}, of those that more than one publication has.
+    """
+    editions: dict[tuple, list[Published]] = {}
+    for row in read(protocol):
+        name = re.sub(r" \(re-run by .*\)$", "", row.method)
+        editions.setdefault((name, row.place, row.shots, row.backbone), []).append(row)
+    found: dict[tuple, list[float]] = {}
+    for row in rows:
+        for other in editions.get((row.method, row.place, row.shots, row.backbone), []):
+            for column, value in other.values.items():
+                found.setdefault((row.method, row.shots, column), []).append(value)
+    return {key: values for key, values in found.items() if len(values) > 1}
+
+
 def check_names(words: str, known: Iterable[str], protocol: str) -> None:
     """Checks that all methods of `words` are known; "all" are if there is one.
 

@@ -87,7 +87,8 @@ def document(report: Report, *, title: str, options: Options = Options()) -> Doc
         called = [*own.values(), *(row.label for row in beside)]
         grid = Grid(heading, columns, tuple(rows), facts=facts, key=keys(called))
         grids.append(grid.with_deltas(options.baseline))
-        comparison = against_published(grids[-1], ("Base", "New", "HM"))
+        editions = papers.publications(beside, "base2new") if beside else {}
+        comparison = against_published(grids[-1], ("Base", "New", "HM"), editions)
         grids += [comparison] if comparison else []
     if options.pair and grids:
         check_pair(options.pair, (label.text for label in names.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from reports.layout.grid import Cell, Grid, Row
 from reports.published import papers
@@ -65,8 +65,16 @@ def labels_in(grids: Iterable[Grid]) -> list[str]:
     return list(dict.fromkeys(row.label for grid in grids for row in grid.rows))
 
 
-def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
-    """Each trainer that has published numbers in the grid beside them; None if there is none."""
+def against_published(
+    grid: Grid, columns: Sequence[str], editions: Mapping[tuple, Sequence[float]] | None = None
+) -> Grid | None:
+    """Each trainer that has published numbers in the grid beside them; None if there is none.
+
+    Args:
+        grid: with rows of both.
+        columns: that are compared.
+        editions: see `papers.publications`; ours is set against the range of several.
+    """
     # A few-shot row has no shots of its own: its columns say them.
     theirs = {(x.facts["trainer"], x.facts.get("shots")): x for x in grid.rows if x.published}
     rows = []
@@ -81,17 +89,28 @@ def against_published(grid: Grid, columns: Sequence[str]) -> Grid | None:
             index = grid.columns.index(column)
             ours, published_cell = row.entries[index], other.entries[index]
             if isinstance(ours, Cell) and isinstance(published_cell, Cell):
-                rows.append(_comparison(f"{row.label}, {column}", ours, published_cell))
-    headers = ("Ours", "Published", "Difference", "By the published spread")
+                key = other.facts["trainer"], other.facts.get("shots"), column.lower()
+                values = (editions or {}).get(key, ())
+                rows.append(_comparison(f"{row.label}, {column}", ours, published_cell, values))
+    headers = ("Ours", "Published", "Difference", "By the published spread", "All publications")
     title = f"{grid.title}: ours against published"
     return Grid(title, headers, tuple(rows), corner="Row and column") if rows else None
 
 
-def _comparison(label: str, ours: Cell, theirs: Cell) -> Row:
+def _comparison(label: str, ours: Cell, theirs: Cell, editions: Sequence[float]) -> Row:
     difference = f"{ours.value - theirs.value:+.2f}"
     texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
     texts[0] += f" (n={len(ours.seeds)})"
-    return Row(label, (*texts, difference, papers.verdict(ours, theirs)))
+    return Row(label, (*texts, difference, papers.verdict(ours, theirs), _place(ours, editions)))
+
+
+def _place(ours: Cell, editions: Sequence[float]) -> str:
+    """Where ours lies by the range of what a method's own paper and others' re-runs print."""
+    if not editions:
+        return "one"
+    low, high = min(editions), max(editions)
+    where = "inside" if low <= ours.written <= high else "above" if ours.value > high else "below"
+    return f"{low:.2f} to {high:.2f} (n={len(editions)}): {where}"
 
 
 def _spread(cell: Cell) -> str:
