@@ -4,8 +4,10 @@ import shutil
 
 import pytest
 
+from reports.__main__ import main
 from reports.layout.grid import Cell
 from reports.output.formats import to_csv, to_markdown
+from reports.published import papers
 from reports.published.papers import (
     FILES,
     FOLDER,
@@ -170,3 +172,26 @@ def test_no_cost_stands_twice():
             if line["train_time"]
         ]  # fmt: skip
     assert len(set(lines)) == len(lines)
+
+
+def test_ours_is_set_against_the_range_of_all_publications(write_pair, tmp_path, capsys):
+    """CoOp on the average of eleven: its own and four re-runs, 71.66 to 75.18."""
+    rows = [row for row in papers.choose("base2new", "CoOp") if row.place == papers.AVERAGE]
+    found = papers.publications(rows, "base2new")
+    values = sorted(found["CoOp", 16, "hm"])
+    assert (values[0], values[-1], len(values)) == (71.66, 75.18, 5)
+    write_pair("a", 82.0, 70.0, dataset="ImageNet", backbone="ViT-B/16")
+    report = ["base2new", "--output", str(tmp_path / "runs"), "--published", "CoOp"]
+    assert main(report) == 0
+    text = capsys.readouterr().out
+    line = next(x for x in text.splitlines() if x.startswith("| CoOp, New"))
+    numbers = sorted(
+        row.values["new"]
+        for row in papers.read("base2new")
+        if row.method.split(" (")[0] == "CoOp" and row.place == "imagenet" and row.shots == 16
+    )
+    assert f"{numbers[0]:.2f} to {numbers[-1]:.2f} (n={len(numbers)}): " in line
+    where = (
+        "inside" if numbers[0] <= 70 <= numbers[-1] else "above" if 70 > numbers[-1] else "below"
+    )
+    assert where in line
