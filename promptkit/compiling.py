@@ -20,6 +20,9 @@ Loss = Callable[..., dict[str, Tensor]]
 def why_not_compiled(trainer: Any) -> str:
     """What keeps a trainer's step from being compiled, in words; "" if nothing does."""
     options, name = trainer.options, type(trainer).__name__
+    if trainer.goes_back_twice:
+        # The compiler's programs overwrite what they keep for the way back: a second one is wrong.
+        return f"{name} goes backward twice through one step, and a program only once"
     path = f"TRAINER.{name.upper()}"
     images = trainer.cfg.DATALOADER.TRAIN_X.BATCH_SIZE if trainer.prompts_of_each_image else 1
     count = trainer.num_classes * images
@@ -38,8 +41,6 @@ def compiled(loss: Loss, device: torch.device) -> Loss:
     Raises:
         torch._dynamo.exc.Unsupported: on the first call; something cannot be traced.
     """
-    # A gradient that is taken in two parts, as ProGrad's, goes back twice through one program.
-    torch._functorch.config.donated_buffer = False
     if device.type != "cuda":
         return torch.compile(loss, backend=COMPILER, fullgraph=True)
     program = torch.compile(loss, backend=COMPILER, fullgraph=True, mode="reduce-overhead")

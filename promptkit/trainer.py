@@ -49,6 +49,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
+    goes_back_twice = False  # a step takes gradients of two losses
     prompts_of_each_image = False  # a step encodes every class for every image
     program: Loss | None = None  # the compiled loss
 

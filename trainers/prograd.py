@@ -88,6 +88,7 @@ class ProGrad(PromptTrainer):
     """Prompt-aligned gradient."""
 
     Config = ProGradConfig
+    goes_back_twice = True
     published_config = PUBLISHED
 
     def build_learner(self, classnames: list[str]) -> SentenceContext:

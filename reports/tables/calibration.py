@@ -146,7 +146,11 @@ def document(
     names = labels(entry.row for entry in entries)
     diagrams = []
     for place, name in titles_of(sorted({entry.place for entry in entries})).items():
-        own = {entry.row: entry.bins for entry in entries if entry.place == place}
+        own = {
+            entry.row: entry.bins
+            for entry in entries
+            if entry.place == place and not entry.row.trainer.endswith(SCALED)
+        }
         called = within(names, own)
         diagrams.append(Diagrams(name, {called[row]: own[row] for row in called}))
     grids = grids_of(entries, names, COLUMNS, apart=namesakes(runs))

@@ -15,13 +15,9 @@ def losses_and_gradients(trainer, loss, images, labels):
         generator.manual_seed(0)
     parts = loss(images, labels, *trainer.drawn(labels))
     learned = [p for p in trainer.learner.parameters() if p.requires_grad]
-    totals = [parts["loss"]] if "loss" in parts else [parts["xe_loss"], parts["kl_loss"]]
-    gradients = [
-        torch.autograd.grad(total, learned, retain_graph=True, allow_unused=True)
-        for total in totals
-    ]
+    gradients = torch.autograd.grad(parts["loss"], learned, allow_unused=True)
     values = torch.cat([value.detach().flatten() for value in parts.values()])
-    return values, [g for of_one in gradients for g in of_one if g is not None]
+    return values, [gradient for gradient in gradients if gradient is not None]
 
 
 def check(tiny_trainer, name):
@@ -38,7 +34,7 @@ def check(tiny_trainer, name):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     for mine, theirs in zip(ours, gradients, strict=True):
         scale = theirs.abs().max().clamp(min=1e-12)
-        torch.testing.assert_close(mine / scale, theirs / scale, rtol=0, atol=1e-5)
+        torch.testing.assert_close(mine / scale, theirs / scale, rtol=0, atol=3e-5)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
     assert not torch._dynamo.utils.counters["graph_break"]
 
@@ -54,12 +50,12 @@ def test_the_cpus_own_compiler_gives_the_same(tiny_trainer):
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("name", IN_EPOCHS)
+@pytest.mark.parametrize("name", [name for name in IN_EPOCHS if name != "ProGrad"])
 def test_the_cpus_own_compiler_gives_the_same_for_all(tiny_trainer, name):
     check(tiny_trainer, name)
 
 
-@pytest.mark.parametrize("name", ["ProGrad", "TCP"])
+@pytest.mark.parametrize("name", ["KgCoOp", "TCP"])
 def test_a_run_with_programs_learns_what_one_without_learns(tiny_argv, tmp_path, monkeypatch, name):
     monkeypatch.setattr(compiling, "COMPILER", "aot_eager")
     torch._dynamo.reset()
@@ -75,6 +71,7 @@ def test_a_run_with_programs_learns_what_one_without_learns(tiny_argv, tmp_path,
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("ProGrad", (), "ProGrad goes backward twice through one step"),
         ("GDA", (), "GDA is not trained in steps of OPTIM's"),
         ("CoOp", ("CHUNK", 5), "all 6 prompts at once, and TRAINER.COOP.CHUNK is 5"),
         ("CoCoOp", ("CHUNK", 20), "all 72 prompts at once, and TRAINER.COCOOP.CHUNK is 20"),
