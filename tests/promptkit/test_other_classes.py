@@ -105,3 +105,18 @@ def test_renderings_of_the_trainings_classes_have_none(tiny_argv, tmp_path):
         == 0
     )
     assert kept(tmp_path / "x").other_classnames == ()
+
+
+@pytest.mark.parametrize("name", ["CLIPLoRA", "E2MIM", "GDA", "ProLIP", "PromptSRC"])
+def test_a_loaded_model_gives_what_the_trained_one_gave(tiny_argv, tmp_path, name):
+    subset = ("DATASET.SUBSAMPLE_CLASSES", "base")
+    assert train.main(tiny_argv(name, *subset, output="base")) == 0
+    last = max((tmp_path / "base").glob("*/model.pth.tar-*")).suffix.rpartition("-")[2]
+    flags = ("--eval-only", "--model-dir", str(tmp_path / "base"), "--load-epoch", last)
+    assert train.main(tiny_argv(name, *subset, output="again", flags=flags)) == 0
+    trained, loaded = kept(tmp_path / "base"), kept(tmp_path / "again")
+    assert len(trained.other_classnames) == 3 and trained.others.any()
+    np.testing.assert_allclose(loaded.others, trained.others, rtol=1e-3, atol=0.02)
+    new = tiny_argv(name, "DATASET.SUBSAMPLE_CLASSES", "new", output="new", flags=flags)
+    assert train.main(new) == 0
+    assert kept(tmp_path / "new").other_classnames == trained.classnames
