@@ -12,14 +12,9 @@
 #   PROTOCOL  base2new (default) or few_shot
 #   DRY_RUN=1 prints the commands. Finished runs are kept; a method that fails does not stop the others.
 set -euo pipefail
-project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-if [[ $PWD != "$project" ]]; then # relative folders are the caller's
-  [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
-  [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
-  cd "$project"
-fi
 # shellcheck source=scripts/setup.sh
-source scripts/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+enter_project
 # shellcheck source=scripts/methods.sh
 source scripts/methods.sh
 

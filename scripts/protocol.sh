@@ -35,12 +35,7 @@ failed=() # labels of runs, each followed by the end of its output
 start_protocol() {
   protocol=$1
   shift
-  if [[ $PWD != "$PROJECT" ]]; then # relative folders are the caller's
-    [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
-    [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
-    export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} # where IMPORT is looked for
-    cd "$PROJECT" || return 1
-  fi
+  enter_project
   if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
     sed -n '2,/^$/s/^# \{0,1\}//p' "scripts/$protocol.sh" >&2
     sed -n '6,17s/^# \{0,1\}//p' scripts/protocol.sh >&2

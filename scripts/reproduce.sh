@@ -13,14 +13,9 @@
 #   RATE    images a second through your image encoder (python -m benchmarks eval says): --dry-run
 #           then also says hours
 set -euo pipefail
-project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-if [[ $PWD != "$project" ]]; then # relative folders are the caller's
-  [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
-  [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
-  cd "$project"
-fi
 # shellcheck source=scripts/setup.sh
-source scripts/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+enter_project
 
 if (($# < 1)) || [[ $1 == -h || $1 == --help ]]; then
   sed -n '2,17s/^# \{0,1\}//p' scripts/reproduce.sh >&2

@@ -6,6 +6,15 @@ PROJECT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # shellcheck source=scripts/signals.sh
 source "$PROJECT/scripts/signals.sh"
 
+# enter_project: from anywhere to the project's folder; relative folders, and IMPORT, are the caller's.
+enter_project() {
+  [[ $PWD != "$PROJECT" ]] || return 0
+  [[ -z ${DATA:-} || $DATA == /* ]] || DATA=$PWD/$DATA
+  [[ -z ${OUTPUT:-} || $OUTPUT == /* ]] || OUTPUT=$PWD/$OUTPUT
+  export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} # where IMPORT is looked for
+  cd "$PROJECT" || return 1
+}
+
 setup_environment() {
   if [[ -z "${VIRTUAL_ENV:-}" && -z "${CONDA_PREFIX:-}" ]]; then
     if ! "$PROJECT/.venv/bin/python" -m pip --version >/dev/null 2>&1; then

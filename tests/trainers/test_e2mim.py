@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import train
 from promptkit.objectives.mixup import Pairs
+from tests.trainers.resuming import killed_and_resumed
 from trainers import e2mim
 
 
@@ -159,21 +160,7 @@ def test_every_bound_and_critic_trains_saves_and_resumes(tiny_trainer, bound, cr
                "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.002)  # fmt: skip
     whole = tiny_trainer("E2MIM", *options, output="whole")
     whole.train()
-    killed = tiny_trainer("E2MIM", *options, output="killed")
-    run_epoch = killed.run_epoch
-
-    def die_in_second_epoch():
-        if killed.epoch == 1:
-            raise KeyboardInterrupt
-        run_epoch()
-
-    killed.run_epoch = die_in_second_epoch
-    with pytest.raises(KeyboardInterrupt):
-        killed.train()
-    killed.close_writer()
-    resumed = tiny_trainer("E2MIM", *options, output="killed")
-    resumed.train()
-    assert resumed.start_epoch == 1
+    resumed = killed_and_resumed(tiny_trainer, "E2MIM", *options, epoch=1)
     assert torch.equal(resumed.learner.ctx, whole.learner.ctx)
     for name, value in whole.estimators.state_dict().items():
         assert torch.equal(resumed.estimators.state_dict()[name], value), name
