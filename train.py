@@ -114,6 +114,7 @@ def load(trainer, args: argparse.Namespace, epoch: int | None) -> None:
 def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> None:
     """Writes logits.npz, result.json, and prints the line that scripts look for."""
     from promptkit.backbones.loading import local_weights
+    from promptkit.descriptions import descriptions_file
     from promptkit.runs.kept_logits import save_logits
     from promptkit.runs.results import build_result, near_chance
     from promptkit.runs.temperature import temperature_of
@@ -124,6 +125,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> 
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *evaluated_files(plan)]
     files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
+    files += [descriptions_file(trainer.cfg)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["logits_sha256"] = save_logits(kept, trainer.cfg.OUTPUT_DIR)
     own_model = not args.eval_only or not trainer.get_model_names()  # trained here, or zero-shot

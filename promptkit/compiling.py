@@ -17,6 +17,39 @@ COMPILER = "inductor"  # of torch.compile
 Loss = Callable[..., dict[str, Tensor]]
 
 
+class CompiledSteps:
+    """The part of a trainer that takes its loss as it is, or as one program."""
+
+    goes_back_twice = False  # a step takes gradients of two losses
+    prompts_of_each_image = False  # a step encodes every class for every image
+    program: Loss | None = None  # the compiled loss
+
+    def compile_steps(self) -> None:
+        """Makes the program, with the option COMPILE, in `before_train`.
+
+        Raises:
+            ValueError: the step cannot be one.
+        """
+        self.program, self._is_warm = None, False
+        if not self.options.compile:
+            return
+        if reason := why_not_compiled(self):
+            path = f"TRAINER.{type(self).__name__.upper()}.COMPILE"
+            raise ValueError(f"{path} must be False here: {reason}.")
+        self.program = compiled(self.loss, self.device)
+
+    def loss_of_step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The loss with what is `drawn` for it."""
+        arguments = images, labels, *self.drawn(labels)
+        if self.program is None:
+            return self.loss(*arguments)
+        if not self._is_warm:  # what prompts keep once, on this device, is no part of the program
+            with torch.no_grad():
+                self.loss(*arguments)
+            self._is_warm = True
+        return self.program(*arguments)
+
+
 def why_not_compiled(trainer: Any) -> str:
     """What keeps a trainer's step from being compiled, in words; "" if nothing does."""
     options, name = trainer.options, type(trainer).__name__

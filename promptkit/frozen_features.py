@@ -1,11 +1,19 @@
 """Frozen features that a trainer reads from the stores, or computes and leaves there."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from promptkit.descriptions import (
+    DESCRIPTIONS,
+    Sentences,
+    descriptions_file,
+    read_descriptions,
+)
 from promptkit.encoders.image_encoder import image_states, project_states, states_width
 from promptkit.encoders.precision import device_name
-from promptkit.prompts.sentences import template_features
+from promptkit.prompts.sentences import sentence_features, template_features
 from promptkit.runs.environment import version
 from promptkit.stores.feature_bank import encoded_view
 from promptkit.stores.feature_store import FeatureStore, default_folder
@@ -31,6 +39,7 @@ class FrozenFeatures:
     has_frozen_images = True
     reads_frozen_views = False
     views: TrainingViews | None = None
+    _descriptions: Sentences | None = None
 
     def _decided_by(self) -> dict[str, str | int]:
         """What frozen features depend on besides the images and how they are read."""
@@ -58,15 +67,52 @@ class FrozenFeatures:
         def compute() -> Tensor:
             return template_features(self.clip_model, classnames, templates, normalize=normalize)
 
+        about = {"classnames": classnames, "templates": templates, "normalize": normalize}
+        return self._kept_text(about, compute)
+
+    def descriptions(self) -> Sentences:
+        """The sentences of DATASET.DESCRIPTIONS about each of this trainer's classes."""
+        if self._descriptions is None:
+            self._descriptions = read_descriptions(
+                descriptions_file(self.cfg),
+                self.dm.dataset.classnames,
+                self.clip_model.tokenizer,
+                others=getattr(self.dm.dataset, "other_classnames", ()),
+            )
+        return self._descriptions
+
+    def hand_crafted_view(self, templates: tuple[str, ...]) -> Tensor:
+        """Hand-crafted features [C, E] of this trainer's classes.
+
+        Those of the templates, or with the option TEMPLATES descriptions of DATASET.DESCRIPTIONS.
+        """
+        if getattr(self.options, "templates", "") == DESCRIPTIONS:
+            return self.described_features()
+        return self.hand_crafted_features(self.dm.dataset.classnames, templates)
+
+    def description_features(self, *, normalize: bool = True) -> tuple[Tensor, ...]:
+        """Frozen text features [K_c, E] of the K_c sentences about each class, in unit norm.
+
+        With `normalize` False as long as the encoder's. They come from the store or go into it.
+        """
+        sentences = self.descriptions()
+        flat = [sentence for own in sentences for sentence in own]
+
+        def compute() -> Tensor:
+            return sentence_features(self.clip_model, flat, normalize=normalize)
+
+        features = self._kept_text({"sentences": flat, "normalize": normalize}, compute)
+        return features.split([len(own) for own in sentences])
+
+    def described_features(self) -> Tensor:
+        """Hand-crafted features [C, E] in unit norm: the means over classes' sentences."""
+        return unit(torch.stack([own.mean(dim=0) for own in self.description_features()]))
+
+    def _kept_text(self, about: dict[str, object], compute: Callable[[], Tensor]) -> Tensor:
+        """What `compute` makes of frozen CLIP and `about`, from the store or on its way there."""
         if not self.cfg.FEATURES.STORE:
             return compute()
-        depends_on = {
-            **self._decided_by(),
-            "classnames": classnames,
-            "templates": templates,
-            "normalize": normalize,
-        }
-        store = FeatureStore(default_folder())
+        store, depends_on = FeatureStore(default_folder()), {**self._decided_by(), **about}
         return store.get(depends_on, lambda: compute().cpu(), say=False).to(self.device)
 
     def train(self) -> None:

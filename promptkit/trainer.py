@@ -19,8 +19,9 @@ from promptkit.checkpoints import loading as checkpoint
 from promptkit.checkpoints.initial_weights import load_initial_weights
 from promptkit.checkpoints.published_keys import use_published_keys
 from promptkit.class_lists import OF_CLIP, ClassLists
-from promptkit.compiling import Loss, compiled, why_not_compiled
+from promptkit.compiling import CompiledSteps
 from promptkit.config import PromptConfig, read_options
+from promptkit.descriptions import check_descriptions
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
@@ -31,7 +32,7 @@ from promptkit.stores.feature_bank import bank_loader, check_features
 from promptkit.stores.training_views import EpochLoader
 
 
-class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
+class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
     """Tunes prompts on a frozen CLIP.
 
     Attributes:
@@ -49,9 +50,8 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
-    goes_back_twice = False  # a step takes gradients of two losses
-    prompts_of_each_image = False  # a step encodes every class for every image
-    program: Loss | None = None  # the compiled loss
+    reads_descriptions = False  # DATASET.DESCRIPTIONS, whatever the option TEMPLATES is
+    uses_task_oracle = False  # base classes have another predictor than new ones
 
     # What a method defines ------------------------------------------------------------------------
 
@@ -83,6 +83,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
         path = f"TRAINER.{name.upper()}"
         self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
         check_features(cfg)
+        check_descriptions(cfg, name, self.options, always=self.reads_descriptions)
         check_selection(cfg)  # also in another repository, whose train.py does not
         if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
             raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
@@ -192,7 +193,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
         start = time.perf_counter()
         images, labels = self.parse_batch_train(batch)
         with self.precision.autocast():
-            parts = self._loss_of(images, labels)
+            parts = self.loss_of_step(images, labels)
         try:
             self.update(parts)
         except FloatingPointError as error:
@@ -204,16 +205,6 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
             self._epoch_figures.setdefault(name, []).append(figure)
         self.step_sec.append(time.perf_counter() - start)  # `item` has waited for the device
         return figures
-
-    def _loss_of(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        arguments = images, labels, *self.drawn(labels)
-        if self.program is None:
-            return self.loss(*arguments)
-        if not self._is_warm:  # what prompts keep once, on this device, is no part of the program
-            with torch.no_grad():
-                self.loss(*arguments)
-            self._is_warm = True
-        return self.program(*arguments)
 
     def _first_fault(self, parts: dict[str, Tensor]) -> str:
         """Which part of a loss that is not finite is not, and what may help."""
@@ -262,8 +253,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
         if reason:
             raise ValueError(f"{self.cfg.DATASET.NAME} cannot be trained on: {reason}.")
         super().before_train()
-        self.program = self._compiled() if self.options.compile else None
-        self._is_warm = False
+        self.compile_steps()
         self.images_loader = self.train_loader_x
         self.views = self.training_views()
         count = self.cfg.FEATURES.VIEWS
@@ -274,17 +264,6 @@ class PromptTrainer(ClassLists, FrozenFeatures, TrainerX):
             )
         elif self.views and self.has_frozen_images:
             self.train_loader_x = EpochLoader(self.views)
-
-    def _compiled(self) -> Loss:
-        """The loss as one program.
-
-        Raises:
-            ValueError: it cannot be one.
-        """
-        if reason := why_not_compiled(self):
-            path = f"TRAINER.{type(self).__name__.upper()}.COMPILE"
-            raise ValueError(f"{path} must be False here: {reason}.")
-        return compiled(self.loss, self.device)
 
     def _encode(self, images: Tensor) -> Tensor:
         with self.precision.autocast():

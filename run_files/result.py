@@ -37,6 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         config: all settings, merged.
         backbone_sha256: of the file of the backbone's weights.
+        descriptions_sha256: of the file of DATASET.DESCRIPTIONS.
         activation: of the backbone, where it is not OpenAI's.
     """
 
@@ -44,6 +45,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     config: dict[str, Any] = {}
     init_weights_sha256: Text | None = None
+    descriptions_sha256: Text | None = None
     backbone_sha256: Text | None = None
     activation: Text | None = None
     eval_only: bool = False

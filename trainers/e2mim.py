@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
+from promptkit.descriptions import DESCRIPTIONS
 from promptkit.frozen_features import unit
 from promptkit.objectives.critics import CRITICS, build_critic
 from promptkit.objectives.mixup import MODES, Pairs, draw_pairs, mix_features, mix_images, mix_text
@@ -95,14 +96,15 @@ class E2MIMConfig(ContextConfig):
     beta: float = 1.0  # weight of the exploration term
     mi: MIConfig = field(default_factory=MIConfig)
     mix: MixConfig = field(default_factory=MixConfig)
-    templates: str = "single"  # single: the data set's | ensemble: + 7 selected | ensemble80
+    # single: the data set's | ensemble: + 7 selected | ensemble80 | descriptions: the data set's
+    templates: str = "single"
     ensemble: float = 0.0  # w in [0, 1]: share of the hand-crafted view in the classifier
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range("alpha", self.alpha, 0)
         require_range("beta", self.beta, 0)
-        require("templates", self.templates, ("single", "ensemble", "ensemble80"))
+        require("templates", self.templates, ("single", "ensemble", "ensemble80", DESCRIPTIONS))
         require_range("ensemble", self.ensemble, 0, 1)
 
 
@@ -169,8 +171,7 @@ class E2MIM(PromptTrainer):
     def build_model(self) -> None:
         """CoOp's model, the hand-crafted view, and the critics with their own optimiser."""
         super().build_model()
-        classnames = self.dm.dataset.classnames
-        self.hand_crafted = self.hand_crafted_features(classnames, self.templates())
+        self.hand_crafted = self.hand_crafted_view(self.templates())
         # The method's own generator: drawing for it must not change CoOp's random numbers.
         self.generator = torch.Generator().manual_seed(self._seed(0))
         width = self.hand_crafted.shape[1]
@@ -195,7 +196,7 @@ class E2MIM(PromptTrainer):
         """The sentences of the hand-crafted view."""
         own = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE)
         match self.options.templates:
-            case "single":
+            case "single" | "descriptions":
                 return (own,)
             case "ensemble":
                 return ensemble_templates(own, benchmark_name(self.dm.dataset))

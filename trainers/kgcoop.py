@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from promptkit.config import ContextConfig, require_range
+from promptkit.config import ContextConfig, require, require_range
+from promptkit.descriptions import DESCRIPTIONS
 from promptkit.objectives.losses import knowledge_guided
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.templates import dataset_template
@@ -34,10 +35,12 @@ class KgCoOpConfig(ContextConfig):
     n_ctx: int = 4
     ctx_init: str = "a photo of a"
     w: float = 8.0  # weight of the distance to the hand-crafted features
+    templates: str = "single"  # single: the data set's | descriptions: DATASET.DESCRIPTIONS
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range("w", self.w, 0)
+        require("templates", self.templates, ("single", DESCRIPTIONS))
 
 
 @register
@@ -51,7 +54,7 @@ class KgCoOp(PromptTrainer):
         """A shared context, CoOp's; and the features it is held near."""
         override = self.cfg.DATASET.TEMPLATE
         template = dataset_template(self.dm.dataset, override, published=TEMPLATES)
-        self.hand_crafted = self.hand_crafted_features(classnames, (template,))
+        self.hand_crafted = self.hand_crafted_view((template,))
         learner = ContextPrompts(
             self.clip_model,
             classnames,

@@ -1,6 +1,6 @@
 """Sentences with a class name in them: whole ones, and ones with places for learned vectors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,16 @@ from promptkit.encoders.text_encoder import Injection, Prompts, encode_prompts
 from promptkit.prompts.templates import fill
 
 
-def fixed_prompts(model: Backbone, sentences: list[str], *, classnames: list[str]) -> Prompts:
-    """Prompts of whole sentences, one per class; words that all begin with are the prefix."""
+def fixed_prompts(
+    model: Backbone, sentences: list[str], *, classnames: list[str] | None = None
+) -> Prompts:
+    """Prompts of whole sentences; words that all begin with are the prefix.
+
+    Args:
+        model: the CLIP that will encode them.
+        sentences: C of them.
+        classnames: what each is about, for messages.
+    """
     tokens = model.tokenizer(sentences, classnames=classnames)
     ends = model.tokenizer.ends(tokens)
     start = _num_shared(tokens, ends)
@@ -58,6 +66,27 @@ def template_features(
         norm = features.norm(dim=-1, keepdim=True) if normalize == "each" else 1
         total = total + features / norm
     return total / (len(templates) if normalize == "none" else total.norm(dim=-1, keepdim=True))
+
+
+@torch.no_grad()
+def sentence_features(
+    model: Backbone, sentences: Sequence[str], *, normalize: bool = True, at_once: int = 512
+) -> Tensor:
+    """Text features [N, E] of sentences that share nothing but by chance; in unit norm.
+
+    Args:
+        model: the CLIP that encodes them.
+        sentences: N of them.
+        normalize: whether they are brought to unit norm.
+        at_once: how many are encoded at a time, in alphabetical order: neighbours begin alike.
+    """
+    order = sorted(range(len(sentences)), key=sentences.__getitem__)
+    parts = [
+        encode_prompts(model, fixed_prompts(model, [sentences[row] for row in rows]))
+        for rows in (order[first : first + at_once] for first in range(0, len(order), at_once))
+    ]
+    features = torch.cat(parts)[torch.tensor(order).argsort().to(parts[0].device)]
+    return features / features.norm(dim=-1, keepdim=True) if normalize else features
 
 
 class SentenceSlots(nn.Module):

@@ -43,8 +43,9 @@ def trainer_keys(trainers: Iterable[type]) -> CfgNode:
         trainers: classes; those without a `Config` of ours bring no keys.
     """
     keys = CfgNode()
-    # Overrides the data set's hand-crafted sentence.
-    keys.DATASET = CfgNode({"TEMPLATE": ""})
+    # TEMPLATE overrides the data set's hand-crafted sentence. DESCRIPTIONS is a file of many about
+    # each class, or a folder of such files, see promptkit/descriptions.py.
+    keys.DATASET = CfgNode({"TEMPLATE": "", "DESCRIPTIONS": ""})
     # quick_gelu | gelu, for a state dict by its path.
     keys.MODEL = CfgNode({"BACKBONE": {"ACTIVATION": "auto"}})
     # VIEWS: so many of each training image are encoded once and drawn from; 0 encodes every step's.

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promptkit.descriptions import are_described
 from promptkit.random_state import seeded
 
 
@@ -40,10 +41,20 @@ class OtherClasses:
         here = set(dataset.classnames)
         left_out = tuple(getattr(dataset, "other_classnames", ()))
         if not trained.classnames or set(trained.classnames) <= here | set(left_out):
-            return left_out, ""
+            return self._described(left_out, ""), ""
         if here <= set(trained.classnames):  # renderings of the training's classes: none is foreign
             return (), ""
-        return trained.classnames, trained.dataset
+        return self._described(trained.classnames, trained.dataset), trained.dataset
+
+    def _described(self, names: tuple[str, ...], dataset: str) -> tuple[str, ...]:
+        """The names, if nothing that they need is missing."""
+        if not are_described(self.trainer.cfg, names, dataset):
+            print(
+                "Logits of other classes are not kept: DATASET.DESCRIPTIONS has no sentences about "
+                "some of them (a folder has one file for each data set)"
+            )
+            return ()
+        return names
 
     @contextlib.contextmanager
     def told_apart(self, split: str) -> Iterator[None]:

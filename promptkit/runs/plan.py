@@ -19,7 +19,9 @@ def plan_of(args: argparse.Namespace, cfg, epoch: int | None) -> dict[str, Any]:
     Files are in it by checksum: weights that were replaced and runs that were trained again make
     another plan. Images are not.
     """
-    from promptkit.backbones.loading import backbone_checksum  # imports torch
+    # These import torch.
+    from promptkit.backbones.loading import backbone_checksum
+    from promptkit.descriptions import descriptions_file
 
     checkpoint = None
     if args.eval_only and args.model_dir:
@@ -27,9 +29,11 @@ def plan_of(args: argparse.Namespace, cfg, epoch: int | None) -> dict[str, Any]:
         sums = {os.path.relpath(file, args.model_dir): checksum(file) for file in files}
         checkpoint = {"model_dir": args.model_dir, "epoch": epoch, "sha256": sums}
     start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
+    sentences = descriptions_file(cfg)
     return {
         "config": plain_config(cfg, cfg.TRAINER.NAME),
         **({"init_weights_sha256": checksum(start)} if start else {}),
+        **({"descriptions_sha256": checksum(sentences)} if sentences else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         **({"activation": activation} if activation == "gelu" else {}),
         "eval_only": args.eval_only,

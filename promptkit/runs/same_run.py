@@ -33,7 +33,10 @@ INCIDENTAL = (
     "MODEL.BACKBONE.ACTIVATION",  # the plan says it apart where it is not OpenAI's
 )
 
-PLAN = ("config", "init_weights_sha256", "backbone_sha256", "activation", "eval_only", "checkpoint")
+PLAN = (
+    "config", "init_weights_sha256", "descriptions_sha256", "backbone_sha256", "activation",
+    "eval_only", "checkpoint",
+)  # fmt: skip
 
 
 def inputs(argv: list[str], files: list[str]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ UNREAD = {
     "TRAIN.COUNT_ITER": "no unlabelled images are used",
 }
 # Keys of DATASET that every data set goes by; others are a data set's own, its `config_keys`.
-OF_EVERY_DATA_SET = ("NAME", "ROOT", "NUM_SHOTS", "SUBSAMPLE_CLASSES", "TEMPLATE")
+OF_EVERY_DATA_SET = (
+    "NAME", "ROOT", "NUM_SHOTS", "SUBSAMPLE_CLASSES", "TEMPLATE", "DESCRIPTIONS",
+)  # fmt: skip
 # A key, another, and the values of the other with which the first one counts.
 _ADAM = ("adam", "amsgrad", "adamw", "radam")
 _STEPS = ("single_step", "multi_step")

@@ -94,7 +94,7 @@ def test_what_a_file_cannot_mean(tmp_path, trainer, text, message):
         (
             "KgCoOp",
             "TRAINER.COOP.CSC",
-            "It reads TRAINER.KGCOOP.PREC, .*TRAINER.KGCOOP.W. Leave it",
+            "It reads TRAINER.KGCOOP.PREC, .*TRAINER.KGCOOP.TEMPLATES. Leave it",
         ),
         ("ProGrad", "LOSS.LAMBDA", "Write TRAINER.PROGRAD.LAMBDA."),
         ("ProGrad", "LOSS.NAME", "ProGrad has no such option"),
