@@ -300,6 +300,13 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
         with torch.no_grad(), self.precision.autocast():
             return self.logits(self.image_features(images), self.kept_class_features())
 
+    def joint_inference(self, images: Tensor) -> Tensor:
+        """As `model_inference`, by one rule for classes of the training and for others.
+
+        A method that `uses_task_oracle` has its own, which does not go through `model_inference`.
+        """
+        return self.model_inference(images)
+
     def is_bound_to_classes(self) -> bool:
         """Whether what is trained belongs to the classes of training and fits no others."""
         return getattr(getattr(self, "learner", None), "class_specific", False)

@@ -19,7 +19,7 @@ from reports.output.formats import FORMATS, SUFFIXES, to_markdown
 from reports.registry import REPORTS, Made, page, training
 from reports.runs import logs_of_others
 from reports.runs.collect import collect_runs
-from reports.runs.consistency import join_unrecorded, notes_on_selection
+from reports.runs.consistency import join_unrecorded, notes_on_selection, notes_on_task_oracles
 from reports.runs.data_sets import notes_on_own_data
 from reports.runs.run import LeftOut, Run
 from reports.unknown_names import UnknownNameError, check_name
@@ -134,7 +134,8 @@ def load(options: argparse.Namespace) -> tuple[list[Run], list[LeftOut], list[st
     if options.any_commit:
         runs = [replace(run, commit="") for run in runs]
     runs, notes = join_unrecorded(runs)
-    return runs, left_out, notes + notes_on_own_data(runs) + notes_on_selection(runs)
+    notes += notes_on_own_data(runs) + notes_on_selection(runs) + notes_on_task_oracles(runs)
+    return runs, left_out, notes
 
 
 def run_report(options: argparse.Namespace) -> int:

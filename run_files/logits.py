@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-FORMAT = 2
+FORMAT = 3  # 1 had no other classes, 2 no `one_rule`
 ROWS = 4096  # whose order is compared at once
 # What reading a damaged file may raise.
 DAMAGE = (EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError,
@@ -38,6 +38,8 @@ class Logits:
         images: N paths relative to DATASET.ROOT; empty where they are not known.
         others: [N, C'], float32, of classes that the test did not tell apart; C' may be 0.
         other_classnames: of these columns.
+        one_rule: [N, C], float32, of the C classes by the rule that also gives `others`, where the
+            method has another for classes of its training; else [0, C'']: they are `logits`.
     """
 
     logits: np.ndarray
@@ -46,6 +48,7 @@ class Logits:
     images: tuple[str, ...] = field(default=())
     others: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     other_classnames: tuple[str, ...] = field(default=())
+    one_rule: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
         """Raises ValueError if the parts do not fit together, or a logit is not finite."""
@@ -63,15 +66,22 @@ class Logits:
                 f"{len(self.other_classnames)} names of other classes and {count} images for "
                 f"logits {self.others.shape}"
             )
-        if not np.isfinite(self.logits).all() or not np.isfinite(self.others).all():
+        if len(self.one_rule) and self.one_rule.shape != shape:
+            raise ValueError(f"by one rule there are logits {self.one_rule.shape} for {shape}")
+        if not all(np.isfinite(x).all() for x in (self.logits, self.others, self.one_rule)):
             raise ValueError("logits must be finite")
 
     @property
     def joint(self) -> np.ndarray:
-        """[N, C + C'], of the classes of the test and of the others."""
+        """[N, C + C'], of the classes of the test and of the others, by one rule."""
         if not self.other_classnames:
-            return self.logits
-        return np.concatenate([self.logits, self.others], axis=1)
+            return self.own
+        return np.concatenate([self.own, self.others], axis=1)
+
+    @property
+    def own(self) -> np.ndarray:
+        """[N, C], of the classes of the test, by the rule that holds for all classes."""
+        return self.one_rule if len(self.one_rule) else self.logits
 
     @property
     def predictions(self) -> np.ndarray:
@@ -89,8 +99,9 @@ def to_bytes(logits: Logits) -> tuple[bytes, str]:
         "classnames": logits.classnames,
         "other_classnames": logits.other_classnames,
         "images": logits.images,
+        "has_one_rule": len(logits.one_rule) > 0,
     }
-    values = logits.joint
+    values = _columns(logits)
     arrays = {
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
         "labels": logits.labels.astype(np.int32),
@@ -124,8 +135,8 @@ def from_bytes(content: bytes) -> Logits:
                 raise ValueError(f"unpacked, it is larger than {MOST_BYTES:,} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
-            if about["format"] not in (1, FORMAT):  # 1 had no other classes
-                raise ValueError(f"format must be 1 or {FORMAT}; got {about['format']!r}")
+            if about["format"] not in (1, 2, FORMAT):
+                raise ValueError(f"format must be 1, 2 or {FORMAT}; got {about['format']!r}")
             if "high" in arrays:
                 values = _from_byte_planes(arrays["low"], arrays["high"])
             else:
@@ -134,14 +145,15 @@ def from_bytes(content: bytes) -> Logits:
             if values.dtype != np.float32:
                 raise ValueError(f"logits must be single or half precision; got {values.dtype}")
             names = _texts(about["classnames"])
-            others = _texts(about["other_classnames"]) if about["format"] == FORMAT else ()
-            if values.ndim != 2 or values.shape[1] != len(names) + len(others):
-                raise ValueError(f"{len(names)} + {len(others)} names for logits {values.shape}")
-            own, rest = np.split(values, [len(names)], axis=1)
-            beside = (np.ascontiguousarray(rest), others) if others else ()
-            return Logits(
-                np.ascontiguousarray(own), labels, names, _texts(about["images"]), *beside
-            )
+            others = _texts(about["other_classnames"]) if about["format"] > 1 else ()
+            widths = [len(names), len(others), len(names) * about.get("has_one_rule", False)]
+            if values.ndim != 2 or values.shape[1] != sum(widths):
+                raise ValueError(f"columns {' + '.join(map(str, widths))} in {values.shape}")
+            parts = np.split(values, np.cumsum(widths)[:2], axis=1)
+            own, rest, one_rule = map(np.ascontiguousarray, parts)
+            beside = {"others": rest, "other_classnames": others} if others else {}
+            beside |= {"one_rule": one_rule} if widths[2] else {}
+            return Logits(own, labels, names, _texts(about["images"]), **beside)
     except DAMAGE as error:
         raise ValueError(f"no file of logits that can be read ({error})") from error
 
@@ -152,8 +164,14 @@ def content_hash(logits: Logits) -> str:
     texts += [logits.other_classnames] if logits.other_classnames else []
     digest = hashlib.sha256(json.dumps(texts).encode())
     digest.update(np.ascontiguousarray(logits.labels.astype(np.int64)))
-    digest.update(np.ascontiguousarray(logits.joint))
+    digest.update(np.ascontiguousarray(_columns(logits)))
     return digest.hexdigest()
+
+
+def _columns(logits: Logits) -> np.ndarray:
+    """All columns side by side."""
+    parts = [logits.logits, *(x for x in (logits.others, logits.one_rule) if len(x))]
+    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
 def _byte_planes(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

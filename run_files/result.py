@@ -135,6 +135,7 @@ class Result(Plan, frozen=True, kw_only=True):
         split: the images, normally test.
         confused: every kind of error that occurred; None where it was not recorded.
         chosen: constants that the training chose, by validation images or as they were given.
+        uses_task_oracle: the method has another predictor for base classes than for new ones.
         trained_parameters: how many; 0 for zero-shot, None where it is not known.
         step_sec: median of an optimisation step; None where nothing was trained.
         peak_memory_bytes: of the process, or of the GPU.
@@ -166,6 +167,7 @@ class Result(Plan, frozen=True, kw_only=True):
     per_class: list[ClassCounts] = []
     confused: list[Confusion] | None = None
     chosen: dict[str, float] = {}
+    uses_task_oracle: bool = False
     trained_parameters: Count | None = None
     seconds: Seconds = field(default_factory=Seconds)
     step_sec: Duration | None = None

@@ -63,7 +63,7 @@ class KeptLogits:
             labels,
             tuple(names[label] for label in sorted(names)),
             self._images(labels),
-            *self.others.found(),
+            **self.others.found(),
         )
 
     def _images(self, labels: np.ndarray) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class OtherClasses:
     """
 
     def __init__(self, trainer: Any) -> None:
-        self.trainer, self.outputs = trainer, []
+        self.trainer, self.outputs, self.own = trainer, [], []
         self.names: tuple[str, ...] = ()
         self._dataset = ""
         self._twin: Any = None
@@ -59,35 +59,41 @@ class OtherClasses:
     @contextlib.contextmanager
     def told_apart(self, split: str) -> Iterator[None]:
         """While a split is tested; validation, which may be tested after every epoch, is not."""
-        self.outputs, (self.names, self._dataset) = [], self._which()
-        if not self.names or split != "test":
+        self.outputs, self.own, (self.names, self._dataset) = [], [], self._which()
+        trainer, has_oracle = self.trainer, getattr(self.trainer, "uses_task_oracle", False)
+        if split != "test" or not (self.names or has_oracle):
             yield
             return
-        trainer, plain = self.trainer, self.trainer.model_inference
-        twin = self._of_now()
+        plain, twin = trainer.model_inference, self._of_now() if self.names else None
         encoded = _EncodedOnce(trainer.image_features)
 
         def both(images: Tensor) -> Tensor:
             output = plain(images)
-            self.outputs.append(twin.model_inference(images).float().cpu())
+            if twin is not None:
+                self.outputs.append(twin.joint_inference(images).float().cpu())
+            if has_oracle:
+                self.own.append(trainer.joint_inference(images).float().cpu())
             return output
 
         trainer.model_inference = both
-        trainer.image_features = twin.image_features = encoded
+        sharing = [trainer] if twin is None else [trainer, twin]
+        for each in sharing:
+            each.image_features = encoded
         try:
             yield
         finally:
-            del trainer.model_inference, trainer.image_features, twin.image_features
+            del trainer.model_inference
+            for each in sharing:
+                del each.image_features
 
-    def found(self) -> tuple[np.ndarray, tuple[str, ...]] | tuple[()]:
-        """Logits [N, C'] and the C' names; () where there are none."""
-        if not self.outputs:
-            return ()
-        logits = np.ascontiguousarray(torch.cat(self.outputs).numpy())
-        if not np.isfinite(logits).all():
+    def found(self) -> dict[str, Any]:
+        """What `run_files.logits.Logits` has of other classes, by name; {} where there are none."""
+        kept = {"others": self.outputs, "one_rule": self.own}
+        found = {name: _joined(batches) for name, batches in kept.items() if batches}
+        if not all(np.isfinite(logits).all() for logits in found.values()):
             print("Logits of the other classes are not kept: they are not finite")
-            return ()
-        return logits, self.names
+            return {}
+        return found | ({"other_classnames": self.names} if self.outputs else {})
 
     def _of_now(self) -> Any:
         """The trainer of the other classes, with what is learned by now."""
@@ -96,6 +102,10 @@ class OtherClasses:
                 self._twin = self.trainer.beside(list(self.names), self._dataset)
             self._twin.take_from(self.trainer)
         return self._twin
+
+
+def _joined(batches: list[Tensor]) -> np.ndarray:
+    return np.ascontiguousarray(torch.cat(batches).numpy())
 
 
 class _EncodedOnce:

@@ -123,6 +123,7 @@ def build_result(
         "per_class": per_class(labels, predictions, trainer.lab2cname),
         "confused": confused(labels, predictions),
         "chosen": getattr(trainer, "chosen", {}),
+        "uses_task_oracle": getattr(trainer, "uses_task_oracle", False),
         "trained_parameters": sum(parameter.numel() for parameter in trained),
         "seconds": seconds,  # of this process: see resumed_from_epoch
         "step_sec": step_sec(trainer),

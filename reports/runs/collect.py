@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.files import read_json
-from reports.runs.data_sets import TEMPLATE, settle_templates, tell_apart
+from reports.runs.data_sets import TEMPLATE, settle_descriptions, settle_templates, tell_apart
 from reports.runs.run import LeftOut, OwnData, Run
 from run_files import RESULT
 from run_files.dotted import flatten
@@ -18,7 +18,8 @@ from run_files.result import Git, OwnSet, Result
 NOT_SETTINGS = (
     "VERSION.", "OUTPUT_DIR.", "RESUME.", "SEED.", "VERBOSE.", "USE_CUDA.", "DATASET.ROOT.",
     "DATASET.NAME.", "DATASET.SUBSAMPLE_CLASSES.", "DATASET.NUM_SHOTS.", "DATASET.FOLDER.",
-    "DATASET.TEMPLATE.", "DATALOADER.NUM_WORKERS.", "DATALOADER.TEST.", "TRAIN.PRINT_FREQ.",
+    "DATASET.TEMPLATE.", "DATASET.DESCRIPTIONS.", "DATALOADER.NUM_WORKERS.", "DATALOADER.TEST.",
+    "TRAIN.PRINT_FREQ.",
     "TRAIN.CHECKPOINT_FREQ.", "TEST.PER_CLASS_RESULT.", "TEST.COMPUTE_CMAT.", "TEST.SPLIT.",
     "TEST.KEEP_LOGITS.", "FEATURES.STORE.", "FEATURES.TRAIN_STORE.", "MODEL.BACKBONE.NAME.",
     "TRAINER.NAME.", "PROTOCOL.",
@@ -57,7 +58,7 @@ def collect_runs(folder: Path) -> tuple[list[Run], list[LeftOut]]:
             f"No {RESULT} in {folder} or below it. Each finished run writes one; "
             "give the folder that the runs wrote into."
         )
-    return settle_templates(tell_apart(runs)), left_out
+    return settle_descriptions(settle_templates(tell_apart(runs))), left_out
 
 
 def _result_files(folder: Path) -> list[Path]:
@@ -109,6 +110,8 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         temperature=result.temperature and result.temperature.value,
         chosen_on=str(config.get("PROTOCOL.CHOSEN_ON", "unknown")),
         per_data_set=config.get("PROTOCOL.PER_DATA_SET") is True,
+        uses_task_oracle=result.uses_task_oracle,
+        descriptions=result.descriptions_sha256 or "",
         device=result.device or "",
         own_data=_own_data(result.own_data, config),
         own_training_data=source and _recorded(source.own_data),

@@ -116,6 +116,18 @@ def notes_on_selection(runs: Iterable[Run]) -> list[str]:
     return [note]
 
 
+def notes_on_task_oracles(runs: Iterable[Run]) -> list[str]:
+    """Which methods are told whether an image is of a base or of a new class."""
+    names = sorted({run.trainer for run in runs if run.uses_task_oracle})
+    if not names:
+        return []
+    return [
+        f"Task oracle: {', '.join(names)} have another predictor for base classes than for new "
+        "ones, so that the usual accuracies tell them which half an image is of. With the names of "
+        "all classes at once (joint) they have one rule for both."
+    ]
+
+
 def join_unrecorded(runs: Iterable[Run]) -> tuple[list[Run], list[str]]:
     """Puts runs that do not say their weights (old logs) beside those of the same backbone.
 

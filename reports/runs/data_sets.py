@@ -15,7 +15,7 @@ from pathlib import PurePath
 from reports.runs.benchmark_names import BENCHMARKS, place_of
 from reports.runs.run import OwnData, Run
 
-TEMPLATE = "DATASET.TEMPLATE"
+TEMPLATE, DESCRIPTIONS = "DATASET.TEMPLATE", "DATASET.DESCRIPTIONS"
 DIGITS = 8  # of a hash
 FIELDS = ("path", "list", "images", "classnames")
 
@@ -114,6 +114,21 @@ def settle_templates(runs: Sequence[Run]) -> list[Run]:
         run
         if own[run.dataset] == {run.template}
         else replace(run, settings=tuple(sorted([*run.settings, (TEMPLATE, run.template)])))
+        for run in runs
+    ]
+
+
+def settle_descriptions(runs: Sequence[Run]) -> list[Run]:
+    """The runs, with the file of sentences among the settings where a data set has several."""
+    files: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        files[run.dataset] |= {run.descriptions} - {""}
+    return [
+        replace(
+            run, settings=tuple(sorted([*run.settings, (DESCRIPTIONS, run.descriptions[:DIGITS])]))
+        )
+        if run.descriptions and len(files[run.dataset]) > 1
+        else run
         for run in runs
     ]
 

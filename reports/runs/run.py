@@ -58,6 +58,8 @@ class Run:
         train_sec: seconds of the whole training, or next to nothing.
         chosen_on: on which images the recipe's constants were chosen, as it says.
         per_data_set: whether they follow the data set, as it says.
+        uses_task_oracle: base classes have another predictor than new ones.
+        descriptions: SHA-256 of the file of DATASET.DESCRIPTIONS; "" where none is read.
         temperature: fitted on the validation images of the training, or of zero-shot.
         peak_memory_bytes: of the process, or of the GPU.
         trained_on: data set and classes of the training; None for zero-shot, or if not known.
@@ -93,6 +95,8 @@ class Run:
     temperature: float | None = None
     chosen_on: str = "unknown"
     per_data_set: bool = False
+    uses_task_oracle: bool = False
+    descriptions: str = ""
     device: str = ""
     recorded_dataset: str = ""
     own_data: OwnData | None = None

@@ -123,7 +123,7 @@ def entries_of(folder: Path, runs: Iterable[Run]) -> tuple[list[Entry], list[Lef
         ours, theirs = beside and logits(beside), logits(run)
         opened.pop(run.path, None)  # own tests are read once, others are not kept
         if ours and theirs and ours.classnames == theirs.other_classnames:
-            found[place, row][seed] = Foreign.of(ours.logits, theirs.others)
+            found[place, row][seed] = Foreign.of(ours.own, theirs.others)
         else:
             without += 1
     entries = [Entry(place, row, seeds) for (place, row), seeds in sorted(found.items())]

@@ -54,10 +54,10 @@ class Joint:
             for logits in (base, new)
         ]
         right = [logits.predictions == logits.labels for logits in (base, new)]
-        alone = _largest(base.logits), _largest(new.others)
+        alone = _largest(base.own), _largest(new.others)
         among_all = (
-            _largest(base.logits, beside=base.others),
-            _largest(new.others, beside=new.logits),
+            _largest(base.own, beside=base.others),
+            _largest(new.others, beside=new.own),
         )
         return cls(
             *accuracies,

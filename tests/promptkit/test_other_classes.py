@@ -6,9 +6,11 @@ import torch
 
 import train
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.utils import read_json
 from promptkit.encoders import image_encoder
 from run_files.logits import from_bytes
 from tests.conftest import TINY_CLASSES, TinyShapes
+from trainers.coop import CoOp
 
 
 @DATASET_REGISTRY.register()
@@ -120,3 +122,19 @@ def test_a_loaded_model_gives_what_the_trained_one_gave(tiny_argv, tmp_path, nam
     new = tiny_argv(name, "DATASET.SUBSAMPLE_CLASSES", "new", output="new", flags=flags)
     assert train.main(new) == 0
     assert kept(tmp_path / "new").other_classnames == trained.classnames
+
+
+def test_of_a_method_with_a_task_oracle_one_rule_is_kept_beside(tiny_argv, tmp_path, monkeypatch):
+    """Base classes here have another temperature, which the rule for all classes has not."""
+    monkeypatch.setattr(CoOp, "uses_task_oracle", True)
+    monkeypatch.setattr(CoOp, "joint_inference", CoOp.model_inference)
+    plain = CoOp.model_inference
+    monkeypatch.setattr(CoOp, "model_inference", lambda self, images: 2 * plain(self, images))
+    assert train.main(tiny_argv("CoOp", "DATASET.SUBSAMPLE_CLASSES", "base")) == 0
+    logits = kept(tmp_path / "run")
+    np.testing.assert_allclose(logits.logits, 2 * logits.one_rule, rtol=0, atol=0.05)
+    np.testing.assert_array_equal(logits.joint[:, :3], logits.one_rule)
+    assert read_json(tmp_path / "run/result.json")["uses_task_oracle"]
+    assert train.main(tiny_argv("CoOp", output="all")) == 0
+    every = kept(tmp_path / "all")
+    assert every.other_classnames == () and every.one_rule.shape == every.logits.shape

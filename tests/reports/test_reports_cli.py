@@ -222,7 +222,7 @@ def test_tables_say_what_constants_were_chosen_on(tmp_path, write_pair, capsys):
     def config(chosen_on, follows=False):
         return {"config": {"PROTOCOL": {"CHOSEN_ON": chosen_on, "PER_DATA_SET": follows}}}
 
-    write_pair("a", 50.0, 60.0, trainer="CoOp")
+    write_pair("a", 50.0, 60.0, trainer="CoOp", uses_task_oracle=True)
     write_pair("b", 50.0, 60.0, trainer="GDA", **config("few-shot validation"))
     write_pair("c", 50.0, 60.0, trainer="TipAdapter", **config("few-shot validation", True))
     for dataset, recipe in (("D", "ep25"), ("E", "ep50")):
@@ -233,3 +233,4 @@ def test_tables_say_what_constants_were_chosen_on(tmp_path, write_pair, capsys):
         "Constants were chosen on, as recipes say: few-shot validation: GDA, TipAdapter; unknown: "
         "CoOp, TCP. They follow the data set (not strict): TCP, TipAdapter."
     ) in text
+    assert "Task oracle: CoOp have another predictor" in text

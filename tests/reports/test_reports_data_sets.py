@@ -172,3 +172,16 @@ def test_halves_with_different_templates_are_no_pair(tmp_path, write_result):
     write_result("base", subset="base", **with_template("a {}."))
     write_result("new", subset="new", **with_template("the {}."))
     assert report_of(tmp_path).blocks == ()
+
+
+def test_two_files_of_descriptions_on_one_data_set_are_two_rows(tmp_path, write_result):
+    write_result("a", dataset="D", seed=1, descriptions_sha256="1" * 64)
+    write_result("b", dataset="D", seed=2, descriptions_sha256="1" * 64)
+    write_result("c", dataset="E", seed=1, descriptions_sha256="2" * 64)
+    runs, _ = collect_runs(tmp_path / "runs")
+    assert len({run.method for run in runs}) == 1  # each data set has a file of its own
+    write_result("d", dataset="D", seed=3, descriptions_sha256="3" * 64)
+    runs, _ = collect_runs(tmp_path / "runs")
+    assert [dict(run.method.settings).get("DATASET.DESCRIPTIONS") for run in runs] == [
+        "1" * 8, "1" * 8, None, "3" * 8,
+    ]  # fmt: skip

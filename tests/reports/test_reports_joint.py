@@ -40,6 +40,11 @@ def test_by_hand():
     assert found.openworld == pytest.approx(100 * 3 / 6)
 
 
+def test_logits_by_one_rule_take_the_place_of_those_that_were_told():
+    told = Logits(OF_BASE.logits * 5, OF_BASE.labels, BASE, (), OF_BASE.others, NEW, OF_BASE.logits)
+    assert Joint.of(told, OF_NEW) == Joint.of(OF_BASE, OF_NEW)
+
+
 @given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6))
 def test_pairs_are_counted_as_one_by_one(seed, count, others):
     rng = np.random.default_rng(seed)

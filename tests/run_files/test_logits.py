@@ -58,6 +58,21 @@ def test_names_paths_and_labels_come_back_and_the_same_is_the_same_bytes():
     assert to_bytes(found)[0] == content and content_hash(found) == content_hash(logits)
 
 
+def test_logits_by_one_rule_come_back_and_stand_beside_those_of_other_classes():
+    others, one_rule = np.array([[7.0], [9.0]], np.float32), EXACT[::-1].copy()
+    alone = of(EXACT, one_rule=one_rule)
+    both = of(EXACT, others=others, other_classnames=("z",), one_rule=one_rule)
+    for logits in (alone, both):
+        found = from_bytes(to_bytes(logits)[0])
+        for name in ("logits", "others", "one_rule", "joint"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(logits, name))
+        assert content_hash(found) == content_hash(logits)
+    np.testing.assert_array_equal(both.joint, np.concatenate([one_rule, others], axis=1))
+    assert both.predictions.tolist() == EXACT.argmax(axis=1).tolist()
+    with pytest.raises(ValueError, match="by one rule there are logits"):
+        of(EXACT, one_rule=one_rule[:1])
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -115,10 +130,10 @@ def about(text: str) -> np.ndarray:
         (npz(labels=None), "labels"),
         (npz(about=about("{")), "can be read"),
         (npz(about=about("[]")), "can be read"),
-        (npz(about=about('{"format": 3}')), "format must be 1 or 2; got 3"),
+        (npz(about=about('{"format": 4}')), "format must be 1, 2 or 3; got 4"),
         (npz(about=about(names('"abc"'))), "list of texts"),
         (npz(about=about(names("[1, 2, 3]"))), "list of texts"),
-        (npz(about=about(names('["a", "b", "c"]', '["d"]'))), "3 \\+ 1 names for logits"),
+        (npz(about=about(names('["a", "b", "c"]', '["d"]'))), "columns 3 \\+ 1 \\+ 0 in"),
         (npz(below=np.array([["x"] * 3] * 2)), "can be read"),
         (npz(below=np.array([[None] * 3] * 2)), "can be read"),  # a pickle
         (npz(top=EXACT.astype(np.float64)), "got float64"),
