@@ -13,6 +13,7 @@ from torch._inductor import config as inductor
 
 from benchmarks import cases, launches, protocol, training_store
 from benchmarks.collect import CLASSES, FILES, collect
+from benchmarks.keeping import keeping
 from benchmarks.loading import BATCH, BATCHES, LARGE, PHOTO, drafting, loading
 from benchmarks.measure import Ratio
 from benchmarks.memory import peak_of_step
@@ -133,6 +134,15 @@ def _evaluation(request: Request) -> Iterator[Row]:
     yield row(f"evaluation of {images:,} images", request.classes, ratio, note)
 
 
+def _keep(request: Request) -> Iterator[Row]:
+    least, most = TEST_IMAGES
+    with _subject(request, tests=min(max(least, request.classes), most)) as subject:
+        ratio, images, size = keeping(subject, repeats=request.repeats)
+    more = 100 * (ratio.fast_sec / ratio.reference_sec - 1)
+    note = f"the reference keeps none; {more:+.1f} % time, {size / 1e3:,.0f} kB"
+    yield row(f"test of {images:,} base images, logits kept", request.classes, ratio, note)
+
+
 def _memory(request: Request) -> Iterator[Row]:
     fields = {"model": request.model, "device": request.device, "precision": request.precision}
     ways = ("fast", "reference") if request.reference else ("fast",)
@@ -215,6 +225,7 @@ BY_CLASSES: dict[str, Callable[[Request], Iterator[Row]]] = {
     "launches": _launches,
     "step": _step,
     "eval": _evaluation,
+    "keep": _keep,
     "memory": _memory,
 }
 ONCE: dict[str, tuple[int, Callable[[Request], Iterator[Row]]]] = {

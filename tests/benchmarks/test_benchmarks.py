@@ -75,11 +75,12 @@ def few_images(monkeypatch):
 
 
 def test_every_kind_is_equal_to_its_reference_on_pocket(tmp_path, capsys, few_images):
-    arguments = ["text", "step", "eval", "memory", "--methods", "CoOp,CoCoOp", "--model", "Pocket"]
+    arguments = ["text", "step", "eval", "keep", "memory"]
+    arguments += ["--methods", "CoOp,CoCoOp", "--model", "Pocket"]
     arguments += ["--classes", "3", "--repeats", "1"]
     assert main([*arguments, "--json", str(tmp_path / "x.json")]) == 0
     *rows, peaks = json.loads((tmp_path / "x.json").read_text())["rows"]
-    assert len(rows) == 6 and all(row["difference"] < 1e-4 for row in rows)
+    assert len(rows) == 7 and all(row["difference"] < 1e-4 for row in rows)
     fast, reference = peaks["peak_bytes"]
     assert peaks["ratio"] == reference / fast > 1
     table = capsys.readouterr().out.splitlines()
