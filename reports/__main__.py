@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reports.files import write_atomically
 from reports.layout.intervals import LEAST_SEEDS, with_intervals
+from reports.layout.selection import with_selection
 from reports.output.formats import FORMATS, SUFFIXES, to_markdown
 from reports.registry import REPORTS, Made, page, training
 from reports.runs import logs_of_others
@@ -143,6 +144,7 @@ def run_report(options: argparse.Namespace) -> int:
     runs, left_out, notes = load(options)
     made = options.report.make(runs, left_out, options)
     document = replace(made.document, notes=(*made.document.notes, *notes))
+    document = with_selection(document, runs)
     plain, document = document, with_intervals(document) if options.intervals else document
     print(FORMATS[options.format](document), end="")
     if options.format == "csv":  # which has no place for remarks

@@ -24,6 +24,7 @@ from reports.figures import (
 )
 from reports.figures import training as training_figure
 from reports.layout.grid import Document
+from reports.layout.selection import with_selection
 from reports.output import page as html_page
 from reports.published import papers
 from reports.runs.run import LeftOut, Run
@@ -209,7 +210,8 @@ def page(
         made = report.make(runs, (), options)
         left |= set(made.document.left_out)
         if made.document.grids or made.document.left_out:
-            sections.append((made.document, list(made.figures.values())))
+            document = with_selection(made.document, runs)
+            sections.append((document, list(made.figures.values())))
     curves = training(folder, runs, (), "Training")
     if curves.figures:
         sections.append((curves.document, list(curves.figures.values())))

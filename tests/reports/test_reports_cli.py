@@ -234,3 +234,5 @@ def test_tables_say_what_constants_were_chosen_on(tmp_path, write_pair, capsys):
         "CoOp, TCP. They follow the data set (not strict): TCP, TipAdapter."
     ) in text
     assert "Task oracle: CoOp have another predictor" in text
+    assert "| Chosen on |" in text
+    assert "| few-shot validation, per data set |" in text
