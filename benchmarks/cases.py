@@ -25,6 +25,7 @@ STEPS = (
     ("CoCoOp", 8, True),
     ("MaPLe", 4, False),
     ("PromptSRC", 4, False),
+    ("TwoSFS", 4, False),
 )
 Way = Callable[[], list[Tensor]]
 HALF_TOLERANCE = 0.1  # sums in another order, of numbers with two or three digits

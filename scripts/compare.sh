@@ -34,7 +34,7 @@ few_shot) report=(few-shot) ;;
   exit 1
   ;;
 esac
-adapters=("${UNBOUND[@]}" CLIPLoRA)
+adapters=("${UNBOUND[@]}" CLIPLoRA TwoSFS)
 zero_shot=ZeroshotCLIP
 if [[ $protocol == few_shot ]]; then
   adapters+=("${BOUND[@]}")

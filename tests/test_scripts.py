@@ -161,7 +161,7 @@ def test_compare_takes_every_method_with_its_recipe():
     assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 24
 
 
-ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "ZSLP"]
+ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "TwoSFS", "ZSLP"]
 PROMPTS = [
     "CoCoOp",
     "CoOp",

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.installed_clip import VisionTransformer
+from promptkit.encoders.standing_in import TEXT, standing_in
 
 PARTS = "qkv"
-TEXT, IMAGES = "text", "images"
 
 
 def blocks_of(model: Backbone, encoder: str) -> list[nn.Module]:
@@ -44,7 +44,7 @@ class LowRank(nn.Module):
 
     Args:
         model: the frozen CLIP.
-        encoders: of TEXT and IMAGES.
+        encoders: of TEXT and IMAGES, see `promptkit.encoders.standing_in`.
         parts: of q, k and v.
         rank: r.
         alpha: ALPHA.
@@ -86,7 +86,8 @@ class LowRank(nn.Module):
                 if self.training and self.dropout:
                     stack.enter_context(_branch(block, lambda x, key=key: self._branch_of(key, x)))
                 else:
-                    stack.enter_context(_updated(block.attn, self._update(key, block)))
+                    weight = block.attn.in_proj_weight + self._update(key, block)
+                    stack.enter_context(standing_in(block.attn, "in_proj_weight", weight))
             yield
 
     def _update(self, key: str, block: nn.Module) -> Tensor:
@@ -111,19 +112,6 @@ class LowRank(nn.Module):
             inner = F.linear(dropped, down.to(x.dtype))
             added.append(self.scale * F.linear(inner, up.to(x.dtype)))
         return torch.cat(added, dim=-1)
-
-
-@contextlib.contextmanager
-def _updated(attention: nn.Module, update: Tensor) -> Iterator[None]:
-    """An attention whose packed projection is another tensor, not a parameter."""
-    kept = dict(attention._parameters)  # with their order
-    attention.in_proj_weight = attention._parameters.pop("in_proj_weight") + update
-    try:
-        yield
-    finally:
-        del attention.in_proj_weight
-        attention._parameters.clear()
-        attention._parameters.update(kept)
 
 
 @contextlib.contextmanager

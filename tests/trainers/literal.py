@@ -92,12 +92,15 @@ def scale_of(trainer) -> Tensor:
     return trainer.clip_model.logit_scale.double().exp()
 
 
-def assert_trainer_is_literal(trainer, literal: Literal) -> dict[str, Tensor]:
+def assert_trainer_is_literal(
+    trainer, literal: Literal, *, without: tuple[str, ...] = ()
+) -> dict[str, Tensor]:
     """Compares a trainer with `literal(parameters, images, labels) -> (logits, parts)`.
 
     In training mode all of `parts`, and the gradients of its "loss" for every trained tensor; in
     evaluation mode the logits. All parameters are moved first, so that nothing is at its start.
-    Returns the literal gradients.
+    Those that begin with one of `without` are of another stage and have no gradient. Returns the
+    literal gradients.
     """
     torch.manual_seed(1)
     with torch.no_grad():
@@ -105,7 +108,7 @@ def assert_trainer_is_literal(trainer, literal: Literal) -> dict[str, Tensor]:
             parameter += 0.1 * torch.randn_like(parameter)
     images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
     images, labels = images[:4], labels[:4]
-    named = dict(trainer.learner.named_parameters())
+    named = {n: p for n, p in trainer.learner.named_parameters() if not n.startswith(without)}
     copies = {name: p.detach().double().requires_grad_() for name, p in named.items()}
     logits, parts = literal(copies, images.double(), labels)
     expected = torch.autograd.grad(parts["loss"], list(copies.values()), retain_graph=True)
@@ -114,6 +117,11 @@ def assert_trainer_is_literal(trainer, literal: Literal) -> dict[str, Tensor]:
     found = trainer.loss(images, labels)
     for name, value in parts.items():
         torch.testing.assert_close(found[name].double(), value, rtol=1e-5, atol=1e-6)
+    if without:
+        others = [p for name, p in trainer.learner.named_parameters() if name not in named]
+        assert not any(torch.autograd.grad(
+            found["loss"], others, retain_graph=True, allow_unused=True
+        ))  # fmt: skip
     gradients = torch.autograd.grad(found["loss"], list(named.values()))
     for name, gradient, wanted in zip(named, gradients, expected, strict=True):
         assert wanted.abs().max() > 0, f"{name} has no gradient at all"

@@ -18,8 +18,9 @@ NAMES = sorted(
 TRAINED = [name for name in NAMES if not name.startswith("Zeroshot")]
 ON_FEATURES = [name for name in TRAINED if issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)]
 # Classes are words, not weights.
-PROMPTED = [name for name in TRAINED if name not in ("CLIPLoRA", "LinearProbe", *ON_FEATURES)]
-FIT_ALL = [*PROMPTED, "CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "ZSLP"]  # other classes
+OF_ENCODERS = ["CLIPLoRA", "TwoSFS"]  # they change CLIP itself
+PROMPTED = [name for name in TRAINED if name not in ("LinearProbe", *OF_ENCODERS, *ON_FEATURES)]
+FIT_ALL = [*PROMPTED, *OF_ENCODERS, "CLAP", "CLIPAdapter", "GDA", "ProLIP", "ZSLP"]  # all classes
 IN_EPOCHS = [*PROMPTED, "CLAP", "CLIPAdapter", "TaskRes", "TipAdapterF", "ZSLP"]
 
 
@@ -28,7 +29,8 @@ def test_these_are_all():
     assert NAMES == [
         "CLAP", "CLIPAdapter", "CLIPLoRA", "CoCoOp", "CoOp", "E2MIM", "GDA", "IVLP", "KgCoOp",
         "LPPlusPlus", "LinearProbe", "MaPLe", "ProGrad", "ProLIP", "PromptSRC", "TCP",
-        "TaskRes", "TipAdapter", "TipAdapterF", "VPT", "ZSLP", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "TaskRes", "TipAdapter", "TipAdapterF", "TwoSFS", "VPT", "ZSLP", "ZeroshotCLIP",
+        "ZeroshotCLIP2",
     ]  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 import train
 from promptkit.backbones.openai_clip import OpenAIBackbone, random_clip
 from promptkit.encoders.image_encoder import encode_image
-from promptkit.encoders.low_rank import IMAGES, TEXT, LowRank
+from promptkit.encoders.low_rank import LowRank
+from promptkit.encoders.standing_in import IMAGES, TEXT
 from promptkit.encoders.text_encoder import encode_prompts, encode_prompts_reference
 from tests.trainers.resuming import killed_and_resumed
 
@@ -127,7 +128,7 @@ def test_steps_are_counted_by_shots_and_the_rate_falls_to_its_lowest(tiny_traine
     update = trainer.update
     trainer.update = lambda parts: (rates.append(trainer.get_current_lr()), update(parts))
     trainer.train()
-    assert len(rates) == trainer.steps == 6 and trainer.max_epoch == 6  # one batch an epoch
+    assert len(rates) == sum(trainer.stages) == 6 and trainer.max_epoch == 6  # one batch an epoch
     for index, rate in enumerate(rates):
         expected = 1e-6 + (2e-4 - 1e-6) * 0.5 * (1 + math.cos(math.pi * index / 6))
         assert rate == pytest.approx(expected, rel=1e-6)

@@ -23,7 +23,7 @@ PUBLISHED = {
     "LinearProbe": "vit_b16",
     **dict.fromkeys(
         ("CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "LPPlusPlus", "ProLIP", "TaskRes", "TipAdapter",
-         "TipAdapterF", "ZSLP"), "vit_b16",
+         "TipAdapterF", "TwoSFS", "ZSLP"), "vit_b16",
     ),
 }  # fmt: skip
 OF_THE_BENCH = ("INPUT.", "PROTOCOL.", "MODEL.BACKBONE.", "FEATURES.", "DATALOADER.NUM_WORKERS",
