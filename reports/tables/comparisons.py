@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from reports.layout.grid import Cell, Grid, Row
 from reports.published import papers
@@ -94,14 +95,14 @@ def against_published(
                 rows.append(_comparison(f"{row.label}, {column}", ours, published_cell, values))
     headers = ("Ours", "Published", "Difference", "By the published spread", "All publications")
     title = f"{grid.title}: ours against published"
-    return Grid(title, headers, tuple(rows), corner="Row and column") if rows else None
+    compared = {"corner": "Row and column", "not_ranked": headers[:2]}
+    return Grid(title, headers, tuple(rows), **compared) if rows else None
 
 
 def _comparison(label: str, ours: Cell, theirs: Cell, editions: Sequence[float]) -> Row:
     difference = f"{ours.value - theirs.value:+.2f}"
-    texts = [f"{cell.value:.2f}" + _spread(cell) for cell in (ours, theirs)]
-    texts[0] += f" (n={len(ours.seeds)})"
-    return Row(label, (*texts, difference, papers.verdict(ours, theirs), _place(ours, editions)))
+    cells = replace(ours, delta=None), replace(theirs, delta=None)
+    return Row(label, (*cells, difference, papers.verdict(ours, theirs), _place(ours, editions)))
 
 
 def _place(ours: Cell, editions: Sequence[float]) -> str:
@@ -111,7 +112,3 @@ def _place(ours: Cell, editions: Sequence[float]) -> str:
     low, high = min(editions), max(editions)
     where = "inside" if low <= ours.written <= high else "above" if ours.value > high else "below"
     return f"{low:.2f} to {high:.2f} (n={len(editions)}): {where}"
-
-
-def _spread(cell: Cell) -> str:
-    return "" if cell.std is None or len(cell.seeds) == 1 else f" \u00b1 {cell.std:.2f}"

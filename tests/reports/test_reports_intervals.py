@@ -7,6 +7,7 @@ from scipy import stats
 from reports.__main__ import main
 from reports.layout.grid import Cell, Document, Grid, Row
 from reports.layout.intervals import half_width, with_intervals
+from reports.tables.comparisons import against_published
 
 
 def test_by_hand():
@@ -47,3 +48,11 @@ def test_a_table_with_them(tmp_path, write_pair, capsys, seeds):
     width = half_width(np.std(np.arange(5)), 5)
     assert (f"\u00b1 {width:.2f}" in text) == (seeds == 5)
     assert ("fewer than 5 seeds" in text) == (seeds == 3)
+
+
+def test_ours_against_published_has_them_as_well():
+    ours = Row("CoOp", (Cell(80.0, 1.0, (1, 2, 3, 4, 5)),), {"trainer": "CoOp", "shots": 16})
+    theirs = Row("CoOp \u2020", (Cell(82.0),), {"trainer": "CoOp", "shots": 16, "source": "paper"})
+    compared = against_published(Grid("D", ("Base",), (ours, theirs)), ["Base"])
+    (row,) = with_intervals(Document("", (compared,))).grids[0].rows
+    assert row.entries[0].std == pytest.approx(half_width(1.0, 5)) and row.entries[1].value == 82
