@@ -19,6 +19,7 @@ from promptkit.vision_trainer import VisionPromptTrainer
 
 TEXT_ONLY = ("CoCoOp", "CoOp", "E2MIM", "KgCoOp", "ProGrad", "TCP")
 VISION = ("IVLP", "MaPLe", "PromptSRC", "VPT")
+LARGE = ("RN50x16", "RN50x64")  # seconds each, and nothing that RN50x4 has not but widths
 FOR_ALL = ("RN50", "ViT-B/32")  # these for all methods, others for a plain and a layered one
 
 
@@ -33,7 +34,13 @@ def test_every_architecture_is_here():
     assert sorted(ARCHITECTURES) == sorted(clip.available_models())
 
 
-@pytest.mark.parametrize("backbone", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        pytest.param(name, marks=pytest.mark.large if name in LARGE else ())
+        for name in ARCHITECTURES
+    ],
+)
 def test_text_only_methods_train_and_classify(tiny_argv, monkeypatch, backbone):
     model, size = backbone_of(backbone), ARCHITECTURES[backbone][1]
     untouched = copy.deepcopy(model.visual)  # in OpenAI's memory layout
