@@ -36,6 +36,7 @@ from promptkit.objectives.mutual_information import (
     BOUNDS,
     Estimate,
     MovingAverage,
+    classified,
     estimate,
     levelled,
 )
@@ -47,7 +48,10 @@ from promptkit.prompts.templates import (
     ensemble_templates,
 )
 from promptkit.registry import register
+from promptkit.text_views import TextViews, VocabularyConfig
 from promptkit.trainer import PromptTrainer
+
+TEMPLATES = ("single", "ensemble", "ensemble80", "chosen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +64,14 @@ class MIConfig:
     critic: str = "bilinear"  # bilinear | cosine | mlp
     temperature: float = 0.07  # of the cosine and bilinear critic; CLIP's 0.01 saturates
     critic_lr: float = 0.0002  # learning rate of the critic; the prompts' is OPTIM.LR
+    agreement: float = 0.0  # weight of mean (1 - <s, h>) beside the estimate of the text views
 
     def __post_init__(self) -> None:
         require("bound", self.bound, tuple(BOUNDS))
         require("critic", self.critic, CRITICS)
         require_range("temperature", self.temperature, 0, open_low=True)
         require_range("critic_lr", self.critic_lr, 0)
+        require_range("agreement", self.agreement, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +80,19 @@ class MixConfig:
 
     alpha: float = 1.0  # a of Beta(a, a); 1 is uniform
     pairs: str = "inter"  # inter: two classes | intra: one class | both
-    level: str = "feature"  # feature: mix image features | pixel: mix images, encode once more
+    # feature: mix image features | pixel: mix images, encode once more | class: means of classes
+    level: str = "feature"
     # virtual | virtual+real: also contrast with the real classes. These do not follow the marginal
     # of the virtual ones, so the logged nats are then no bound.
     negatives: str = "virtual"
+    # estimate: of MI | classes: minus the cross-entropy of CLIP's classifier, virtual classes in it
+    target: str = "estimate"
 
     def __post_init__(self) -> None:
         require_range("alpha", self.alpha, 0, open_low=True)
         require("pairs", self.pairs, MODES)
-        require("level", self.level, ("feature", "pixel"))
+        require("level", self.level, ("feature", "pixel", "class"))
+        require("target", self.target, ("estimate", "classes"))
         require("negatives", self.negatives, ("virtual", "virtual+real"))
 
 
@@ -96,15 +106,25 @@ class E2MIMConfig(ContextConfig):
     beta: float = 1.0  # weight of the exploration term
     mi: MIConfig = field(default_factory=MIConfig)
     mix: MixConfig = field(default_factory=MixConfig)
-    # single: the data set's | ensemble: + 7 selected | ensemble80 | descriptions: the data set's
+    vocabulary: VocabularyConfig = field(default_factory=VocabularyConfig)
+    # fixed: ALPHA as it is | shots: times how far the shots agree with the hand-crafted view, see
+    # promptkit/objectives/trust.py
+    trust: str = "fixed"
+    # single: the data set's | ensemble: + 7 selected | ensemble80 | descriptions: the data set's |
+    # chosen: those of the data set's and the eighty that say most about the shots, one view each
     templates: str = "single"
+    views: int = 4  # of "chosen", where one fits the shots better than the data set's by
+    margin: float = 0.25  # of its cross-entropy at least; otherwise the data set's alone
     ensemble: float = 0.0  # w in [0, 1]: share of the hand-crafted view in the classifier
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range("alpha", self.alpha, 0)
         require_range("beta", self.beta, 0)
-        require("templates", self.templates, ("single", "ensemble", "ensemble80", DESCRIPTIONS))
+        require("templates", self.templates, (*TEMPLATES, DESCRIPTIONS))
+        require("trust", self.trust, ("fixed", "shots"))
+        require_range("views", self.views, 1)
+        require_range("margin", self.margin, 0, 1)
         require_range("ensemble", self.ensemble, 0, 1)
 
 
@@ -142,9 +162,22 @@ class E2MIM(PromptTrainer):
                 f"{cfg.FEATURES.VIEWS} trains on stored features. Set FEATURES.VIEWS 0 or "
                 "MIX.LEVEL feature."
             )
+        if options.templates == "chosen" and options.ensemble:
+            raise ValueError(
+                "TRAINER.E2MIM.TEMPLATES chosen is of the training: at the test no shots choose "
+                f"the view that ENSEMBLE {options.ensemble} blends with. Set ENSEMBLE 0."
+            )
         idle = {
             "MIX": not options.beta and options.mix != defaults.mix,
             "MI": not (options.alpha or options.beta) and options.mi != defaults.mi,
+            "MI.AGREEMENT": options.mi.agreement and not options.alpha,
+            "TRUST": options.trust != defaults.trust and not options.alpha,
+            "VOCABULARY": options.vocabulary != defaults.vocabulary
+            and not (options.alpha and options.vocabulary.file),
+            "VOCABULARY.COUNT": options.vocabulary.as_ != "pairs"
+            and options.vocabulary.count != defaults.vocabulary.count,
+            "VIEWS": options.templates != "chosen" and options.views != defaults.views,
+            "MARGIN": options.templates != "chosen" and options.margin != defaults.margin,
             "MI.CRITIC_LR": options.mi.critic == "cosine"
             and options.mi.critic_lr != defaults.mi.critic_lr,
             "TEMPLATES": not (options.alpha or options.ensemble)
@@ -171,7 +204,10 @@ class E2MIM(PromptTrainer):
     def build_model(self) -> None:
         """CoOp's model, the hand-crafted view, and the critics with their own optimiser."""
         super().build_model()
-        self.hand_crafted = self.hand_crafted_view(self.templates())
+        self.text_views = TextViews(self, self.templates())
+        self.hand_crafted = self.text_views.own
+        if self.options.alpha and not self.classes_alone:
+            self.text_views.open_vocabulary()
         # The method's own generator: drawing for it must not change CoOp's random numbers.
         self.generator = torch.Generator().manual_seed(self._seed(0))
         width = self.hand_crafted.shape[1]
@@ -182,6 +218,21 @@ class E2MIM(PromptTrainer):
             }
         ).to(self.device)
         self._register_critic()
+
+    def before_train(self) -> None:
+        """As the base's; then looks at the shots for what they decide before the first step."""
+        super().before_train()
+        options = self.options
+        by_shots = options.alpha and (options.trust == "shots" or options.templates == "chosen")
+        by_means = options.beta and options.mix.level == "class"
+        if by_shots or by_means:
+            shots = self.frozen_view(0).float().to(self.device)
+            labels = self.train_labels().to(self.device)
+        if by_shots:
+            self.text_views.look_at(shots, labels)
+        if by_means:
+            sums = torch.zeros_like(self.hand_crafted, dtype=torch.float32)
+            self.class_means = unit(sums.index_add_(0, labels, shots))
 
     def _register_critic(self) -> None:
         parameters = list(self.estimators.parameters())
@@ -196,7 +247,7 @@ class E2MIM(PromptTrainer):
         """The sentences of the hand-crafted view."""
         own = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE)
         match self.options.templates:
-            case "single" | "descriptions":
+            case "single" | "chosen" | "descriptions":
                 return (own,)
             case "ensemble":
                 return ensemble_templates(own, benchmark_name(self.dm.dataset))
@@ -211,6 +262,7 @@ class E2MIM(PromptTrainer):
         """Seeds the mixup by seed and epoch, so that a resumed run draws the same pairs."""
         super().before_epoch()
         self.generator.manual_seed(self._seed(self.epoch + 1))
+        self.text_views.draw(self.generator)
 
     def drawn(self, labels: Tensor) -> tuple[Pairs, ...]:
         """The pairs that are mixed."""
@@ -234,14 +286,26 @@ class E2MIM(PromptTrainer):
         ce = F.cross_entropy(logits, labels)
         parts = {"loss": ce, "acc": self.accuracy(logits, labels), "ce": ce}
         if self.options.alpha:
-            mi = self.estimators["ensemble"](text_features, self.hand_crafted)
-            parts["loss"] = parts["loss"] - self.options.alpha * mi.objective
+            mi = self.ensemble(text_features)
+            parts["loss"] = (
+                parts["loss"] - self.options.alpha * self.text_views.trust * mi.objective
+            )
             parts |= {"ensemble": -mi.objective, "mi_ensemble_nats": mi.nats}
         if self.options.beta and len(pairs.first):  # a batch of one class may have none
             mi = self.explore(images, image_features, text_features, labels, pairs)
             parts["loss"] = parts["loss"] - self.options.beta * mi.objective
             parts |= {"exploration": -mi.objective, "mi_exploration_nats": mi.nats}
         return parts
+
+    def ensemble(self, soft: Tensor) -> Estimate:
+        """MI of soft features [C, E] and each hand-crafted view, the mean; and their agreement."""
+        soft, hand = self.text_views.beside(soft)
+        found = [self.estimators["ensemble"](soft, view) for view in hand]
+        nats, objective = (torch.stack(each).mean(0) for each in zip(*found, strict=True))
+        if self.options.mi.agreement:
+            cosine = (soft.float() * hand[:, : len(soft)].float()).sum(-1).mean()
+            objective = objective - self.options.mi.agreement * (1 - cosine)
+        return Estimate(nats, objective)
 
     def explore(
         self,
@@ -256,10 +320,13 @@ class E2MIM(PromptTrainer):
         if mix.level == "pixel":
             mixed_images = self.image_features(mix_images(images, pairs))
         else:
-            mixed_images = mix_features(image_features, pairs)
+            own = self.class_means[labels] if mix.level == "class" else image_features
+            mixed_images = mix_features(own, pairs)
         mixed_text = mix_text(text_features, labels, pairs)
         if mix.negatives == "virtual+real":
             mixed_text = torch.cat([mixed_text, text_features])
+        if mix.target == "classes":
+            return classified(self.logits(mixed_images, mixed_text))
         return self.estimators["exploration"](mixed_images, mixed_text)
 
     def class_features(self) -> Tensor:

@@ -156,6 +156,18 @@ def estimate(name: str, scores: Tensor, *, average: MovingAverage | None = None)
     return Estimate(nats, objective)
 
 
+def classified(logits: Tensor) -> Estimate:
+    """The classifier's own bound: `log M - CE`, column i being the class of row i.
+
+    Args:
+        logits: `[N, M]`, M at least N; what else they are, no critic is learned.
+    """
+    logits = _checked(logits)
+    target = torch.arange(len(logits), device=logits.device)
+    bound = math.log(logits.shape[1]) - F.cross_entropy(logits, target)
+    return Estimate(bound.detach(), bound)
+
+
 def levelled(name: str, scores: Tensor) -> Tensor:
     """Shift the scores of a critic without an offset to where the bound called `name` is tight.
 

@@ -120,13 +120,16 @@ KEYS = {
     "MI.BOUND": ("infonce", "jsd", "nwj", "dv"),
     "MI.CRITIC": ("bilinear", "cosine", "mlp"),
     "MIX.PAIRS": ("inter", "intra", "both"),
-    "MIX.LEVEL": ("feature", "pixel"),
+    "MIX.LEVEL": ("feature", "pixel", "class"),
+    "MIX.TARGET": ("estimate", "classes"),
     "MIX.NEGATIVES": ("virtual", "virtual+real"),
     "TEMPLATES": ("single", "ensemble", "ensemble80"),
+    "TRUST": ("fixed", "shots"),
     "ENSEMBLE": (0.0, 0.5),
 }
 VALUES = [(key, value) for key, values in KEYS.items() for value in values[1:]]
-VALUES += [("MI.TEMPERATURE", 0.2), ("MIX.ALPHA", 0.1), ("ALPHA", 0.5), ("BETA", 0.5)]
+VALUES += [("MI.TEMPERATURE", 0.2), ("MIX.ALPHA", 0.1), ("ALPHA", 0.5), ("BETA", 0.5),
+           ("MI.AGREEMENT", 2.0)]  # fmt: skip
 VALUES.remove(("MI.CRITIC", "cosine"))  # which the bilinear critic equals at the start
 
 
@@ -137,6 +140,7 @@ def test_every_key_has_an_effect_on_loss_or_logits(tiny_trainer, key, value):
         torch.manual_seed(5)
         torch.nn.init.normal_(trainer.learner.ctx, std=0.5)
         trainer.epoch = 0
+        trainer.before_train()
         trainer.before_epoch()
         images, labels = batch_of(trainer)
         parts = trainer.loss(images, labels % 2)  # two classes: partners of every kind exist
@@ -254,6 +258,124 @@ def test_scores_are_levelled_only_where_the_critic_learns_no_level(
     views = torch.randn(2, 5, 8, generator=generator)
     e2mim.MIEstimator(config, 8, generator)(*F.normalize(views, dim=-1))
     assert levelled == ["nwj"] * is_levelled
+
+
+def with_names(tmp_path, *more) -> tuple:
+    (tmp_path / "names.txt").write_text("cat\nold house\nbicycle\nheart\ngreen door\n")
+    return ("TRAINER.E2MIM.VOCABULARY.FILE", str(tmp_path / "names.txt"), "TRAINER.E2MIM.BETA", 0.0,
+            "TRAINER.E2MIM.ALPHA", 2.0, "TRAINER.E2MIM.MI.CRITIC", "cosine", *more)  # fmt: skip
+
+
+def hand_crafted(trainer, names, sentence="a drawing of a {}."):
+    tokens = clip.tokenize([sentence.format(name.replace("_", " ")) for name in names])
+    return F.normalize(trainer.clip_model.encode_text(tokens), dim=-1)
+
+
+@pytest.mark.parametrize("as_", ["negatives", "pairs"])
+def test_other_names_stand_beside_the_classes(tiny_trainer, tmp_path, as_):
+    options = with_names(tmp_path, "TRAINER.E2MIM.VOCABULARY.AS", as_, "TRAINER.E2MIM.MI.AGREEMENT",
+                         3.0, "TRAINER.E2MIM.VOCABULARY.COUNT", 2)  # fmt: skip
+    trainer = tiny_trainer("E2MIM", *options)
+    torch.nn.init.normal_(trainer.learner.ctx, std=0.5)
+    trainer.epoch = 0
+    trainer.before_epoch()
+    names = ["cat", "old house", "bicycle", "green door"]  # "heart" is a class
+    assert trainer.text_views.names == names
+    soft, classes = trainer.text_features(), trainer.dm.dataset.classnames
+    hand = torch.cat([hand_crafted(trainer, classes), hand_crafted(trainer, names)])
+    if as_ == "pairs":
+        rows = trainer.text_views.words.rows
+        alone = type(trainer).for_classes(trainer.cfg, [names[row] for row in rows])
+        alone.take_from(trainer)
+        soft, hand = (
+            torch.cat([soft, alone.text_features()]),
+            hand[torch.cat([torch.arange(6), 6 + rows])],
+        )
+    scores, target = soft @ hand.T / 0.07, torch.arange(len(soft))
+    own = F.cross_entropy(scores, target) + F.cross_entropy(scores[:, : len(soft)].T, target)
+    ceilings = torch.tensor(float(len(hand))).log() + torch.tensor(float(len(soft))).log()
+    agreement = (soft * hand[: len(soft)]).sum(-1).mean()
+    expected = (ceilings - own) / 2 - 3 * (1 - agreement)
+    parts = trainer.loss(*batch_of(trainer))
+    torch.testing.assert_close(-parts["ensemble"], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts["loss"], parts["ce"] - 2 * expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pairs_of_names_are_drawn_by_the_epoch_and_resumed(tiny_trainer, tmp_path):
+    options = with_names(tmp_path, "TRAINER.E2MIM.VOCABULARY.AS", "pairs", "OPTIM.MAX_EPOCH", 3,
+                         "TRAINER.E2MIM.VOCABULARY.COUNT", 2, "TRAIN.CHECKPOINT_FREQ", 1,
+                         "TRAINER.E2MIM.TRUST", "shots")  # fmt: skip
+    whole = tiny_trainer("E2MIM", *options, output="whole")
+    whole.train()
+    resumed = killed_and_resumed(tiny_trainer, "E2MIM", *options, epoch=2)
+    assert torch.equal(resumed.learner.ctx, whole.learner.ctx)
+
+
+def test_trust_weighs_the_ensemble_term_by_the_shots(tiny_trainer, capsys):
+    options = ("TRAINER.E2MIM.BETA", 0.0, "TRAINER.E2MIM.ALPHA", 2.0)
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.TRUST", "shots", *options)
+    trainer.before_train()
+    trust = trainer.text_views.trust
+    assert 0 < trust < 1  # a random CLIP reads nothing
+    assert f"Trust in the hand-crafted view: {trust:.3f} of ALPHA 2.0" in capsys.readouterr().out
+    parts = trainer.loss(*batch_of(trainer))
+    torch.testing.assert_close(parts["loss"], parts["ce"] + 2 * trust * parts["ensemble"])
+
+
+def test_views_are_chosen_by_the_shots(tiny_trainer, capsys):
+    key = "TRAINER.E2MIM."
+    options = (f"{key}BETA", 0.0, f"{key}TEMPLATES", "chosen", f"{key}VIEWS", 2)
+    own = tiny_trainer("E2MIM", *options, f"{key}MARGIN", 1.0)
+    own.before_train()
+    assert torch.equal(own.text_views.chosen, own.hand_crafted[None])
+    other = tiny_trainer("E2MIM", *options, f"{key}MARGIN", 0.0, output="other")
+    capsys.readouterr()
+    other.before_train()
+    said = [x[3:].split('"')[0] for x in capsys.readouterr().out.splitlines() if x[:3] == '  "']
+    assert len(said) == 2 and said[0] != "a drawing of a {}."
+    names = other.dm.dataset.classnames
+    expected = torch.stack([hand_crafted(other, names, sentence) for sentence in said])
+    torch.testing.assert_close(other.text_views.chosen, expected, rtol=1e-4, atol=1e-5)
+    other.epoch = 0
+    other.before_epoch()
+    views = [other.estimators["ensemble"](other.text_features(), view).nats for view in expected]
+    nats = other.loss(*batch_of(other))["mi_ensemble_nats"]
+    torch.testing.assert_close(nats, sum(views) / 2, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="ENSEMBLE 0.5 blends with. Set ENSEMBLE 0"):
+        tiny_trainer("E2MIM", *options, f"{key}ENSEMBLE", 0.5)
+
+
+@pytest.mark.parametrize("negatives", ["virtual", "virtual+real"])
+def test_virtual_classes_may_be_told_apart_by_clips_classifier(
+    tiny_trainer, monkeypatch, negatives
+):
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.MIX.TARGET", "classes", "TRAINER.E2MIM.ALPHA",
+                           0.0, "TRAINER.E2MIM.MIX.NEGATIVES", negatives)  # fmt: skip
+    pairs = Pairs(torch.tensor([0, 1, 2]), torch.tensor([3, 4, 5]), torch.tensor([0.2, 0.5, 0.9]))
+    monkeypatch.setattr("trainers.e2mim.draw_pairs", lambda labels, **_: pairs)
+    images, labels = batch_of(trainer)
+    z, s = trainer.image_features(images), trainer.text_features()
+    mixed = [F.normalize(0.2 * z[0] + 0.8 * z[3], dim=0), F.normalize(z[1] + z[4], dim=0),
+             F.normalize(0.9 * z[2] + 0.1 * z[5], dim=0)]  # fmt: skip
+    text = s[labels]
+    classes = [F.normalize(0.2 * text[0] + 0.8 * text[3], dim=0),
+               F.normalize(text[1] + text[4], dim=0),
+               F.normalize(0.9 * text[2] + 0.1 * text[5], dim=0)]  # fmt: skip
+    columns = torch.stack(classes + (list(s) if negatives == "virtual+real" else []))
+    logits = trainer.logit_scale * torch.stack(mixed) @ columns.T
+    ce = F.cross_entropy(logits, torch.arange(3))
+    parts = trainer.loss(images, labels)
+    expected = ce - torch.tensor(float(len(columns))).log()
+    torch.testing.assert_close(parts["exploration"], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_class_means_may_be_mixed_in_place_of_images(tiny_trainer):
+    trainer = tiny_trainer("E2MIM", "TRAINER.E2MIM.MIX.LEVEL", "class", "FEATURES.VIEWS", 1)
+    trainer.before_train()
+    shots, labels = trainer.frozen_view(0), trainer.train_labels()
+    for label in range(6):
+        mean = F.normalize(shots[labels == label].mean(0), dim=0)
+        torch.testing.assert_close(trainer.class_means[label], mean, rtol=1e-4, atol=1e-5)
 
 
 def test_without_a_seed_the_mixup_follows_torchs():
