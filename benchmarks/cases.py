@@ -25,6 +25,7 @@ STEPS = (
     ("CoCoOp", 8, True),
     ("MaPLe", 4, False),
     ("PromptSRC", 4, False),
+    ("CoPrompt", 4, False),
     ("TwoSFS", 4, False),
 )
 Way = Callable[[], list[Tensor]]
@@ -109,6 +110,7 @@ def step_way(
     """
 
     def run() -> list[Tensor]:
+        torch.manual_seed(0)  # what a step draws is the same for both
         if generator := getattr(trainer, "generator", None):  # of mixup
             generator.manual_seed(0)
         trainer.learner.zero_grad()

@@ -23,8 +23,14 @@ from promptkit.trainer import PromptTrainer
 SIZES = {"ViT-B/16": 224, "RN50": 224, "Pocket": 48}
 # Pocket's towers have 6 and 4 layers, fewer than the published depths.
 POCKET_DEPTHS = {
+    "CoPrompt": ("PROMPT_DEPTH",),
     "MaPLe": ("PROMPT_DEPTH",),
     "PromptSRC": ("PROMPT_DEPTH_VISION", "PROMPT_DEPTH_TEXT"),
+}
+OWN_OPTIONS = {
+    # The random classes have no descriptions.
+    "CoPrompt": {"TRAINER.COPROMPT.TEMPLATES": "ensemble80", "DATALOADER.K_TRANSFORMS": "2"},
+    "TwoSFS": {"OPTIM.MAX_EPOCH": "1"},
 }
 DEVICES = "cpu", "cuda"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -123,6 +129,7 @@ def make_trainer(
     }  # fmt: skip
     if name in ("CoOp", "KgCoOp", "E2MIM", "CoCoOp"):
         options[f"{node}.CTX_INIT"] = "a photo of a"
+    options |= OWN_OPTIONS.get(name, {})
     if subject.model == "Pocket":
         options |= {f"{node}.{key}": "3" for key in POCKET_DEPTHS.get(name, ())}
     argv = [word for pair in options.items() for word in pair]

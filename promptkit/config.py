@@ -69,6 +69,19 @@ class ContextConfig(PromptConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MultiModalConfig(ContextConfig):
+    """What trainers take whose prompts of the text become those of the image."""
+
+    n_ctx: int = 2  # context tokens; CTX_INIT is used up to 4
+    ctx_init: str = "a photo of a"
+    prompt_depth: int = 9  # J: layers of both encoders with prompts of their own
+
+    def arguments(self) -> dict[str, int | str]:
+        """The arguments of `MultiModalPrompts`."""
+        return {"num_context": self.n_ctx, "depth": self.prompt_depth, "init": self.ctx_init}
+
+
+@dataclass(frozen=True, kw_only=True)
 class VisionLanguageConfig(PromptConfig):
     """What trainers with independent prompts in both encoders take."""
 

@@ -95,7 +95,12 @@ class FrozenFeatures:
 
         With `normalize` False as long as the encoder's. They come from the store or go into it.
         """
-        sentences = self.descriptions()
+        return self.features_of_each(self.descriptions(), normalize=normalize)
+
+    def features_of_each(
+        self, sentences: Sentences, *, normalize: bool = True
+    ) -> tuple[Tensor, ...]:
+        """As `description_features`, of other sentences about each class."""
         flat = [sentence for own in sentences for sentence in own]
 
         def compute() -> Tensor:

@@ -50,6 +50,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
     takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
+    images_of_each = 1  # augmented versions of a training image, DATALOADER.K_TRANSFORMS
     reads_descriptions = False  # DATASET.DESCRIPTIONS, whatever the option TEMPLATES is
     uses_task_oracle = False  # base classes have another predictor than new ones
 

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 SOURCES = runpy.run_path(str(PROJECT / "datasets/sources.py"), run_name="sources")["SOURCES"]
 
 BACKWARD = 3  # a pass forward and back costs about three forward, where images are prompted
-ON_IMAGES = {"MaPLe", "PromptSRC", "IVLP", "VPT", "CLIPLoRA", "TwoSFS"}
+ON_IMAGES = {"MaPLe", "PromptSRC", "IVLP", "VPT", "CLIPLoRA", "TwoSFS", "CoPrompt"}
 BYTES = 2  # of a logit
 
 

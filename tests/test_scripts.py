@@ -155,16 +155,17 @@ def test_compare_takes_every_method_with_its_recipe():
     found = re.findall(r"--trainer (\w+) .*?configs/trainers/(\w+)/pocket.yaml", done.stdout)
     assert all(trainer == folder for trainer, folder in found)
     assert sorted({trainer for trainer, _ in found}) == [
-        "CoCoOp", "CoOp", "E2MIM", "IVLP", "KgCoOp", "MaPLe", "ProGrad", "PromptSRC", "TCP", "VPT",
-        "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CoCoOp", "CoOp", "CoPrompt", "E2MIM", "IVLP", "KgCoOp", "MaPLe", "ProGrad", "PromptSRC",
+        "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 24
+    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 26
 
 
 ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "TwoSFS", "ZSLP"]
 PROMPTS = [
     "CoCoOp",
     "CoOp",
+    "CoPrompt",
     "E2MIM",
     "IVLP",
     "KgCoOp",

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promptkit.bottleneck import bottleneck
 from promptkit.config import require_range
 from promptkit.feature_trainer import FeatureConfig, FeatureTrainer
 from promptkit.registry import register
-
-REDUCTION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +41,7 @@ class CLIPAdapter(FeatureTrainer):
 
     def build_adapter(self) -> nn.Sequential:
         """The network, as torch starts it."""
-        width = self.clip_model.embed_dim
-        return nn.Sequential(
-            nn.Linear(width, width // REDUCTION, bias=False),
-            nn.ReLU(),
-            nn.Linear(width // REDUCTION, width, bias=False),
-            nn.ReLU(),
-        )
+        return bottleneck(self.clip_model.embed_dim)
 
     def is_bound_to_classes(self) -> bool:
         """No: it moves image features."""

@@ -91,7 +91,7 @@ def check_values(cfg: CfgNode, trainer: type | None, *, eval_only: bool) -> None
         _check_warmup(cfg.OPTIM)
         _check_resumed(cfg.RESUME)
     if getattr(trainer, "Config", None) is not None:
-        _check_images(cfg)
+        _check_images(cfg, getattr(trainer, "images_of_each", 1))
 
 
 def _check_warmup(node: CfgNode) -> None:
@@ -111,12 +111,14 @@ def _check_resumed(folder: str) -> None:
         )
 
 
-def _check_images(cfg: CfgNode) -> None:
-    """Trainers of promptkit take one tensor of each image."""
-    for key, right in (("INPUT.NO_TRANSFORM", False), ("DATALOADER.K_TRANSFORMS", 1)):
+def _check_images(cfg: CfgNode, versions: int) -> None:
+    """Trainers of promptkit take tensors, `versions` of each image."""
+    for key, right in (("INPUT.NO_TRANSFORM", False), ("DATALOADER.K_TRANSFORMS", versions)):
         value = value_at(cfg, key)
         if value != right:
+            count = "one tensor" if versions == 1 else f"{versions} tensors"
+            advice = "Leave it out" if versions == 1 or not value else f"Set it to {right}"
+            name = "the trainers of promptkit take" if versions == 1 else "this trainer takes"
             raise ValueError(
-                f"{key} must be {right}; got {value!r}: the trainers of promptkit take one tensor "
-                "of each image. Leave it out."
+                f"{key} must be {right}; got {value!r}: {name} {count} of each image. {advice}."
             )

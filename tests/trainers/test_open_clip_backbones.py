@@ -59,7 +59,8 @@ def test_methods_train_and_classify(on_backbone, name, capsys):
         batch = next(iter(trainer.train_loader_x))
         images, labels = trainer.parse_batch_train(batch)
         if trainer.get_model_names() and method != "LinearProbe":
-            parts = trainer.loss(images, labels)
+            parts = trainer.loss(images, labels, *trainer.drawn(labels))
+            images = images if images.dim() == 4 else images[:, 0]  # the first version of each
             loss = parts.get("loss", parts.get("xe_loss"))
             own = list(trainer.learner.parameters())
             gradients = torch.autograd.grad(loss, own, allow_unused=True)

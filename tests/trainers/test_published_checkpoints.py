@@ -37,7 +37,14 @@ LAYOUTS = {
     ),
 }  # fmt: skip
 LAYOUTS["PromptSRC"] = ("VLPromptLearner", 20, LAYOUTS["IVLP"][2])
-WHOLE = {"VPT", "IVLP", "MaPLe", "PromptSRC"}  # hold all of CLIP
+LAYOUTS["CoPrompt"] = (
+    "MultiModalPromptLearner", 8,
+    LAYOUTS["MaPLe"][2] | {
+        f"adapter_{of}.{layer}.weight": f"adapter_{of}.fc.{layer}.weight"
+        for of in ("image", "text") for layer in (0, 2)
+    },
+)  # fmt: skip
+WHOLE = {"CoPrompt", "VPT", "IVLP", "MaPLe", "PromptSRC"}  # hold all of CLIP
 
 
 def published_state(name: str, trainer) -> dict[str, torch.Tensor]:
@@ -59,6 +66,8 @@ def published_state(name: str, trainer) -> dict[str, torch.Tensor]:
         text = trainer.clip_model.text.transformer.state_dict()
         state |= {f"text_encoder.transformer.{key}": value.half() for key, value in text.items()}
         state["logit_scale"] = torch.tensor(4.6)
+    if name == "CoPrompt":
+        state |= {f"model_distill.visual.{key}": value for key, value in visual.items()}
     if name == "PromptSRC":
         state |= {f"prompt_learner.ZS_image_encoder.{key}": value for key, value in visual.items()}
     return state
@@ -92,7 +101,7 @@ def test_it_loads_to_the_last_bit_and_says_what_it_ignores(published, capsys, na
     printed = capsys.readouterr().out
     assert ("tensors of CLIP itself, which is frozen" in printed) == (name in WHOLE)
     assert ("they belong to the class list of training" in printed) == (name != "VPT")
-    assert ("saves and never uses" in printed) == (name == "KgCoOp")
+    assert ("saves and never uses" in printed) == (name in ("CoPrompt", "KgCoOp"))
 
 
 def authors_model(shapes: dict[str, torch.Size]) -> nn.Module:
