@@ -27,6 +27,8 @@ STEPS = (
     ("PromptSRC", 4, False),
     ("CoPrompt", 4, False),
     ("TwoSFS", 4, False),
+    ("MMRL", 4, False),
+    ("MMRLpp", 4, False),
 )
 Way = Callable[[], list[Tensor]]
 HALF_TOLERANCE = 0.1  # sums in another order, of numbers with two or three digits

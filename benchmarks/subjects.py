@@ -23,9 +23,11 @@ from promptkit.trainer import PromptTrainer
 SIZES = {"ViT-B/16": 224, "RN50": 224, "Pocket": 48}
 # Pocket's towers have 6 and 4 layers, fewer than the published depths.
 POCKET_DEPTHS = {
-    "CoPrompt": ("PROMPT_DEPTH",),
-    "MaPLe": ("PROMPT_DEPTH",),
-    "PromptSRC": ("PROMPT_DEPTH_VISION", "PROMPT_DEPTH_TEXT"),
+    "CoPrompt": {"PROMPT_DEPTH": "3"},
+    "MaPLe": {"PROMPT_DEPTH": "3"},
+    "MMRL": {"REP_LAYERS": "[2, 3, 4]"},
+    "MMRLpp": {"REP_LAYERS": "[2, 3, 4]"},
+    "PromptSRC": {"PROMPT_DEPTH_VISION": "3", "PROMPT_DEPTH_TEXT": "3"},
 }
 OWN_OPTIONS = {
     # The random classes have no descriptions.
@@ -131,7 +133,8 @@ def make_trainer(
         options[f"{node}.CTX_INIT"] = "a photo of a"
     options |= OWN_OPTIONS.get(name, {})
     if subject.model == "Pocket":
-        options |= {f"{node}.{key}": "3" for key in POCKET_DEPTHS.get(name, ())}
+        own = POCKET_DEPTHS.get(name, {})
+        options |= {f"{node}.{key}": value for key, value in own.items()}
     argv = [word for pair in options.items() for word in pair]
     cfg = train.setup_cfg(train.parse_args([*argv, *opts]))
     set_random_seed(1)

@@ -144,7 +144,8 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
     def image_features(self, images: Tensor) -> Tensor:
         """Frozen image features in unit norm: [B, 3, H, W] to [B, E].
 
-        Loaders of stored features (`promptkit.stores`) give [B, E], which is returned as it is.
+        Loaders of stored features (`promptkit.stores`) give [B, E], which is returned as it is. A
+        method may have several an image, [B, F, E], the first of which text features are for.
 
         Raises:
             ValueError: two dimensions, and the second is not E.

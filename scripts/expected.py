@@ -18,7 +18,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 SOURCES = runpy.run_path(str(PROJECT / "datasets/sources.py"), run_name="sources")["SOURCES"]
 
 BACKWARD = 3  # a pass forward and back costs about three forward, where images are prompted
-ON_IMAGES = {"MaPLe", "PromptSRC", "IVLP", "VPT", "CLIPLoRA", "TwoSFS", "CoPrompt"}
+ON_IMAGES = {
+    "CLIPLoRA",
+    "CoPrompt",
+    "IVLP",
+    "MMRL",
+    "MMRLpp",
+    "MaPLe",
+    "PromptSRC",
+    "TwoSFS",
+    "VPT",
+}
 BYTES = 2  # of a logit
 
 

@@ -25,9 +25,9 @@ table=$1
 shift
 # Our names of what has published numbers; the reports know the papers' names.
 declare -A trainers=(
-  [base2new]="ZeroshotCLIP CoOp CoCoOp KgCoOp ProGrad VPT MaPLe PromptSRC TCP GDA ProLIP"
-  [cross_dataset]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP"
-  [domain_generalization]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP"
+  [base2new]="ZeroshotCLIP CoOp CoCoOp KgCoOp ProGrad VPT MaPLe PromptSRC TCP MMRL GDA ProLIP"
+  [cross_dataset]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL"
+  [domain_generalization]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL"
   [few_shot]="CoOp ProGrad PromptSRC TCP GDA LPPlusPlus CLIPLoRA TipAdapter TipAdapterF"
   [cost]="CoOp CoCoOp KgCoOp ProGrad MaPLe PromptSRC TCP ProLIP"
 )

@@ -47,6 +47,10 @@ TINY_OPTIONS = {
     "IVLP": ("TRAINER.IVLP.PROMPT_DEPTH_VISION", 2, "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 3),
     "LinearProbe": ("OPTIM.MAX_EPOCH", 1),
     "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", 2),
+    **{
+        name: (f"TRAINER.{name.upper()}.REP_LAYERS", "[2]", f"TRAINER.{name.upper()}.REP_DIM", 16)
+        for name in ("MMRL", "MMRLpp")
+    },
     "PromptSRC": (
         "TRAINER.PROMPTSRC.PROMPT_DEPTH_VISION", 2, "TRAINER.PROMPTSRC.PROMPT_DEPTH_TEXT", 3,
     ),

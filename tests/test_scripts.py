@@ -155,10 +155,10 @@ def test_compare_takes_every_method_with_its_recipe():
     found = re.findall(r"--trainer (\w+) .*?configs/trainers/(\w+)/pocket.yaml", done.stdout)
     assert all(trainer == folder for trainer, folder in found)
     assert sorted({trainer for trainer, _ in found}) == [
-        "CoCoOp", "CoOp", "CoPrompt", "E2MIM", "IVLP", "KgCoOp", "MaPLe", "ProGrad", "PromptSRC",
-        "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CoCoOp", "CoOp", "CoPrompt", "E2MIM", "IVLP", "KgCoOp", "MMRL", "MMRLpp", "MaPLe",
+        "ProGrad", "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 26
+    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 30
 
 
 ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "TwoSFS", "ZSLP"]
@@ -169,6 +169,8 @@ PROMPTS = [
     "E2MIM",
     "IVLP",
     "KgCoOp",
+    "MMRL",
+    "MMRLpp",
     "MaPLe",
     "ProGrad",
     "PromptSRC",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from promptkit.backbones.backbone import Backbone
 
 # What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
-CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix")
+CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix", "prompt_embeddings")
 FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "prompt_learner.ZS_image_encoder.")
 
 
@@ -60,8 +60,8 @@ def published_state(
     _check_frozen(state, clip_model, path=path)
     kept, of_classes, num_frozen, num_unused = {}, [], 0, 0
     for key, value in state.items():
-        if key in names:
-            kept[names[key]] = value
+        if key in names or key in names.values():
+            kept[names.get(key, key)] = value
         elif key.rsplit(".", 1)[-1] in CLASS_BUFFERS:
             of_classes.append(key)
         elif key.startswith(FROZEN) and "VPT" not in key:  # a prompt too many is no frozen tensor

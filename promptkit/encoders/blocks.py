@@ -3,10 +3,13 @@
 OpenAI's, or one of the same parts, see `promptkit.backbones.sharing`.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Beside = Callable[[Tensor], Tensor]  # a block's input behind its first norm to a part of its output
 QUICK = 1.702  # of QuickGELU
 
 
@@ -44,10 +47,26 @@ def attend(query: Tensor, key: Tensor, value: Tensor, **mask) -> Tensor:
     return attended.transpose(1, 2).flatten(2)
 
 
-def finish(block: nn.Module, x: Tensor, attended: Tensor) -> Tensor:
-    """Output projection and MLP with their residuals: x and attended [G, S, D] to [G, S, D]."""
-    x = x + _scaled(block, "ls_1", block.attn.out_proj(attended))
-    return x + _scaled(block, "ls_2", _mlp(block.mlp, block.ln_2(x)))
+def finish(block: nn.Module, x: Tensor, attended: Tensor, beside: Beside | None = None) -> Tensor:
+    """Output projection and MLP with their residuals: x and attended [G, S, D] to [G, S, D].
+
+    What stands `beside` the block joins its output; it sees each token by itself.
+    """
+    inner = x + _scaled(block, "ls_1", block.attn.out_proj(attended))
+    out = inner + _scaled(block, "ls_2", _mlp(block.mlp, block.ln_2(inner)))
+    return out if beside is None else out + beside(first_norm(block)(x))
+
+
+def first_norm(block: nn.Module) -> nn.Module:
+    """The norm before the attention, under OpenAI's name or timm's.
+
+    Raises:
+        ValueError: it has none.
+    """
+    norm = getattr(block, "ln_1", None) or getattr(block, "norm1", None)
+    if norm is None:
+        raise ValueError(f"a layer of {type(block).__name__} has no norm before its attention")
+    return norm
 
 
 def _mlp(mlp: nn.Module, x: Tensor) -> Tensor:

@@ -5,28 +5,42 @@ embedding and before the first layer norm; before each of the next layers what b
 replaced by that layer's own. OpenAI's is taken apart here, others run their own code.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.installed_clip import VisionTransformer
-from promptkit.encoders.blocks import attend, finish, keys_values, project, queries, replace_tokens
+from promptkit.encoders.blocks import (
+    Beside,
+    attend,
+    finish,
+    keys_values,
+    project,
+    queries,
+    replace_tokens,
+)
+from promptkit.encoders.inserted import Inserted
 from promptkit.encoders.own_code import encode_image_with
 
 
 @dataclass(frozen=True)
 class VisionTokens:
-    """Learned tokens of the image encoder, of width D.
+    """What is learned inside the image encoder, of width D.
 
     Attributes:
-        tokens: [M, D] behind the patches.
+        tokens: [M, D] behind the patches; None for none.
         deep: [M, D] each, what replaces them before layer 1, 2, ...
+        inserted: tokens that come in behind the class token at a layer.
+        beside: what joins the output of layers, by their number.
     """
 
-    tokens: Tensor
+    tokens: Tensor | None = None
     deep: tuple[Tensor, ...] = ()
+    inserted: Inserted | None = None
+    beside: Mapping[int, Beside] = field(default_factory=dict)
 
 
 def encode_image(model: Backbone, images: Tensor, prompts: VisionTokens | None = None) -> Tensor:
@@ -56,26 +70,58 @@ def image_states(model: Backbone, images: Tensor, prompts: VisionTokens | None =
     Of image encoders that are not OpenAI's vision transformer: the features [B, E] themselves.
     """
     visual = model.visual
-    if not isinstance(visual, VisionTransformer):
-        if prompts is None:
-            return model.encode_image(images)
-        return encode_image_with(model, images, prompts.tokens, prompts.deep)
-    prompts = prompts or VisionTokens(visual.class_embedding[None][:0])
+    if isinstance(visual, VisionTransformer):
+        prompts = prompts or VisionTokens()
+        return states_above(model, _first_tokens(visual, images, prompts), 0, prompts)[:, 0]
+    if prompts is None:
+        return model.encode_image(images)
+    if prompts.inserted:
+        raise ValueError("inserted tokens of images need OpenAI's vision transformer")
+    none = images.new_zeros(0, model.image_tokens.width)
+    tokens = none if prompts.tokens is None else prompts.tokens
+    return encode_image_with(model, images, tokens, prompts.deep, prompts.beside)
+
+
+def _first_tokens(visual: nn.Module, images: Tensor, prompts: VisionTokens) -> Tensor:
+    """What goes into the first layer [B, L, D]: the class token, patches, learned tokens."""
     patches = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
     start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
     x = torch.cat([start, patches], dim=1) + visual.positional_embedding.to(patches.dtype)
-    place = x.shape[1]
-    x = torch.cat([x, prompts.tokens.to(x.dtype).expand(len(x), -1, -1)], dim=1)  # [B, L, D]
-    x = visual.ln_pre(x)
-    last = len(visual.transformer.resblocks) - 1
-    for index, block in enumerate(visual.transformer.resblocks):
+    if prompts.tokens is not None:
+        x = torch.cat([x, prompts.tokens.to(x.dtype).expand(len(x), -1, -1)], dim=1)
+    return visual.ln_pre(x)
+
+
+@torch.no_grad()
+def tokens_below(model: Backbone, images: Tensor, layer: int) -> Tensor:
+    """What goes into a layer without prompts, [B, L, D], of OpenAI's vision transformer."""
+    visual = model.visual
+    x = _first_tokens(visual, images, VisionTokens())
+    for block in visual.transformer.resblocks[:layer]:
+        x = finish(block, x, attend(*project(block, x)))
+    return x
+
+
+def states_above(model: Backbone, x: Tensor, layer: int, prompts: VisionTokens) -> Tensor:
+    """Behind the last norm, [B, 1 + K, W], of what goes into a layer, [B, L, D].
+
+    The class token, then the K that were inserted. Of OpenAI's vision transformer; behind the
+    first layer there are no tokens but those.
+    """
+    visual, inserted = model.visual, prompts.inserted
+    place = len(visual.positional_embedding)  # of the tokens behind the patches
+    read = 1 + (len(inserted) if inserted else 0)
+    blocks = visual.transformer.resblocks
+    for index, block in enumerate(blocks[layer:], layer):
         if 0 < index <= len(prompts.deep):
             x = replace_tokens(x, prompts.deep[index - 1], place)
-        if index < last:
+        if inserted:
+            x = inserted.entered(x, index, 1)
+        if index < len(blocks) - 1:
             attended = attend(*project(block, x))
-        else:  # only the class token is read
+        else:  # nothing else is read
             key, value = keys_values(block, x)
-            x = x[:, :1]
+            x = x[:, :read]
             attended = attend(queries(block, x), key, value)
-        x = finish(block, x, attended)
-    return visual.ln_post(x[:, 0])
+        x = finish(block, x, attended, prompts.beside.get(index))
+    return visual.ln_post(x)

@@ -4,19 +4,26 @@ The way for encoders that promptkit does not take apart, and the reference for t
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from promptkit.backbones.backbone import Backbone
-from promptkit.encoders.blocks import replace_tokens
+from promptkit.encoders.blocks import Beside, first_norm, replace_tokens
+from promptkit.encoders.inserted import Inserted
 
 Change = Callable[[Tensor], Tensor]  # tokens [N, S, D] to others
 
 
 def encode_text_with(
-    backbone: Backbone, tokens: Tensor, ends: Tensor, layers: dict[int, Tensor]
+    backbone: Backbone,
+    tokens: Tensor,
+    ends: Tensor,
+    layers: dict[int, Tensor],
+    *,
+    inserted: Inserted | None = None,
+    beside: Mapping[int, Beside] | None = None,
 ) -> Tensor:
     """Text features [C, E], not normalised.
 
@@ -25,6 +32,11 @@ def encode_text_with(
         tokens: [C, L, D] in place of its embeddings, without positions.
         ends: [C] position of the end of text.
         layers: tokens [M, D] or [C, M, D] that replace those behind the start before a layer.
+        inserted: tokens that come in behind the start.
+        beside: what joins the output of layers, by their number.
+
+    Raises:
+        ValueError: tokens are to be inserted, and the mask is not the layers' own and causal.
     """
     start = len(backbone.tokenizer.start)
     blocks = backbone.text_blocks
@@ -33,11 +45,18 @@ def encode_text_with(
         stack.callback(put_in.remove)
         for layer, own in layers.items():
             stack.enter_context(_at_input(blocks[layer], _replacing(own, start), backbone))
+        if inserted:
+            _insert(stack, backbone, inserted, start)
+        _put_beside(stack, blocks, beside or {})
         return backbone.encode_text(backbone.tokenizer.outline(ends))
 
 
 def encode_image_with(
-    backbone: Backbone, images: Tensor, tokens: Tensor, deep: Sequence[Tensor]
+    backbone: Backbone,
+    images: Tensor,
+    tokens: Tensor,
+    deep: Sequence[Tensor],
+    beside: Mapping[int, Beside] | None = None,
 ) -> Tensor:
     """Image features [B, E], not normalised; the pooling does not see the learned tokens.
 
@@ -46,6 +65,7 @@ def encode_image_with(
         images: [B, 3, H, W].
         tokens: [M, D], which join those of the image before the first layer.
         deep: [M, D] each, what replaces them before layer 1, 2, ...
+        beside: what joins the output of layers, by their number.
     """
     way, count = backbone.image_tokens, len(tokens)
     place = way.place  # None: behind all
@@ -67,11 +87,58 @@ def encode_image_with(
             )
         stack.callback(way.blocks[-1].register_forward_hook(leave).remove)
         stack.enter_context(_more_without_position(way.blocks, count))
+        _put_beside(stack, way.blocks, beside or {})
         return backbone.encode_image(images)
 
 
 def _replacing(tokens: Tensor, start: int) -> Change:
     return lambda x: replace_tokens(x, tokens, start)
+
+
+def _insert(
+    stack: contextlib.ExitStack, backbone: Backbone, inserted: Inserted, start: int
+) -> None:
+    """Tokens behind the start of texts, longer masks for them, and out with them at the end."""
+    blocks, end = backbone.text_blocks, start + len(inserted)
+    for layer in inserted.layers:
+        stack.enter_context(
+            _at_input(blocks[layer], lambda x, at=layer: inserted.entered(x, at, start), backbone)
+        )
+    for block in blocks[inserted.layer :]:
+        stack.enter_context(_longer_mask(block, len(inserted)))
+
+    def leave(module: nn.Module, arguments: tuple, x: Tensor) -> Tensor:
+        dim = 1 if backbone.batch_first else 0
+        rest = x.shape[dim] - end
+        return torch.cat([x.narrow(dim, 0, start), x.narrow(dim, end, rest)], dim=dim)
+
+    stack.callback(blocks[-1].register_forward_hook(leave).remove)
+
+
+@contextlib.contextmanager
+def _longer_mask(block: nn.Module, count: int) -> Iterator[None]:
+    """A causal mask of a layer's own, as OpenAI's have it, for so many tokens more."""
+    mask = getattr(block, "attn_mask", None)
+    if mask is None or mask.dim() != 2 or not torch.isinf(mask[0, 1:]).all():
+        raise ValueError("inserted tokens need a text encoder whose layers have a causal mask")
+    longer = mask.new_full((len(mask) + count,) * 2, -torch.inf).triu(1)
+    block.attn_mask = longer
+    try:
+        yield
+    finally:
+        block.attn_mask = mask
+
+
+def _put_beside(
+    stack: contextlib.ExitStack, blocks: Sequence[nn.Module], beside: Mapping[int, Beside]
+) -> None:
+    """What joins the output of layers, which it makes of their input."""
+    for layer, part in beside.items():
+
+        def join(block: nn.Module, arguments: tuple, x: Tensor, part: Beside = part) -> Tensor:
+            return x + part(first_norm(block)(arguments[0]))
+
+        stack.callback(blocks[layer].register_forward_hook(join).remove)
 
 
 @contextlib.contextmanager

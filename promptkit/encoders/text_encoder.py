@@ -5,21 +5,31 @@ end-of-text token can reach the feature that is read there: sequences are cut. A
 classes share sees nothing of the class: its keys and values are computed once per layer. And
 suffixes that begin alike ("red cat.", "red car.") are a tree, see `suffix_trie`: a token is
 computed once for all that share it. Work per layer falls from C x 77 tokens to P + the distinct
-ones. Deep prompts replace tokens of the prefix and leave it shared; class-aware tokens end the
-sharing at the layer where they come in. `encode_prompts_reference` is the slow obvious twin with
-whole sequences per class; both give the same features and gradients. It is also the only way for
-encoders of which one of the three things does not hold: `Backbone.not_shared` says which.
+ones. Deep prompts replace tokens of the prefix and inserted ones make it longer, and leave it
+shared; class-aware tokens end the sharing at the layer where they come in. Below the first layer
+where anything is learned the tokens are the same in every step: `below` keeps them.
+`encode_prompts_reference` is the slow obvious twin with whole sequences per class; both give the
+same features and gradients. It is also the only way for encoders of which one of the three things
+does not hold: `Backbone.not_shared` says which.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from promptkit.backbones.backbone import Backbone
-from promptkit.encoders.blocks import attend, finish, heads, project_packed, replace_tokens
+from promptkit.encoders.blocks import (
+    Beside,
+    attend,
+    finish,
+    heads,
+    project_packed,
+    replace_tokens,
+)
+from promptkit.encoders.inserted import Inserted
 from promptkit.encoders.own_code import encode_text_with
 from promptkit.encoders.suffix_trie import SuffixTrie
 
@@ -35,6 +45,9 @@ class Prompts:
         tree: which of the suffixes' tokens are one.
         deep: [M, D] each, what replaces the tokens behind the start before layer 1, 2, ...
         injection: class-aware tokens in those places, with a prefix [P, D] only.
+        inserted: tokens that come in behind the start at a layer.
+        beside: what joins the output of layers, by their number.
+        kept: what frozen layers have made of prefix and suffix, see `below`.
     """
 
     prefix: Tensor
@@ -42,6 +55,9 @@ class Prompts:
     tree: SuffixTrie
     deep: tuple[Tensor, ...] = ()
     injection: "Injection | None" = None
+    inserted: Inserted | None = None
+    beside: Mapping[int, Beside] = field(default_factory=dict)
+    kept: "Below | None" = None
 
     def of_classes(self, rows: Tensor) -> "Prompts":
         """The prompts of some classes."""
@@ -49,9 +65,20 @@ class Prompts:
         injection = self.injection
         if injection:
             injection = replace(injection, tokens=injection.tokens[there])
-        tree = self.tree.of_sequences(rows)
-        tree.behind(self.prefix.shape[-2])
-        return replace(self, suffix=self.suffix[there], tree=tree, injection=injection)
+        kept = self.kept and replace(self.kept, suffix=self.kept.suffix[there])
+        some = replace(
+            self, suffix=self.suffix[there], tree=self.tree.of_sequences(rows),
+            injection=injection, kept=kept,
+        )  # fmt: skip
+        some.lay_out()
+        return some
+
+    def lay_out(self) -> None:
+        """Makes what the layers need of the trie, once, see `SuffixTrie.behind`."""
+        shared = self.prefix.shape[-2]
+        self.tree.behind(shared)
+        if self.inserted:
+            self.tree.behind(shared + len(self.inserted))
 
 
 @dataclass(frozen=True)
@@ -62,33 +89,79 @@ class Injection:
     tokens: Tensor
 
 
+@dataclass(frozen=True)
+class Below:
+    """What the layers below `layer` have made of a prefix [P, D] and suffixes [C, S, D]."""
+
+    layer: int
+    prefix: Tensor
+    suffix: Tensor
+
+
+@torch.no_grad()
+def below(model: Backbone, prompts: Prompts, layer: int) -> Prompts:
+    """The prompts, a prefix [P, D] and its suffixes, with what goes into a layer kept.
+
+    Nothing may be learned in front of that layer. Where classes share nothing nothing is kept.
+    """
+    if model.not_shared or not layer:
+        return prompts
+    x, suffixes = _nodes(model, prompts)
+    start = len(prompts.prefix)
+    tree = suffixes.behind(start)
+    for block in model.text_blocks[:layer]:
+        x = _layer(block, x, tree, ends_only=False)
+    kept = Below(layer, x[0, :start], suffixes.sequences_of(x[0, start:]))
+    return replace(prompts, kept=kept)
+
+
 def encode_prompts(model: Backbone, prompts: Prompts) -> Tensor:
     """Text features [C, E], or [A, C, E], not normalised; equal to the whole sequences'."""
     if model.not_shared:
         return encode_prompts_reference(model, prompts)
-    dtype, positions = model.dtype, model.positional_embedding.to(model.dtype)
-    behind_start = len(model.tokenizer.start)
-    prefix = prompts.prefix if prompts.prefix.dim() == 3 else prompts.prefix[None]  # [A, P, D]
-    count, start = prefix.shape[:2]
-    suffixes = prompts.tree.to(prompts.suffix.device)
-    places = positions[start : start + prompts.suffix.shape[1]]
-    nodes = suffixes.nodes_of(prompts.suffix.to(dtype) + places).expand(count, -1, -1)
-    x = torch.cat([prefix.to(dtype) + positions[:start], nodes], dim=1)  # [A, P + N, D]
+    x, suffixes = _nodes(model, prompts)
+    behind_start, start = len(model.tokenizer.start), prompts.prefix.shape[-2]
     tree, blocks = suffixes.behind(start), model.text_blocks
     for index, block in enumerate(blocks):
+        if prompts.kept and index < prompts.kept.layer:
+            continue
         if 0 < index <= len(prompts.deep):
             x = replace_tokens(x, prompts.deep[index - 1], behind_start)
+        if prompts.inserted:
+            x = prompts.inserted.entered(x, index, behind_start)
+            if index == prompts.inserted.layer:
+                tree = suffixes.behind(start + len(prompts.inserted))
         if prompts.injection and index == prompts.injection.layer:
             own = tree.sequences_of(x[0])  # [C, P + S, D]
             own = replace_tokens(own, prompts.injection.tokens, behind_start)
             tree = suffixes.apart(start)
             x = tree.nodes_of(own)[None]
-        x = _layer(block, x, tree, ends_only=index == len(blocks) - 1)
+        beside = prompts.beside.get(index)
+        x = _layer(block, x, tree, ends_only=index == len(blocks) - 1, beside=beside)
     features = model.project_text(x)
     return features if prompts.prefix.dim() == 3 else features[0]
 
 
-def _layer(block: nn.Module, x: Tensor, tree: SuffixTrie, *, ends_only: bool) -> Tensor:
+def _nodes(model: Backbone, prompts: Prompts) -> tuple[Tensor, SuffixTrie]:
+    """What goes into the first layer, or the first that is not kept: [A, P + N, D], and the trie.
+
+    A prefixes of P tokens, and the N distinct tokens of the suffixes behind each.
+    """
+    dtype, kept = model.dtype, prompts.kept
+    suffixes = prompts.tree.to(prompts.suffix.device)
+    if kept:
+        return torch.cat([kept.prefix, suffixes.nodes_of(kept.suffix)])[None], suffixes
+    positions = model.positional_embedding.to(dtype)
+    prefix = prompts.prefix if prompts.prefix.dim() == 3 else prompts.prefix[None]  # [A, P, D]
+    count, start = prefix.shape[:2]
+    places = positions[start : start + prompts.suffix.shape[1]]
+    nodes = suffixes.nodes_of(prompts.suffix.to(dtype) + places).expand(count, -1, -1)
+    return torch.cat([prefix.to(dtype) + positions[:start], nodes], dim=1), suffixes
+
+
+def _layer(
+    block: nn.Module, x: Tensor, tree: SuffixTrie, *, ends_only: bool, beside: Beside | None = None
+) -> Tensor:
     """One residual attention block on the nodes [A, N, D] of a trie of whole sequences.
 
     Every token is projected once. Attention, which is cheap, is of whole sequences: a node that
@@ -100,8 +173,10 @@ def _layer(block: nn.Module, x: Tensor, tree: SuffixTrie, *, ends_only: bool) ->
     attended = [_attended(block, packed, group) for group in tree.groups]
     attended = torch.cat(attended, dim=1) if len(attended) > 1 else attended[0]  # [A, places, D]
     if ends_only:
-        return finish(block, x.index_select(1, tree.end_nodes), attended.index_select(1, tree.last))
-    return finish(block, x, attended.index_select(1, tree.first))
+        x, places = x.index_select(1, tree.end_nodes), tree.last
+    else:
+        places = tree.first
+    return finish(block, x, attended.index_select(1, places), beside)
 
 
 def _attended(block: nn.Module, packed: Tensor, group: Tensor) -> Tensor:
@@ -125,7 +200,9 @@ def encode_prompts_reference(model: Backbone, prompts: Prompts) -> Tensor:
     if prompts.injection:
         layers[prompts.injection.layer] = prompts.injection.tokens
     ends = prompts.tree.ends.to(x.device) + len(prompts.prefix)
-    return encode_text_with(model, x, ends, layers)
+    return encode_text_with(
+        model, x, ends, layers, inserted=prompts.inserted, beside=prompts.beside
+    )
 
 
 def encode_in_chunks(

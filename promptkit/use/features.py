@@ -59,6 +59,8 @@ def image_features(trainer: PromptTrainer, items: list[Datum]) -> Tensor:
     for batch in tqdm(loader, desc="Encoding", unit="batch"):
         with trainer.precision.autocast():
             features = trainer.image_features(batch["img"].to(trainer.device))
+        if features.dim() == 3:  # several an image: the first is what class features are for
+            features = features[:, 0]
         parts.append(features.float().cpu())
     return torch.cat(parts)
 

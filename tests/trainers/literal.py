@@ -62,9 +62,9 @@ def text_feature(
     return F.normalize(norm(x, model.ln_final)[end] @ model.text_projection.double(), dim=0)
 
 
-def image_feature(model: Backbone, image: Tensor, layers: Layers | None = None) -> Tensor:
-    """Unit feature [E] of an image [3, H, W] with the tokens of each layer behind the patches."""
-    visual, layers = model.visual, layers or {}
+def image_tokens(model: Backbone, image: Tensor) -> Tensor:
+    """Class token and patches [L, D] of an image [3, H, W], with positions, before the norm."""
+    visual = model.visual
     size = visual.conv1.kernel_size[0]
     filters = visual.conv1.weight.double().flatten(1)  # [D, 3 * size * size]
     patches = [
@@ -73,7 +73,13 @@ def image_feature(model: Backbone, image: Tensor, layers: Layers | None = None) 
         for column in range(0, image.shape[2], size)
     ]
     x = torch.stack([visual.class_embedding.double(), *patches])
-    x = x + visual.positional_embedding.double()
+    return x + visual.positional_embedding.double()
+
+
+def image_feature(model: Backbone, image: Tensor, layers: Layers | None = None) -> Tensor:
+    """Unit feature [E] of an image [3, H, W] with the tokens of each layer behind the patches."""
+    visual, layers = model.visual, layers or {}
+    x = image_tokens(model, image)
     own = len(x)
     for index, module in enumerate(visual.transformer.resblocks):
         if index in layers:

@@ -21,7 +21,7 @@ METHODS = sorted(
     for name in TRAINER_REGISTRY.registered_names()
     if TRAINER_REGISTRY.get(name).__module__.startswith("trainers.")
     and not issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)
-    and name != "CLIPLoRA"
+    and name not in ("CLIPLoRA", "MMRL", "MMRLpp")
 )
 ON_FEATURES = ("CLAP", "CLIPAdapter", "GDA", "LPPlusPlus", "TaskRes", "TipAdapter", "TipAdapterF")
 # What keeps them within the shrunk towers' two layers.
@@ -88,6 +88,7 @@ def test_methods_on_features_train_and_classify(on_backbone, name):
     ("method", "message"),
     [
         ("ProLIP", "ProLIP tunes the projection matrix of OpenAI's vision transformers"),
+        ("MMRL", "MMRL reads tokens of OpenAI's vision transformers"),
         ("CLIPLoRA", "low-rank updates of images need OpenAI's vision transformer. Set MODEL"),
     ],
 )

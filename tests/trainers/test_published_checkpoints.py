@@ -44,7 +44,18 @@ LAYOUTS["CoPrompt"] = (
         for of in ("image", "text") for layer in (0, 2)
     },
 )  # fmt: skip
-WHOLE = {"CoPrompt", "VPT", "IVLP", "MaPLe", "PromptSRC"}  # hold all of CLIP
+LAYOUTS["MMRL"] = (
+    "MultiModalRepresentationLearner", 10,
+    {"proj_rep": "image_encoder.proj_rep"} | {
+        key: f"representation_learner.{key}"
+        for key in (
+            "compound_rep_tokens", "compound_rep_tokens_r2vproj.0.weight",
+            "compound_rep_tokens_r2vproj.0.bias", "compound_rep_tokens_r2tproj.0.weight",
+            "compound_rep_tokens_r2tproj.0.bias",
+        )
+    },
+)  # fmt: skip
+WHOLE = {"CoPrompt", "VPT", "IVLP", "MaPLe", "MMRL", "PromptSRC"}  # hold all of CLIP
 
 
 def published_state(name: str, trainer) -> dict[str, torch.Tensor]:
@@ -149,7 +160,7 @@ def test_our_checkpoints_in_other_names_load_and_resume(tiny_trainer, tmp_path, 
             if key.removeprefix("sum.") == theirs
         }
         torch.save(content, path)
-    assert set(content["state_dict"]) & {"ctx", "sum.ctx"}
+    assert set(content["state_dict"]) & {"ctx", "sum.ctx", "compound_rep_tokens"}
     loaded = tiny_trainer(name, output="loaded")
     loaded.load_model(str(tmp_path / "old"), epoch=1)
     resumed = tiny_trainer(name, "OPTIM.MAX_EPOCH", 1, output="old")
@@ -162,10 +173,10 @@ def test_our_checkpoints_in_other_names_load_and_resume(tiny_trainer, tmp_path, 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
 @pytest.mark.parametrize("what", ["a shape", "one key less", "one key more"])
 def test_a_real_mismatch_is_an_error_and_loads_nothing(published, name, what):
-    names = LAYOUTS[name][2]
+    names, first = LAYOUTS[name][2], "compound_rep_tokens" if name == "MMRL" else "ctx"
 
     def edit(state):
-        key = names.get("ctx", "ctx")
+        key = names.get(first, first)
         if what == "a shape":
             state[key] = torch.zeros(7, 64)
         elif what == "one key less":

@@ -22,6 +22,8 @@ PUBLISHED = {
     "ZeroshotCLIP": "vit_b16",
     "ZeroshotCLIP2": "vit_b16",
     "LinearProbe": "vit_b16",
+    "MMRL": "vit_b16",
+    "MMRLpp": "vit_b16",
     **dict.fromkeys(
         ("CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "LPPlusPlus", "ProLIP", "TaskRes", "TipAdapter",
          "TipAdapterF", "TwoSFS", "ZSLP"), "vit_b16",
@@ -29,7 +31,7 @@ PUBLISHED = {
 }  # fmt: skip
 OF_THE_BENCH = ("INPUT.", "PROTOCOL.", "MODEL.BACKBONE.", "FEATURES.", "DATALOADER.NUM_WORKERS",
                 "DATALOADER.TEST.BATCH_SIZE")  # fmt: skip
-DEPTHS = {12: 4, 9: 3, 8: 3}  # of twelve layers, of four
+DEPTHS = {12: 4, 9: 3, 8: 3, 6: 2}  # of twelve layers, of four
 TOKENS = 197, 17  # of an image of ViT-B/16, and of ours
 
 
@@ -66,6 +68,9 @@ def test_nothing_else_is_changed(trainer):
             assert own == "ensemble80"
         elif key.endswith("N_CTX_VISION"):
             assert own == max(1, round(published * TOKENS[1] / TOKENS[0]))
+        elif key.endswith("REP_LAYERS"):
+            first, last = DEPTHS[published[0]], DEPTHS[published[-1]]
+            assert list(own) == list(range(first, last + 1))
         else:
             assert "DEPTH" in key or key.endswith("TCP.LAYER"), (key, published, own)
             assert own == DEPTHS[published], key
