@@ -11,11 +11,12 @@ import os
 import sys
 
 import ending
-from promptkit.runs import lock, manifest, memory, repeat, same_run
+from promptkit.runs import manifest, memory, repeat, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
 from promptkit.runs.plan import evaluated_files, plain_config, plan_of, trained_on
+from whole_files import lock
 
 
 def setup_cfg(args: argparse.Namespace):

@@ -8,10 +8,4 @@
 set -euo pipefail
 # shellcheck source=scripts/protocol.sh
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
-# shellcheck source=scripts/transfer.sh
-source "$(dirname "${BASH_SOURCE[0]}")/transfer.sh"
-start_protocol cross_dataset "$@"
-choose_datasets "${ELEVEN[@]:1}" -- "${WOVEN[@]:1}" -- "${POCKET[@]:1}"
-choose_source
-transfer
-finish_protocol
+run_protocol cross_dataset "$@"

@@ -8,10 +8,4 @@
 set -euo pipefail
 # shellcheck source=scripts/protocol.sh
 source "$(dirname "${BASH_SOURCE[0]}")/protocol.sh"
-# shellcheck source=scripts/transfer.sh
-source "$(dirname "${BASH_SOURCE[0]}")/transfer.sh"
-start_protocol domain_generalization "$@"
-choose_datasets "${VARIANTS[@]}" -- "${WOVEN_VARIANTS[@]}" -- "${POCKET_VARIANTS[@]}"
-choose_source
-transfer
-finish_protocol
+run_protocol domain_generalization "$@"

@@ -18,8 +18,8 @@ from dassl.engine import TRAINER_REGISTRY
 PROJECT = Path(train.__file__).parent
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES = 350, 60, 150
 OURS = {
-    "benchmarks", "dassl", "datasets", "pocket", "promptkit", "reports", "run_files", "trainers",
-    "train", "whole_files", "woven",
+    "benchmarks", "dassl", "datasets", "pocket", "promptkit", "protocols", "reports", "run_files",
+    "trainers", "train", "whole_files", "woven",
 }  # fmt: skip
 # What each package may import of ours, besides itself.
 ARROWS = {
@@ -28,11 +28,12 @@ ARROWS = {
     "woven": {"datasets", "promptkit", "trainers", "whole_files"},
     "pocket": {"whole_files", "woven"},
     "run_files": set(),
+    "protocols": {"run_files", "train", "whole_files"},
     "reports": {"run_files", "whole_files"},
     "promptkit": {"dassl", "run_files", "whole_files"},
     "datasets": {"dassl", "whole_files"},
     "trainers": {"dassl", "promptkit"},
-    "benchmarks": {"dassl", "datasets", "promptkit", "reports", "train"},
+    "benchmarks": {"dassl", "datasets", "promptkit", "reports", "run_files", "train"},
 }
 # What each room of promptkit may import of the others, besides those that any may; what
 # lies beside the rooms may import all.

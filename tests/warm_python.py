@@ -28,7 +28,7 @@ sys.exit(int(link.makefile().read()))
 """
 PROGRAM = """#!/bin/sh
 case "$1 $2" in
-'train.py '* | '-m reports') exec {python} -I -S {client} {socket} "$@" ;;
+'train.py '* | '-m reports' | '-m protocols') exec {python} -I -S {client} {socket} "$@" ;;
 esac
 exec {python} "$@"
 """

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from promptkit.files import beside, is_gone, sweep, this_process
+from whole_files import beside, sweep
+from whole_files.processes import is_gone, this_process
 
 NAME = "run.lock"
 BEAT_SEC, STALE_SEC = 15.0, 300.0
@@ -64,14 +65,18 @@ class Lock:
 
 
 @contextmanager
-def held(directory: str | Path) -> Iterator[Lock]:
+def held(directory: str | Path, name: str = NAME) -> Iterator[Lock]:
     """Holds a folder, which is made; deletes what killed runs left half written in it.
+
+    Args:
+        directory: the folder.
+        name: of the lock's file; locks of other names in the folder are other locks.
 
     Raises:
         Held: another run holds it.
         OSError: the folder cannot be written.
     """
-    path = Path(directory, NAME)
+    path = Path(directory, name)
     claim = _claim()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +87,7 @@ def held(directory: str | Path) -> Iterator[Lock]:
     lock = Lock(path, claim)
     try:
         sweep(directory)
-        for guard in path.parent.glob(f"{NAME}.*"):
+        for guard in path.parent.glob(f"{name}.*"):
             if is_gone((_read(guard) or {}).get("process", "")):
                 guard.unlink(missing_ok=True)
         yield lock
@@ -90,12 +95,25 @@ def held(directory: str | Path) -> Iterator[Lock]:
         lock.release()
 
 
-def forget_dead(directory: str | Path) -> None:
+def forget_dead(directory: str | Path, name: str = NAME) -> None:
     """Deletes the lock of a run that was killed after it had finished, or what one made of it."""
-    patterns = (f"{NAME}*", f".{NAME}*")  # with guards and half-written ones
+    patterns = (f"{name}*", f".{name}*")  # with guards and half-written ones
     if any(path for pattern in patterns for path in Path(directory).glob(pattern)):
-        with contextlib.suppress(Held, OSError), held(directory):
+        with contextlib.suppress(Held, OSError), held(directory, name):
             pass
+
+
+def is_alive(path: str | Path) -> bool | None:
+    """Whether the holder of a lock's file lives, as far as can be seen; None where there is none.
+
+    Only looks: what it says may be over when it is read.
+    """
+    path = Path(path)
+    holder = _read(path)
+    if holder is None:
+        return None
+    gone = is_gone(holder.get("process", ""))
+    return _age(path, time.time()) <= STALE_SEC if gone is None else not gone
 
 
 def _claim() -> dict[str, Any]:

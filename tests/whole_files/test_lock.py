@@ -9,7 +9,7 @@ import time
 import pytest
 
 import train
-from promptkit.runs import lock
+from whole_files import lock
 from whole_files.processes import this_process
 
 

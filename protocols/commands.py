@@ -1,0 +1,52 @@
+"""The command line: `python -m protocols <command> ...`; DRY_RUN=1 prints commands of train.py."""
+
+import argparse
+import os
+from collections.abc import Mapping
+
+from protocols.expanding import CELLS
+
+EPILOG = """In the environment, as of the scripts: DATA, OUTPUT, SEEDS, SHOTS, GPU, IMPORT, SOURCE,
+STRICT, DRY_RUN; JOBS and PER_GPU for the options of these names. Options stand before the words."""
+
+
+def parsed(argv: list[str], environment: Mapping[str, str] = os.environ) -> argparse.Namespace:
+    """The command and its options; ends with 2 and the usage where they have no meaning."""
+    parser = argparse.ArgumentParser(prog="python -m protocols", epilog=EPILOG)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in CELLS:
+        one = commands.add_parser(name, help="a method under this protocol", epilog=EPILOG)
+        _add_pool(one, environment)
+        _add_words(one, "<Trainer> [data sets] [recipe] [KEY VALUE ...]")
+    one = commands.add_parser("compare", help="methods side by side", epilog=EPILOG)
+    _add_pool(one, environment)
+    _add_words(one, "<data sets> [prompts|adapters|all|Trainer ...]")
+    args = parser.parse_args(argv)
+    if getattr(args, "words", None) == []:
+        commands.choices[args.command].print_usage()
+        parser.exit(2)
+    return args
+
+
+def _add_words(parser: argparse.ArgumentParser, metavar: str) -> None:
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar=metavar)
+
+
+def _add_pool(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """The options of where and how the cells are carried out."""
+    add = parser.add_argument
+    add("--jobs", type=_number, default=_given(environment, "JOBS"), metavar="N",
+        help="workers at a time (default: 1; with --per-gpu as many as fit the GPUs)")  # fmt: skip
+    add("--per-gpu", type=_number, default=_given(environment, "PER_GPU"), metavar="N",
+        help="cells at a time on one GPU (default: 1)")  # fmt: skip
+    add("--retry", choices=("failed",), help="runs that failed before are tried again")
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a number from 1; got {text!r}")
+    return int(text)
+
+
+def _given(environment: Mapping[str, str], name: str) -> str | None:
+    return environment.get(name) or None  # argparse reads a default that is text as an argument

@@ -1,0 +1,58 @@
+"""`failed.json` in a cell's folder: that its run failed, by which arguments, and how it ended.
+
+It stands until the run is tried again; with other arguments in the folder it says nothing.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from protocols.cell import Cell
+from whole_files import replacing
+
+NAME = "failed.json"
+LAST_LINES = 5  # of the output
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a run failed.
+
+    Attributes:
+        argv: of train.py.
+        why: the end of what it said.
+        time: when, with the time zone.
+    """
+
+    argv: tuple[str, ...]
+    why: str
+    time: str = ""
+
+
+def note(cell: Cell, why: str) -> None:
+    """Writes why a cell failed into its folder."""
+    failure = Failure(cell.argv, why, time.strftime("%Y-%m-%d %H:%M:%S %z"))
+    with replacing(Path(cell.folder, NAME)) as partial:
+        partial.write_text(json.dumps(asdict(failure), indent=1) + "\n")
+
+
+def forget(cell: Cell) -> None:
+    """Deletes what is noted."""
+    Path(cell.folder, NAME).unlink(missing_ok=True)
+
+
+def noted(cell: Cell) -> Failure | None:
+    """How this very run failed; None if it did not, or if what is noted cannot be read."""
+    try:
+        content = json.loads(Path(cell.folder, NAME).read_text())
+        failure = Failure(tuple(content["argv"]), str(content["why"]), str(content["time"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return failure if failure.argv == cell.argv else None
+
+
+def end_of(output: str) -> str:
+    """The last lines of an output, of a progress bar what stood last."""
+    lines = [line.rpartition("\r")[2] for line in output.rstrip().split("\n")]
+    return "\n".join(lines[-LAST_LINES:])

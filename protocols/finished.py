@@ -1,0 +1,70 @@
+"""Whether a run is finished, asked without a process of its own.
+
+As train.py asks first: the result is of these very arguments, and the files that it read are
+unchanged. Where this does not know, train.py compares settings. A checksum is computed once.
+"""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from protocols.cell import Cell
+from protocols.places import PROJECT
+from run_files import RESULT
+from run_files.result import Inputs, Metrics, Seconds
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is read of a result."""
+
+    trainer: str
+    dataset: str
+    subset: str
+    seed: int
+    metrics: Metrics
+    inputs: Inputs
+    seconds: Seconds = Seconds()
+    step_sec: float | None = None
+
+
+def result_of(cell: Cell) -> Known | None:
+    """The result in a cell's folder; None where there is none that can be read."""
+    try:
+        return msgspec.json.decode(Path(cell.folder, RESULT).read_bytes(), type=Known)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def is_finished(cell: Cell, result: Known) -> bool:
+    """Whether the result is of the cell's arguments and of files as they are."""
+    files = result.inputs.files
+    return (
+        tuple(result.inputs.argv) == cell.argv
+        and bool(files)
+        and all(_checksum(path) == value for path, value in files.items())
+    )
+
+
+def words(cell: Cell, result: Known) -> str:
+    """What train.py says of a finished run."""
+    return (
+        f"Finished before, left as it is.\nResult: {result.trainer} on {result.dataset}, "
+        f"{result.subset} classes, seed {result.seed}: {result.metrics.accuracy:.2f} % "
+        f"({cell.folder})"
+    )
+
+
+def _checksum(path: str) -> str | None:
+    try:
+        status = os.stat(PROJECT / path)
+    except OSError:
+        return None
+    return _computed(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _computed(path: str, changed_ns: int, size: int) -> str:
+    return hashlib.sha256((PROJECT / path).read_bytes()).hexdigest()

@@ -1,0 +1,46 @@
+"""The state of a cell, which is what stands in its folder: nothing else is kept of it.
+
+running   somebody who lives holds its lock, or its run's
+failed    failed.json is of these arguments
+done      there is a result; train.py leaves it as it is, or says that it is of other settings
+stale     it was begun by somebody who has died: it is gone on with
+waiting   none of these
+"""
+
+import os
+from enum import Enum
+from pathlib import Path
+
+from protocols import failure
+from protocols.cell import Cell
+from run_files import RESULT
+from whole_files import lock
+
+LOCK = "cell.lock"  # of who carries out the cell; run.lock is of the run within
+LOCKS = (LOCK, lock.NAME)
+
+
+class State(Enum):
+    """See the file."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STALE = "stale"
+
+
+def state_of(cell: Cell) -> State:
+    """The state of a cell."""
+    try:
+        names = os.listdir(cell.folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return State.WAITING
+    alive = [lock.is_alive(Path(cell.folder, name)) for name in LOCKS if name in names]
+    if True in alive:
+        return State.RUNNING
+    if failure.NAME in names and failure.noted(cell):
+        return State.FAILED
+    if RESULT in names:
+        return State.DONE
+    return State.STALE if False in alive else State.WAITING
