@@ -19,6 +19,7 @@ from promptkit.trainer import PromptTrainer
 STEPS = (
     ("CoOp", 32, True),
     ("KgCoOp", 32, True),
+    ("DeKg", 32, True),
     ("E2MIM", 32, True),
     ("CoOp", 32, False),
     ("CoCoOp", 1, True),

@@ -129,7 +129,7 @@ def make_trainer(
         "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
         f"{node}.PREC": subject.precision, f"{node}.TEXT_ENCODER": encoder,
     }  # fmt: skip
-    if name in ("CoOp", "KgCoOp", "E2MIM", "CoCoOp"):
+    if name in ("CoOp", "KgCoOp", "DeKg", "E2MIM", "CoCoOp"):
         options[f"{node}.CTX_INIT"] = "a photo of a"
     options |= OWN_OPTIONS.get(name, {})
     if subject.model == "Pocket":

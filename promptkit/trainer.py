@@ -162,9 +162,12 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
 
     def text_features(self) -> Tensor:
         """Text features of all classes in unit norm [C, E]; gradients flow to the learner."""
+        return unit(self.encoded_text())
+
+    def encoded_text(self) -> Tensor:
+        """The same, as long as the encoder makes them."""
         encode = ENCODERS[self.options.text_encoder]
-        prompts, chunk = self.prompts(), self.options.chunk
-        return unit(encode_in_chunks(encode, self.clip_model, prompts, chunk))
+        return encode_in_chunks(encode, self.clip_model, self.prompts(), self.options.chunk)
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """CLIP's classifier: cosine over temperature, [B, C]; and a bias, where it has one.

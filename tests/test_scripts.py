@@ -137,10 +137,10 @@ def test_compare_takes_every_method_with_its_recipe():
     found = re.findall(r"--trainer (\w+) .*?configs/trainers/(\w+)/pocket.yaml", done.stdout)
     assert all(trainer == folder for trainer, folder in found)
     assert sorted({trainer for trainer, _ in found}) == [
-        "CoCoOp", "CoOp", "CoPrompt", "E2MIM", "IVLP", "KgCoOp", "MMRL", "MMRLpp", "MaPLe",
-        "ProGrad", "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CoCoOp", "CoOp", "CoPrompt", "DeKg", "DeKg_TCP", "E2MIM", "IVLP", "KgCoOp", "MMRL",
+        "MMRLpp", "MaPLe", "ProGrad", "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 30
+    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 34
 
 
 ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "TwoSFS", "ZSLP"]
@@ -148,6 +148,8 @@ PROMPTS = [
     "CoCoOp",
     "CoOp",
     "CoPrompt",
+    "DeKg",
+    "DeKg_TCP",
     "E2MIM",
     "IVLP",
     "KgCoOp",

@@ -10,9 +10,9 @@ import functools
 import numpy as np
 from clip.simple_tokenizer import SimpleTokenizer
 
+from promptkit.guided_trainer import TEMPLATES as KGCOOP_TEMPLATES
+from promptkit.prompts.class_aware import TEMPLATES as TCP_TEMPLATES
 from promptkit.prompts.templates import CUSTOM_TEMPLATES, DEFAULT_TEMPLATE, IMAGENET_TEMPLATES
-from trainers.kgcoop import TEMPLATES as KGCOOP_TEMPLATES
-from trainers.tcp import TEMPLATES as TCP_TEMPLATES
 from woven.class_lists import REAL_SETS, whole_list
 
 WORDS, PAIRS = 20_000, 12_000

@@ -1,8 +1,8 @@
 """Options as published code spells them, where that is not under the method's own node.
 
-KgCoOp, ProGrad and TCP configure themselves through TRAINER.COOP, ProGrad through LOSS besides, and
-their CTX_INIT is True or False. Their files are read as they stand: `PublishedConfig` says, for a
-trainer, what their keys mean here.
+KgCoOp, ProGrad, TCP and DeKg configure themselves through TRAINER.COOP, ProGrad and DeKg through
+LOSS besides, and their CTX_INIT is True or False. Their files are read as they stand:
+`PublishedConfig` says, for a trainer, what their keys mean here.
 """
 
 from collections.abc import Mapping, Sequence

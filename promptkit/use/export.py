@@ -32,7 +32,7 @@ def export(trainer: PromptTrainer, path: Path) -> None:
         raise ValueError(
             f"{type(trainer).__name__} is more than one text feature a class, so plain CLIP cannot "
             "apply it. Use python -m promptkit.predict, or a method that prompts the text alone "
-            "(CoOp, KgCoOp, ProGrad, TCP, E2MIM)."
+            "(CoOp, KgCoOp, ProGrad, TCP, DeKg, E2MIM)."
         )
     with torch.no_grad(), trainer.precision.autocast():
         features = trainer.class_features().float().cpu().contiguous()

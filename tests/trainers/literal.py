@@ -46,8 +46,9 @@ def block(x: Tensor, module: clip.model.ResidualAttentionBlock, *, causal: bool)
 
 
 def text_feature(
-    model: Backbone, sentence: str, context: Tensor | None = None, layers: Layers | None = None
-) -> Tensor:
+    model: Backbone, sentence: str, context: Tensor | None = None, layers: Layers | None = None,
+    *, unit: bool = True,
+) -> Tensor:  # fmt: skip
     """Unit feature [E] of a sentence whose tokens 1 to M are `context`, replaced in `layers`."""
     model, ids = model.model, clip.tokenize([sentence])[0]
     x = model.token_embedding.weight.double()[ids]
@@ -59,7 +60,8 @@ def text_feature(
             x = torch.cat([x[:1], layers[index], x[1 + len(layers[index]) :]])
         x = block(x, module, causal=True)
     end = ids.tolist().index(49407)
-    return F.normalize(norm(x, model.ln_final)[end] @ model.text_projection.double(), dim=0)
+    feature = norm(x, model.ln_final)[end] @ model.text_projection.double()
+    return F.normalize(feature, dim=0) if unit else feature
 
 
 def image_tokens(model: Backbone, image: Tensor) -> Tensor:

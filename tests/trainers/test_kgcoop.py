@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import train
+from promptkit import guided_trainer
 from tests.trainers.literal import (
     assert_trainer_is_literal,
     cross_entropy,
@@ -12,7 +13,6 @@ from tests.trainers.literal import (
     scale_of,
     text_feature,
 )
-from trainers import kgcoop
 
 
 @pytest.mark.parametrize("weight", [8.0, 0.5])
@@ -33,7 +33,7 @@ def test_logits_losses_and_gradients_are_the_formulas(tiny_trainer, weight):
 
 
 def test_the_published_sentence_of_a_data_set_is_taken(tiny_trainer, monkeypatch):
-    monkeypatch.setitem(kgcoop.TEMPLATES, "TinyShapes", "a {}, a type of shape.")
+    monkeypatch.setitem(guided_trainer.TEMPLATES, "TinyShapes", "a {}, a type of shape.")
     trainer = tiny_trainer("KgCoOp")
     expected = [
         text_feature(trainer.clip_model, f"a {name}, a type of shape.")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import train
+from promptkit.prompts import class_aware
 from tests.trainers.literal import (
     assert_trainer_is_literal,
     cross_entropy,
@@ -12,7 +13,6 @@ from tests.trainers.literal import (
     scale_of,
     text_feature,
 )
-from trainers import tcp
 
 ADAM = ("OPTIM.NAME", "adam")
 
@@ -43,7 +43,7 @@ def test_logits_losses_and_gradients_are_the_formulas(tiny_trainer, layer, weigh
 
 
 def test_words_follow_the_class_name_as_published(tiny_trainer, monkeypatch):
-    monkeypatch.setitem(tcp.ENDINGS, "TinyShapes", "{}, a type of pet.")
+    monkeypatch.setitem(class_aware.ENDINGS, "TinyShapes", "{}, a type of pet.")
     trainer = tiny_trainer("TCP")
     context = trainer.learner.ctx.detach().double()
     tokens = trainer.learner().injection.tokens.detach().double()

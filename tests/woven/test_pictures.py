@@ -117,8 +117,8 @@ def test_a_set_is_read_like_any_other(root):
 
 
 def test_methods_take_their_published_sentence_of_the_real_set():
+    from promptkit.guided_trainer import TEMPLATES
     from promptkit.prompts.templates import dataset_template
-    from trainers.kgcoop import TEMPLATES
 
     dataset = type("WovenDescribableTextures", (), {"stands_for": "DescribableTextures",
                                                     "template": "{} texture."})()  # fmt: skip

@@ -11,6 +11,8 @@ PUBLISHED = {
     "CoOp": "vit_b16_ctxv1",
     "CoCoOp": "vit_b16_c4_ep10_batch1_ctxv1",
     "KgCoOp": "vit_b16_ep100_ctxv1",
+    "DeKg": "vit_b16_ep100_ctxv1",
+    "DeKg_TCP": "vit_b16_ep100_ctxv1",
     "ProGrad": "vit_b16_ep100",
     "TCP": "vit_b16_ep50_ctxv1",
     "VPT": "vit_b16_c2_ep5_batch4_4",
