@@ -30,6 +30,7 @@ STEPS = (
     ("TwoSFS", 4, False),
     ("MMRL", 4, False),
     ("MMRLpp", 4, False),
+    ("SkipTuning", 4, False),
 )
 Way = Callable[[], list[Tensor]]
 HALF_TOLERANCE = 0.1  # sums in another order, of numbers with two or three digits
@@ -96,8 +97,10 @@ def _text_way(trainer: PromptTrainer) -> Callable[[], list[Tensor]]:
 
 
 def batch_of(trainer: PromptTrainer, stored: bool) -> tuple[Tensor, Tensor]:
-    """A training batch, images or their features, and its labels."""
+    """A training batch, images or what is stored or kept of them, and its labels."""
     images, labels = trainer.parse_batch_train(next(iter(trainer.train_loader_x)))
+    if tokens_of := getattr(trainer, "tokens", None):  # an epoch's are computed before it
+        return tokens_of(images), labels
     if stored:
         with trainer.precision.autocast():
             images = trainer.image_features(images)

@@ -28,6 +28,7 @@ POCKET_DEPTHS = {
     "MMRL": {"REP_LAYERS": "[2, 3, 4]"},
     "MMRLpp": {"REP_LAYERS": "[2, 3, 4]"},
     "PromptSRC": {"PROMPT_DEPTH_VISION": "3", "PROMPT_DEPTH_TEXT": "3"},
+    "SkipTuning": {"START_LAYER": "3"},
 }
 OWN_OPTIONS = {
     # The random classes have no descriptions.

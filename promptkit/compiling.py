@@ -21,6 +21,7 @@ class CompiledSteps:
     """The part of a trainer that takes its loss as it is, or as one program."""
 
     goes_back_twice = False  # a step takes gradients of two losses
+    chooses_classes = False  # a step encodes some classes, which its images choose
     prompts_of_each_image = False  # a step encodes every class for every image
     program: Loss | None = None  # the compiled loss
 
@@ -56,6 +57,8 @@ def why_not_compiled(trainer: Any) -> str:
     if trainer.goes_back_twice:
         # The compiler's programs overwrite what they keep for the way back: a second one is wrong.
         return f"{name} goes backward twice through one step, and a program only once"
+    if trainer.chooses_classes:
+        return f"{name} encodes other classes in every step, and a program is of one shape"
     path = f"TRAINER.{name.upper()}"
     images = trainer.cfg.DATALOADER.TRAIN_X.BATCH_SIZE if trainer.prompts_of_each_image else 1
     count = trainer.num_classes * images

@@ -69,13 +69,17 @@ class EncoderTrainer(PromptTrainer):
 
     def text_features(self) -> Tensor:
         """Text features of all classes in unit norm [C, E]."""
+        return self.features_of(self.prompts())
+
+    def features_of(self, prompts: Prompts) -> Tensor:
+        """Text features of some prompts in unit norm [C, E]."""
         encode = ENCODERS[self.options.text_encoder]
 
         def tuned(model: Backbone, prompts: Prompts) -> Tensor:  # chunks are computed again later
             with self.applied(TEXT):
                 return encode(model, prompts)
 
-        return unit(encode_in_chunks(tuned, self.clip_model, self.prompts(), self.options.chunk))
+        return unit(encode_in_chunks(tuned, self.clip_model, prompts, self.options.chunk))
 
     def image_features(self, images: Tensor) -> Tensor:
         """Image features in unit norm: [B, 3, H, W] to [B, E]."""

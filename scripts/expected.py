@@ -26,6 +26,7 @@ ON_IMAGES = {
     "MMRLpp",
     "MaPLe",
     "PromptSRC",
+    "SkipTuning",
     "TwoSFS",
     "VPT",
 }

@@ -12,7 +12,7 @@ MODES = ("auto", "fp32", "fp16", "bf16", "amp")
 
 @dataclass(frozen=True)
 class Precision:
-    """How a run computes. Learned tensors are fp32 in every mode.
+    """How a run computes. Learned tensors are fp32 in every mode, but copies of CLIP's own.
 
     Attributes:
         mode: the resolved mode, never "auto".

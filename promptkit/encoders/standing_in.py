@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from torch import Tensor, nn
 
 from promptkit.backbones.backbone import Backbone
+from promptkit.backbones.installed_clip import VisionTransformer
 
 TEXT, IMAGES = "text", "images"  # the encoders
 
@@ -44,7 +45,7 @@ class TunedTensors(nn.Module):
         for own in self.names.values():
             for name in own:
                 copy = model.model.get_parameter(name).detach().clone()
-                self.register_parameter(_key(name), nn.Parameter(copy))
+                self.register_parameter(key_of(name), nn.Parameter(copy))
 
     @contextlib.contextmanager
     def applied(self, model: Backbone, encoder: str) -> Iterator[None]:
@@ -53,12 +54,13 @@ class TunedTensors(nn.Module):
             for name in self.names[encoder]:
                 path, _, own = name.rpartition(".")
                 module = model.model.get_submodule(path)
-                stack.enter_context(standing_in(module, own, getattr(self, _key(name))))
+                stack.enter_context(standing_in(module, own, getattr(self, key_of(name))))
             yield
 
 
-def _key(name: str) -> str:
-    return name.replace(".", "-")  # a parameter's name has no dots
+def key_of(name: str) -> str:
+    """What a copy is called: a parameter's name has no dots."""
+    return name.replace(".", "-")
 
 
 def layer_norms(model: Backbone, *, outer: bool) -> dict[str, list[str]]:
@@ -85,4 +87,26 @@ def layer_norms(model: Backbone, *, outer: bool) -> dict[str, list[str]]:
             if isinstance(module, nn.LayerNorm) and id(module) in inner | ends
             for own, _ in module.named_parameters()
         ]
+    return found
+
+
+def upper_tensors(model: Backbone, layer: int) -> dict[str, list[str]]:
+    """Names of all tensors of both encoders from a layer on, what is behind the layers included.
+
+    Raises:
+        ValueError: the image encoder is not OpenAI's vision transformer, or has no such layer.
+    """
+    if not isinstance(model.visual, VisionTransformer):
+        raise ValueError("its image encoder is not OpenAI's vision transformer")
+    layers = min(len(model.text_blocks), len(model.image_tokens.blocks))
+    if not 0 <= layer < layers:
+        raise ValueError(f"its encoders have layers from 0 to {layers - 1}, not {layer}")
+    found = {}
+    for encoder, side, blocks, behind in (
+        (TEXT, model.text, model.text_blocks, ("ln_final.", "text_projection")),
+        (IMAGES, model.visual, model.image_tokens.blocks, ("ln_post.", "proj")),
+    ):
+        tuned = {id(p) for block in blocks[layer:] for p in block.parameters()}
+        tuned |= {id(p) for name, p in side.named_parameters() if name.startswith(behind)}
+        found[encoder] = [name for name, p in model.model.named_parameters() if id(p) in tuned]
     return found

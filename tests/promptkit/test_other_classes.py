@@ -109,7 +109,9 @@ def test_renderings_of_the_trainings_classes_have_none(tiny_argv, tmp_path):
     assert kept(tmp_path / "x").other_classnames == ()
 
 
-@pytest.mark.parametrize("name", ["CLIPLoRA", "E2MIM", "GDA", "ProLIP", "PromptSRC", "TwoSFS"])
+@pytest.mark.parametrize(
+    "name", ["CLIPLoRA", "E2MIM", "GDA", "ProLIP", "PromptSRC", "SkipTuning", "TwoSFS"]
+)
 def test_a_loaded_model_gives_what_the_trained_one_gave(tiny_argv, tmp_path, name):
     subset = ("DATASET.SUBSAMPLE_CLASSES", "base")
     assert train.main(tiny_argv(name, *subset, output="base")) == 0

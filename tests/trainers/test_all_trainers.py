@@ -18,10 +18,10 @@ NAMES = sorted(
 TRAINED = [name for name in NAMES if not name.startswith("Zeroshot")]
 ON_FEATURES = [name for name in TRAINED if issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)]
 # Classes are words, not weights.
-OF_ENCODERS = ["CLIPLoRA", "TwoSFS"]  # they change CLIP itself
+OF_ENCODERS = ["CLIPLoRA", "SkipTuning", "TwoSFS"]  # they change CLIP itself
 PROMPTED = [name for name in TRAINED if name not in ("LinearProbe", *OF_ENCODERS, *ON_FEATURES)]
 FIT_ALL = [*PROMPTED, *OF_ENCODERS, "CLAP", "CLIPAdapter", "GDA", "ProLIP", "ZSLP"]  # all classes
-IN_EPOCHS = [*PROMPTED, "CLAP", "CLIPAdapter", "TaskRes", "TipAdapterF", "ZSLP"]
+IN_EPOCHS = [*PROMPTED, "CLAP", "CLIPAdapter", "SkipTuning", "TaskRes", "TipAdapterF", "ZSLP"]
 
 
 def test_these_are_all():
@@ -29,8 +29,8 @@ def test_these_are_all():
     assert NAMES == [
         "CLAP", "CLIPAdapter", "CLIPLoRA", "CoCoOp", "CoOp", "CoPrompt", "DeKg", "DeKg_TCP",
         "E2MIM", "GDA", "IVLP", "KgCoOp", "LPPlusPlus", "LinearProbe", "MMRL", "MMRLpp", "MaPLe",
-        "ProGrad", "ProLIP", "PromptSRC", "TCP", "TaskRes", "TipAdapter", "TipAdapterF", "TwoSFS",
-        "VPT", "ZSLP", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "ProGrad", "ProLIP", "PromptSRC", "SkipTuning", "TCP", "TaskRes", "TipAdapter",
+        "TipAdapterF", "TwoSFS", "VPT", "ZSLP", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
 
 

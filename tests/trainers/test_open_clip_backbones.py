@@ -21,7 +21,7 @@ METHODS = sorted(
     for name in TRAINER_REGISTRY.registered_names()
     if TRAINER_REGISTRY.get(name).__module__.startswith("trainers.")
     and not issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)
-    and name not in ("CLIPLoRA", "MMRL", "MMRLpp")
+    and name not in ("CLIPLoRA", "MMRL", "MMRLpp", "SkipTuning")
 )
 ON_FEATURES = ("CLAP", "CLIPAdapter", "GDA", "LPPlusPlus", "TaskRes", "TipAdapter", "TipAdapterF")
 # What keeps them within the shrunk towers' two layers.
@@ -89,6 +89,7 @@ def test_methods_on_features_train_and_classify(on_backbone, name):
     [
         ("ProLIP", "ProLIP tunes the projection matrix of OpenAI's vision transformers"),
         ("MMRL", "MMRL reads tokens of OpenAI's vision transformers"),
+        ("SkipTuning", "its image encoder is not OpenAI's vision transformer. Set MODEL"),
         ("CLIPLoRA", "low-rank updates of images need OpenAI's vision transformer. Set MODEL"),
     ],
 )
