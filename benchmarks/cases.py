@@ -29,6 +29,8 @@ STEPS = (
     ("CoPrompt", 4, False),
     ("TwoSFS", 4, False),
     ("MMRL", 4, False),
+    ("MMA", 4, False),
+    ("MMA", 16, False),
     ("MMRLpp", 4, False),
     ("SkipTuning", 4, False),
 )

@@ -25,6 +25,7 @@ SIZES = {"ViT-B/16": 224, "RN50": 224, "Pocket": 48}
 POCKET_DEPTHS = {
     "CoPrompt": {"PROMPT_DEPTH": "3"},
     "MaPLe": {"PROMPT_DEPTH": "3"},
+    "MMA": {"ADAPTER_START": "2", "ADAPTER_END": "4"},
     "MMRL": {"REP_LAYERS": "[2, 3, 4]"},
     "MMRLpp": {"REP_LAYERS": "[2, 3, 4]"},
     "PromptSRC": {"PROMPT_DEPTH_VISION": "3", "PROMPT_DEPTH_TEXT": "3"},

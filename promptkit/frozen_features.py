@@ -37,6 +37,7 @@ class FrozenFeatures:
     """
 
     has_frozen_images = True
+    changes_images = "prompts the image encoder"  # where image features are not frozen
     reads_frozen_views = False
     views: TrainingViews | None = None
     _descriptions: Sentences | None = None
@@ -139,7 +140,7 @@ class FrozenFeatures:
         """Why training cannot do with features of the images; "" where it can."""
         if self.has_frozen_images or self.reads_frozen_views:
             return ""
-        return f"{type(self).__name__} prompts the image encoder"
+        return f"{type(self).__name__} {self.changes_images}"
 
     def training_views(self) -> TrainingViews | None:
         """Frozen features of the training images by epoch; None: training encodes every batch.

@@ -29,8 +29,8 @@ class VisionPromptTrainer(PromptTrainer):
             raise ValueError(self._no_tokens(backbone, facts.image_encoder))
         if cfg.FEATURES.VIEWS:
             raise ValueError(
-                f"FEATURES.VIEWS must be 0 with {type(self).__name__}, which prompts the image "
-                f"encoder: stored features would not change with the prompts; got "
+                f"FEATURES.VIEWS must be 0 with {type(self).__name__}, which "
+                f"{self.changes_images}: stored features would not change with it; got "
                 f"{cfg.FEATURES.VIEWS}."
             )
 

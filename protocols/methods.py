@@ -11,7 +11,7 @@ from protocols.recipes import defaults_of
 
 CLASS = re.compile(r"^class (\w+)\(([\w, ]+)\):", re.M)
 OWN_IMAGES = re.compile(r"^    has_frozen_images = False$", re.M)
-BESIDES = ("CLIPLoRA", "LinearProbe", "SkipTuning", "TwoSFS")  # tune no prompt either
+BESIDES = ("CLIPLoRA", "LinearProbe", "MMA", "SkipTuning", "TwoSFS")  # tune no prompt either
 
 
 @cache

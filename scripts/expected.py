@@ -22,6 +22,7 @@ ON_IMAGES = {
     "CLIPLoRA",
     "CoPrompt",
     "IVLP",
+    "MMA",
     "MMRL",
     "MMRLpp",
     "MaPLe",

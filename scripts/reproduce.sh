@@ -25,11 +25,11 @@ table=$1
 shift
 # Our names of what has published numbers; the reports know the papers' names.
 declare -A trainers=(
-  [base2new]="ZeroshotCLIP CoOp CoCoOp KgCoOp ProGrad VPT MaPLe PromptSRC TCP MMRL GDA ProLIP"
-  [cross_dataset]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL"
-  [domain_generalization]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL"
+  [base2new]="ZeroshotCLIP CoOp CoCoOp KgCoOp ProGrad VPT MaPLe PromptSRC TCP MMRL MMA GDA ProLIP"
+  [cross_dataset]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL MMA"
+  [domain_generalization]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL MMA"
   [few_shot]="CoOp ProGrad PromptSRC TCP GDA LPPlusPlus CLIPLoRA TipAdapter TipAdapterF"
-  [cost]="CoOp CoCoOp KgCoOp ProGrad MaPLe PromptSRC TCP ProLIP"
+  [cost]="CoOp CoCoOp KgCoOp ProGrad MaPLe PromptSRC TCP MMRL ProLIP"
 )
 if [[ -z ${trainers[$table]:-} ]]; then
   echo "error: <table> must be one of $(printf '%s\n' "${!trainers[@]}" | sort | xargs); got '$table'" >&2

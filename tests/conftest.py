@@ -47,6 +47,7 @@ TINY_OPTIONS = {
     "DeKg_TCP": ("TRAINER.DEKG_TCP.LAYER", 1),
     "IVLP": ("TRAINER.IVLP.PROMPT_DEPTH_VISION", 2, "TRAINER.IVLP.PROMPT_DEPTH_TEXT", 3),
     "LinearProbe": ("OPTIM.MAX_EPOCH", 1),
+    "MMA": ("TRAINER.MMA.ADAPTER_START", 2, "TRAINER.MMA.ADAPTER_END", 2),
     "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", 2),
     **{
         name: (f"TRAINER.{name.upper()}.REP_LAYERS", "[2]", f"TRAINER.{name.upper()}.REP_DIM", 16)

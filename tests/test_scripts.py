@@ -143,7 +143,9 @@ def test_compare_takes_every_method_with_its_recipe():
     assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 34
 
 
-ADAPTERS = ["CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "ProLIP", "SkipTuning", "TwoSFS", "ZSLP"]
+ADAPTERS = [
+    "CLAP", "CLIPAdapter", "CLIPLoRA", "GDA", "MMA", "ProLIP", "SkipTuning", "TwoSFS", "ZSLP",
+]  # fmt: skip
 PROMPTS = [
     "CoCoOp",
     "CoOp",

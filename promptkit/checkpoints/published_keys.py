@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from promptkit.backbones.backbone import Backbone
 
 # What the authors' checkpoints hold besides: embeddings of the class list, and the whole of CLIP.
-CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix", "prompt_embeddings")
+CLASS_BUFFERS = ("token_prefix", "token_suffix", "token_midfix", "prompt_embeddings",
+                 "token_embedding", "tokenized_prompts")  # fmt: skip
 FROZEN = ("image_encoder.", "text_encoder.", "logit_scale", "prompt_learner.ZS_image_encoder.")
 
 

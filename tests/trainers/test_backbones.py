@@ -18,7 +18,7 @@ from promptkit.backbones.openai_clip import ARCHITECTURES, OpenAIBackbone, rando
 from promptkit.vision_trainer import VisionPromptTrainer
 
 TEXT_ONLY = ("CoCoOp", "CoOp", "E2MIM", "KgCoOp", "ProGrad", "TCP")
-VISION = ("CoPrompt", "IVLP", "MMRL", "MaPLe", "PromptSRC", "VPT")
+VISION = ("CoPrompt", "IVLP", "MMA", "MMRL", "MaPLe", "PromptSRC", "VPT")
 LARGE = ("RN50x16", "RN50x64")  # seconds each, and nothing that RN50x4 has not but widths
 FOR_ALL = ("RN50", "ViT-B/32")  # these for all methods, others for a plain and a layered one
 

@@ -44,6 +44,7 @@ LAYOUTS["CoPrompt"] = (
         for of in ("image", "text") for layer in (0, 2)
     },
 )  # fmt: skip
+LAYOUTS["MMA"] = ("adapter_learner", 5, {})
 LAYOUTS["MMRL"] = (
     "MultiModalRepresentationLearner", 10,
     {"proj_rep": "image_encoder.proj_rep"} | {
@@ -173,7 +174,8 @@ def test_our_checkpoints_in_other_names_load_and_resume(tiny_trainer, tmp_path, 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
 @pytest.mark.parametrize("what", ["a shape", "one key less", "one key more"])
 def test_a_real_mismatch_is_an_error_and_loads_nothing(published, name, what):
-    names, first = LAYOUTS[name][2], "compound_rep_tokens" if name == "MMRL" else "ctx"
+    names = LAYOUTS[name][2]
+    first = {"MMA": "shared_adapter.2.0.weight", "MMRL": "compound_rep_tokens"}.get(name, "ctx")
 
     def edit(state):
         key = names.get(first, first)
