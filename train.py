@@ -15,7 +15,7 @@ from promptkit.runs import manifest, memory, repeat, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
-from promptkit.runs.plan import evaluated_files, plain_config, plan_of, trained_on
+from promptkit.runs.plan import evaluated_files, plain_config, plan_of, read_nodes, trained_on
 from whole_files import lock
 
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if (args.model_dir or args.load_epoch is not None) and not args.eval_only:
         print("Note that --model-dir and --load-epoch have no effect without --eval-only")
     plan = plan_of(args, cfg, epoch)
-    defaults = plain_config(default_cfg(_modules(args)), cfg.TRAINER.NAME)
+    defaults = plain_config(default_cfg(_modules(args)), read_nodes(cfg))
     if not same_run.check_plan(cfg.OUTPUT_DIR, plan, defaults):
         with lock.held(cfg.OUTPUT_DIR) as own:
             # The run that held it before may have finished it.

@@ -35,8 +35,7 @@ class CompiledSteps:
         if not self.options.compile:
             return
         if reason := why_not_compiled(self):
-            path = f"TRAINER.{type(self).__name__.upper()}.COMPILE"
-            raise ValueError(f"{path} must be False here: {reason}.")
+            raise ValueError(f"{self.node}.COMPILE must be False here: {reason}.")
         self.program = compiled(self.loss, self.device)
 
     def loss_of_step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -59,7 +58,7 @@ def why_not_compiled(trainer: Any) -> str:
         return f"{name} goes backward twice through one step, and a program only once"
     if trainer.chooses_classes:
         return f"{name} encodes other classes in every step, and a program is of one shape"
-    path = f"TRAINER.{name.upper()}"
+    path = trainer.node
     images = trainer.cfg.DATALOADER.TRAIN_X.BATCH_SIZE if trainer.prompts_of_each_image else 1
     count = trainer.num_classes * images
     if not trainer.has_optimizer:

@@ -6,7 +6,7 @@ are compared as CLIP reads them: case, underscores and further blanks do not cou
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,28 +129,34 @@ def _check_lengths(
         )
 
 
-def check_descriptions(cfg: CfgNode, trainer: str, options: object, *, always: bool) -> None:
+def check_descriptions(
+    cfg: CfgNode, trainer: str, options: Mapping[str, object], *, always: bool
+) -> None:
     """Refuses descriptions that nobody reads, and their lack.
 
     Args:
         cfg: of the run.
         trainer: its name.
-        options: its options; those with TEMPLATES may choose descriptions.
+        options: all that it goes by, by trainer; those with TEMPLATES may choose descriptions.
         always: whether it reads them whatever its options are.
 
     Raises:
         ValueError: as said.
     """
-    given, templates = cfg.DATASET.DESCRIPTIONS, getattr(options, "templates", "")
-    choice = f"TRAINER.{trainer.upper()}.TEMPLATES {DESCRIPTIONS}" if templates else ""
-    reads = always or templates == DESCRIPTIONS
+    given = cfg.DATASET.DESCRIPTIONS
+    chosen = {name: getattr(own, "templates", "") for name, own in options.items()}
+    choices = [
+        f"TRAINER.{n.upper()}.TEMPLATES {DESCRIPTIONS}" for n, words in chosen.items() if words
+    ]
+    reads = always or DESCRIPTIONS in chosen.values()
     if reads and not given:
+        who = trainer if always else " or ".join(choices)
         raise ValueError(
-            f"{choice or trainer} needs sentences about the classes. Set {KEY} to a json file, "
+            f"{who} needs sentences about the classes. Set {KEY} to a json file, "
             "class name -> list of sentences, or to a folder of one <DATASET.NAME>.json each."
         )
     if given and not reads:
-        advice = f"Set {choice}, or leave it out." if choice else "Leave it out."
+        advice = f"Set {' or '.join(choices)}, or leave it out." if choices else "Leave it out."
         raise ValueError(f"{KEY} has no effect with {trainer} as it is set. {advice}")
 
 

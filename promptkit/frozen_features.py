@@ -82,12 +82,13 @@ class FrozenFeatures:
             )
         return self._descriptions
 
-    def hand_crafted_view(self, templates: tuple[str, ...]) -> Tensor:
+    def hand_crafted_view(self, templates: tuple[str, ...], options: object = None) -> Tensor:
         """Hand-crafted features [C, E] of this trainer's classes.
 
         Those of the templates, or with the option TEMPLATES descriptions of DATASET.DESCRIPTIONS.
+        The option is one of `options`, by default the trainer's.
         """
-        if getattr(self.options, "templates", "") == DESCRIPTIONS:
+        if getattr(options or self.options, "templates", "") == DESCRIPTIONS:
             return self.described_features()
         return self.hand_crafted_features(self.dm.dataset.classnames, templates)
 

@@ -48,13 +48,11 @@ class GuidedTrainer(PromptTrainer):
 
     hand_crafted: Tensor
 
-    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def loss_of(
+        self, image_features: Tensor, text_features: Tensor, images: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
         """Cross-entropy and the weighted distance of the text features."""
-        return self.guided(images, labels, self.text_features())
-
-    def guided(self, images: Tensor, labels: Tensor, text_features: Tensor) -> dict[str, Tensor]:
-        """The loss of text features [C, E] in unit norm, with its parts."""
-        logits = self.logits(self.image_features(images), text_features)
+        logits = self.logits(image_features, text_features)
         views = text_features, self.hand_crafted
         parts = knowledge_guided(logits, labels, *views, self.options.w)
         return parts | {"acc": self.accuracy(logits, labels)}

@@ -6,6 +6,15 @@ INSTALLED = "promptkit.trainers"  # the folder trainers/, where promptkit is ins
 TRAINERS: dict[str, type] = {}  # its classes by name
 
 
+def trainer_class(name: str) -> type:
+    """The class of a trainer of promptkit, wherever it is known.
+
+    Raises:
+        KeyError: there is no such trainer.
+    """
+    return TRAINERS[name] if name in TRAINERS else TRAINER_REGISTRY.get(name)
+
+
 def register(trainer: type) -> type:
     """Registers a trainer class under its name, as Dassl's own decorator does.
 

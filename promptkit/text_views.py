@@ -34,7 +34,7 @@ class TextViews:
     """Hand-crafted views that stand against a trainer's soft one.
 
     Args:
-        trainer: with its learner; its options are `trust`, `templates`, `views`, `margin` and
+        trainer: with its learner; its `terms` are `trust`, `templates`, `views`, `margin` and
             `vocabulary`.
         sentences: of the hand-crafted view.
 
@@ -46,7 +46,7 @@ class TextViews:
 
     def __init__(self, trainer: Any, sentences: tuple[str, ...]) -> None:
         self.trainer, self.sentences = trainer, sentences
-        self.own = trainer.hand_crafted_view(sentences)
+        self.own = trainer.hand_crafted_view(sentences, trainer.terms)
         self.chosen, self.trust = self.own[None], 1.0
         self.names: list[str] = []
         self.words: VocabularyPrompts | None = None
@@ -54,7 +54,7 @@ class TextViews:
 
     def open_vocabulary(self) -> None:
         """Encodes the names of the vocabulary, if there is one."""
-        trainer, vocabulary = self.trainer, self.trainer.options.vocabulary
+        trainer, vocabulary = self.trainer, self.trainer.terms.vocabulary
         if not vocabulary.file:
             return
         dataset = trainer.dm.dataset
@@ -70,7 +70,7 @@ class TextViews:
 
     def look_at(self, shots: Tensor, labels: Tensor) -> None:
         """Chooses views and sets trust by features [N, E] of the shots with labels [N]."""
-        options = self.trainer.options
+        options = self.trainer.terms
         if options.templates == "chosen":
             self._choose(shots, labels)
         if options.trust == "shots":
@@ -78,7 +78,7 @@ class TextViews:
             print(f"Trust in the hand-crafted view: {self.trust:.3f} of ALPHA {options.alpha}")
 
     def _choose(self, shots: Tensor, labels: Tensor) -> None:
-        trainer, options = self.trainer, self.trainer.options
+        trainer, options = self.trainer, self.trainer.terms
         sentences = list(dict.fromkeys((*self.sentences, *IMAGENET_TEMPLATES)))
         classnames = trainer.dm.dataset.classnames
         views = torch.stack([trainer.hand_crafted_features(classnames, (x,)) for x in sentences])

@@ -20,38 +20,30 @@ from promptkit.checkpoints.initial_weights import load_initial_weights
 from promptkit.checkpoints.published_keys import use_published_keys
 from promptkit.class_lists import OF_CLIP, ClassLists
 from promptkit.compiling import CompiledSteps
-from promptkit.config import PromptConfig, read_options
-from promptkit.descriptions import check_descriptions
 from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.frozen_features import FrozenFeatures, unit
-from promptkit.runs.image_input import differences
-from promptkit.runs.selection import check_selection
-from promptkit.stores.feature_bank import bank_loader, check_features
+from promptkit.stores.feature_bank import bank_loader
 from promptkit.stores.training_views import EpochLoader
+from promptkit.trainer_options import OptionsOfTrainer
 
 
-class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
+class PromptTrainer(OptionsOfTrainer, ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
     """Tunes prompts on a frozen CLIP.
 
     Attributes:
-        Config: frozen dataclass of the options under `TRAINER.<NAME>`.
-        options: an instance of it, checked.
         learner: the module that holds what is trained.
         learner_name: the name it is registered under, the published code's; a folder of the run.
         clip_model: the frozen CLIP, a `Backbone`.
     """
 
-    Config: type[PromptConfig] = PromptConfig
     learner_name = "prompt_learner"
     schedules_steps = False  # the learning rate changes at every step, not at every epoch's end
     trained_on = checkpoint.Trained()  # data set and classes of what was loaded
     sized_by_data: tuple[str, ...] = ()  # tensors of the learner whose shape a checkpoint decides
-    takes_initial_weights = True  # whether MODEL.INIT_WEIGHTS has an effect
     has_optimizer = True  # whether OPTIM has one, besides its MAX_EPOCH
     images_of_each = 1  # augmented versions of a training image, DATALOADER.K_TRANSFORMS
-    reads_descriptions = False  # DATASET.DESCRIPTIONS, whatever the option TEMPLATES is
     uses_task_oracle = False  # base classes have another predictor than new ones
 
     # What a method defines ------------------------------------------------------------------------
@@ -68,28 +60,25 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
         """Further arguments of `loss`: what is random in a step, drawn for labels [B]."""
         return ()
 
-    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def loss(self, images: Tensor, labels: Tensor, *drawn: object) -> dict[str, Tensor]:
         """Images [B, 3, H, W] and labels [B] to named scalars: "loss" is minimised, all are logged.
+
+        What is `drawn` comes behind them.
+        """
+        features = self.image_features(images), self.text_features()
+        return self.loss_of(*features, images, labels, *drawn)
+
+    def loss_of(
+        self, image_features: Tensor, text_features: Tensor, images: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
+        """As `loss`, by features [B, E] and [C, E]; methods over this one have them already.
 
         By default the cross-entropy of CLIP's classifier.
         """
-        logits = self.logits(self.image_features(images), self.text_features())
+        logits = self.logits(image_features, text_features)
         return {"loss": F.cross_entropy(logits, labels), "acc": self.accuracy(logits, labels)}
 
     # Building -------------------------------------------------------------------------------------
-
-    def check_cfg(self, cfg) -> None:
-        """Reads and checks `TRAINER.<NAME>`."""
-        name = type(self).__name__
-        path = f"TRAINER.{name.upper()}"
-        self.options = read_options(self.Config, cfg.TRAINER[name.upper()], path=path)
-        check_features(cfg)
-        check_descriptions(cfg, name, self.options, always=self.reads_descriptions)
-        check_selection(cfg)  # also in another repository, whose train.py does not
-        if cfg.MODEL.INIT_WEIGHTS and not self.takes_initial_weights:
-            raise ValueError(f"MODEL.INIT_WEIGHTS has no effect with {name}. Leave it out.")
-        for sentence in differences(cfg):
-            print(sentence)
 
     def build_model(self) -> None:
         """Loads CLIP, freezes it, builds and registers the learner."""
@@ -114,7 +103,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
             return
         backbone = self.cfg.MODEL.BACKBONE.NAME
         print(f"Loading CLIP (backbone: {backbone})")
-        key = f"TRAINER.{type(self).__name__.upper()}.PREC"
+        key = f"{self.node}.PREC"
         self.precision = resolve(self.options.prec, self.device.type, key=key)
         clip_model = open_backbone(backbone, self.cfg.MODEL.BACKBONE.ACTIVATION)
         clip_model.check_input_size(self.cfg.INPUT.SIZE)
@@ -215,7 +204,7 @@ class PromptTrainer(ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
         """Which part of a loss that is not finite is not, and what may help."""
         names = [name for name, value in parts.items() if not value.isfinite().all()]
         own = [name for name in names if name != "loss"]  # the others are its parts
-        key = f"TRAINER.{type(self).__name__.upper()}.PREC"
+        key = f"{self.node}.PREC"
         advice = f" Or set {key} to amp or fp32." if self.precision.mode == "fp16" else ""
         return f"The first part that is not finite: {(own or names)[0]}.{advice}"
 

@@ -67,7 +67,7 @@ class Independent:
         """Cross-entropy, distance to the hand-crafted features, dependence on them."""
         encoded = self.encoded_text()
         text_features = unit(encoded)
-        parts = self.guided(images, labels, text_features)
+        parts = self.loss_of(self.image_features(images), text_features, images, labels)
         view = text_features if self.options.hsic_normalize else encoded
         hsic = linear_hsic(view, self.hand_crafted)
         return parts | {"loss": parts["loss"] + self.options.hsic_weight * hsic, "hsic": hsic}

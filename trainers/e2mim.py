@@ -15,8 +15,10 @@ unit((1-w) s_c + w h_c) for ENSEMBLE w.
 
 Paper: Generalizable Prompt Tuning for Vision-Language Models, arXiv:2410.03189. **This is a
 reconstruction**: the abstract and summaries of the paper could be read, its equations, tables and
-code could not. What the abstract leaves open is ours and is a config key. With ALPHA = BETA = 0
-the method is CoOp, bit for bit. With the infonce bound and the cosine critic, L_ens in the
+code could not. What the abstract leaves open is ours and is a config key. CE is CoOp's loss; the
+two terms may stand over another method, LEARNER, whose loss then takes its place, and whose
+features, prompted ones too, are what is mixed. With ALPHA = BETA = 0 the method is CoOp, or that
+other one, bit for bit. With the infonce bound and the cosine critic, L_ens in the
 direction from s to h is the text-to-text cross-entropy of LASP (arXiv:2210.01115).
 """
 
@@ -24,22 +26,15 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dassl.optim import build_lr_scheduler, build_optimizer
 from promptkit.config import ContextConfig, require, require_range
 from promptkit.descriptions import DESCRIPTIONS
 from promptkit.frozen_features import unit
-from promptkit.objectives.critics import CRITICS, build_critic
+from promptkit.mi_estimator import MIConfig, MIEstimator
 from promptkit.objectives.mixup import MODES, Pairs, draw_pairs, mix_features, mix_images, mix_text
-from promptkit.objectives.mutual_information import (
-    BOUNDS,
-    Estimate,
-    MovingAverage,
-    classified,
-    estimate,
-    levelled,
-)
+from promptkit.objectives.mutual_information import Estimate, classified
+from promptkit.over_another import OverAnother
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.templates import (
     IMAGENET_TEMPLATES,
@@ -51,27 +46,9 @@ from promptkit.registry import register
 from promptkit.text_views import TextViews, VocabularyConfig
 from promptkit.trainer import PromptTrainer
 
+# What the terms may stand over; CoOp's context is the method's own.
+LEARNERS = {"coop": "", "ivlp": "IVLP", "maple": "MaPLe", "promptsrc": "PromptSRC", "tcp": "TCP"}
 TEMPLATES = ("single", "ensemble", "ensemble80", "chosen")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MIConfig:
-    """How mutual information is estimated (TRAINER.E2MIM.MI)."""
-
-    # infonce | jsd | nwj | dv. With a critic that learns no level (bilinear, cosine) nwj takes the
-    # best one, where it equals dv without the moving average.
-    bound: str = "infonce"
-    critic: str = "bilinear"  # bilinear | cosine | mlp
-    temperature: float = 0.07  # of the cosine and bilinear critic; CLIP's 0.01 saturates
-    critic_lr: float = 0.0002  # learning rate of the critic; the prompts' is OPTIM.LR
-    agreement: float = 0.0  # weight of mean (1 - <s, h>) beside the estimate of the text views
-
-    def __post_init__(self) -> None:
-        require("bound", self.bound, tuple(BOUNDS))
-        require("critic", self.critic, CRITICS)
-        require_range("temperature", self.temperature, 0, open_low=True)
-        require_range("critic_lr", self.critic_lr, 0)
-        require_range("agreement", self.agreement, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +87,8 @@ class E2MIMConfig(ContextConfig):
     # fixed: ALPHA as it is | shots: times how far the shots agree with the hand-crafted view, see
     # promptkit/objectives/trust.py
     trust: str = "fixed"
+    # coop: N_CTX and CTX_INIT above | ivlp | maple | promptsrc | tcp: as TRAINER.<its name> says
+    learner: str = "coop"
     # single: the data set's | ensemble: + 7 selected | ensemble80 | descriptions: the data set's |
     # chosen: those of the data set's and the eighty that say most about the shots, one view each
     templates: str = "single"
@@ -123,44 +102,34 @@ class E2MIMConfig(ContextConfig):
         require_range("beta", self.beta, 0)
         require("templates", self.templates, (*TEMPLATES, DESCRIPTIONS))
         require("trust", self.trust, ("fixed", "shots"))
+        require("learner", self.learner, tuple(LEARNERS))
         require_range("views", self.views, 1)
         require_range("margin", self.margin, 0, 1)
         require_range("ensemble", self.ensemble, 0, 1)
 
 
-class MIEstimator(nn.Module):
-    """A bound with its critic: views x [N, E] and y [N + R, E] to an estimate."""
-
-    def __init__(self, config: MIConfig, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.bound = config.bound
-        self.critic = build_critic(config.critic, width, config.temperature, generator)
-        self.average = MovingAverage()
-
-    def forward(self, x: Tensor, y: Tensor) -> Estimate:
-        """MI in nats, and the objective to maximise; in fp32 also where the step is not."""
-        with torch.autocast(x.device.type, enabled=False):
-            scores = self.critic(x.float(), y.float())
-            if not self.critic.learns_level:
-                scores = levelled(self.bound, scores)
-            return estimate(self.bound, scores, average=self.average)
-
-
 @register
-class E2MIM(PromptTrainer):
-    """CoOp with mutual information between views and with virtual classes."""
+class E2MIM(OverAnother, PromptTrainer):
+    """A method, by default CoOp, with mutual information of views and of virtual classes."""
 
     Config = E2MIMConfig
+    other_option, others = "LEARNER", LEARNERS
+    unread = (*OverAnother.unread, "n_ctx", "ctx_init")
 
     def check_cfg(self, cfg) -> None:
         """As the base's; also names options that are set but have no effect."""
         super().check_cfg(cfg)
-        options, defaults = self.options, E2MIMConfig()
+        options, defaults = self.terms, E2MIMConfig()
         if cfg.FEATURES.VIEWS and options.beta and options.mix.level == "pixel":
             raise ValueError(
                 f"TRAINER.E2MIM.MIX.LEVEL pixel mixes images, and FEATURES.VIEWS "
                 f"{cfg.FEATURES.VIEWS} trains on stored features. Set FEATURES.VIEWS 0 or "
                 "MIX.LEVEL feature."
+            )
+        if self.other and options.vocabulary.file and options.vocabulary.as_ == "pairs":
+            raise ValueError(
+                "TRAINER.E2MIM.VOCABULARY.AS pairs makes soft prompts of other names with CoOp's "
+                f"context, which LEARNER {options.learner} has not. Set AS negatives."
             )
         if options.templates == "chosen" and options.ensemble:
             raise ValueError(
@@ -190,30 +159,31 @@ class E2MIM(PromptTrainer):
 
     def needs_images(self) -> str:
         """As the base's; pixels can only be mixed in images."""
-        if self.options.beta and self.options.mix.level == "pixel":
+        if self.terms.beta and self.terms.mix.level == "pixel":
             return "TRAINER.E2MIM.MIX.LEVEL pixel mixes images"
         return super().needs_images()
 
-    def build_learner(self, classnames: list[str]) -> ContextPrompts:
-        """A shared context, CoOp's."""
+    def build_learner(self, classnames: list[str]) -> nn.Module:
+        """A shared context, CoOp's; or the other method's learner."""
+        if self.other:
+            return super().build_learner(classnames)
         options = self.options
         return ContextPrompts(
             self.clip_model, classnames, num_context=options.n_ctx, init=options.ctx_init
         )
 
     def build_model(self) -> None:
-        """CoOp's model, the hand-crafted view, and the critics with their own optimiser."""
+        """The learner's model, the hand-crafted view, and the critics with their own optimiser."""
         super().build_model()
         self.text_views = TextViews(self, self.templates())
-        self.hand_crafted = self.text_views.own
-        if self.options.alpha and not self.classes_alone:
+        if self.terms.alpha and not self.classes_alone:
             self.text_views.open_vocabulary()
-        # The method's own generator: drawing for it must not change CoOp's random numbers.
+        # The method's own generator: drawing for it must not change the learner's random numbers.
         self.generator = torch.Generator().manual_seed(self._seed(0))
-        width = self.hand_crafted.shape[1]
+        width = self.text_views.own.shape[1]
         self.estimators = nn.ModuleDict(
             {
-                name: MIEstimator(self.options.mi, width, self.generator)
+                name: MIEstimator(self.terms.mi, width, self.generator)
                 for name in ("ensemble", "exploration")
             }
         ).to(self.device)
@@ -222,7 +192,7 @@ class E2MIM(PromptTrainer):
     def before_train(self) -> None:
         """As the base's; then looks at the shots for what they decide before the first step."""
         super().before_train()
-        options = self.options
+        options = self.terms
         by_shots = options.alpha and (options.trust == "shots" or options.templates == "chosen")
         by_means = options.beta and options.mix.level == "class"
         if by_shots or by_means:
@@ -231,14 +201,14 @@ class E2MIM(PromptTrainer):
         if by_shots:
             self.text_views.look_at(shots, labels)
         if by_means:
-            sums = torch.zeros_like(self.hand_crafted, dtype=torch.float32)
+            sums = torch.zeros_like(self.text_views.own, dtype=torch.float32)
             self.class_means = unit(sums.index_add_(0, labels, shots))
 
     def _register_critic(self) -> None:
         parameters = list(self.estimators.parameters())
         optimizer = scheduler = None
         if parameters:
-            group = {"params": parameters, "lr": self.options.mi.critic_lr}
+            group = {"params": parameters, "lr": self.terms.mi.critic_lr}
             optimizer = build_optimizer(self.estimators, self.cfg.OPTIM, param_groups=[group])
             scheduler = build_lr_scheduler(optimizer, self.cfg.OPTIM)
         self.register_model("critic", self.estimators, optimizer, scheduler)
@@ -246,7 +216,7 @@ class E2MIM(PromptTrainer):
     def templates(self) -> tuple[str, ...]:
         """The sentences of the hand-crafted view."""
         own = dataset_template(self.dm.dataset, self.cfg.DATASET.TEMPLATE)
-        match self.options.templates:
+        match self.terms.templates:
             case "single" | "chosen" | "descriptions":
                 return (own,)
             case "ensemble":
@@ -266,34 +236,41 @@ class E2MIM(PromptTrainer):
 
     def drawn(self, labels: Tensor) -> tuple[Pairs, ...]:
         """The pairs that are mixed."""
-        mix = self.options.mix
-        if not self.options.beta:
+        mix = self.terms.mix
+        if not self.terms.beta:
             return ()
         return (draw_pairs(labels, mode=mix.pairs, alpha=mix.alpha, generator=self.generator),)
 
     def loss(self, images: Tensor, labels: Tensor, pairs: Pairs | None = None) -> dict[str, Tensor]:
-        """Cross-entropy and the two MI terms, those with a weight of 0 left out.
+        """The learner's loss and the two MI terms, those with a weight of 0 left out.
 
         Args:
             images: [B, 3, H, W], or features [B, E].
             labels: [B].
             pairs: those that are mixed; None draws them.
         """
-        if pairs is None and self.options.beta:
+        if pairs is None and self.terms.beta:
             (pairs,) = self.drawn(labels)
-        image_features, text_features = self.image_features(images), self.text_features()
-        logits = self.logits(image_features, text_features)
-        ce = F.cross_entropy(logits, labels)
-        parts = {"loss": ce, "acc": self.accuracy(logits, labels), "ce": ce}
-        if self.options.alpha:
+        return super().loss(images, labels, pairs)
+
+    def loss_of(
+        self,
+        image_features: Tensor,
+        text_features: Tensor,
+        images: Tensor,
+        labels: Tensor,
+        pairs: Pairs | None = None,
+    ) -> dict[str, Tensor]:
+        """As `loss`, by the features that the learner's own loss has, too."""
+        parts = super().loss_of(image_features, text_features, images, labels)
+        parts.setdefault("ce", parts["loss"])  # of learners that have nothing else
+        if self.terms.alpha:
             mi = self.ensemble(text_features)
-            parts["loss"] = (
-                parts["loss"] - self.options.alpha * self.text_views.trust * mi.objective
-            )
+            parts["loss"] = parts["loss"] - self.terms.alpha * self.text_views.trust * mi.objective
             parts |= {"ensemble": -mi.objective, "mi_ensemble_nats": mi.nats}
-        if self.options.beta and len(pairs.first):  # a batch of one class may have none
+        if self.terms.beta and len(pairs.first):  # a batch of one class may have none
             mi = self.explore(images, image_features, text_features, labels, pairs)
-            parts["loss"] = parts["loss"] - self.options.beta * mi.objective
+            parts["loss"] = parts["loss"] - self.terms.beta * mi.objective
             parts |= {"exploration": -mi.objective, "mi_exploration_nats": mi.nats}
         return parts
 
@@ -302,9 +279,9 @@ class E2MIM(PromptTrainer):
         soft, hand = self.text_views.beside(soft)
         found = [self.estimators["ensemble"](soft, view) for view in hand]
         nats, objective = (torch.stack(each).mean(0) for each in zip(*found, strict=True))
-        if self.options.mi.agreement:
+        if self.terms.mi.agreement:
             cosine = (soft.float() * hand[:, : len(soft)].float()).sum(-1).mean()
-            objective = objective - self.options.mi.agreement * (1 - cosine)
+            objective = objective - self.terms.mi.agreement * (1 - cosine)
         return Estimate(nats, objective)
 
     def explore(
@@ -316,7 +293,7 @@ class E2MIM(PromptTrainer):
         pairs: Pairs,
     ) -> Estimate:
         """MI of mixed images and mixed text features."""
-        mix = self.options.mix
+        mix = self.terms.mix
         if mix.level == "pixel":
             mixed_images = self.image_features(mix_images(images, pairs))
         else:
@@ -331,6 +308,6 @@ class E2MIM(PromptTrainer):
 
     def class_features(self) -> Tensor:
         """The soft view, or its blend with the hand-crafted one, [C, E] in unit norm."""
-        weight = self.options.ensemble
+        weight = self.terms.ensemble
         soft = self.text_features()
-        return unit((1 - weight) * soft + weight * self.hand_crafted) if weight else soft
+        return unit((1 - weight) * soft + weight * self.text_views.own) if weight else soft

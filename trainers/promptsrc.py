@@ -71,10 +71,11 @@ class PromptSRC(VisionPromptTrainer):
         self.average = WeightAverage(self.learner)
         self.register_model("gpa", self.average)
 
-    def loss(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def loss_of(
+        self, image_features: Tensor, text_features: Tensor, images: Tensor, labels: Tensor
+    ) -> dict[str, Tensor]:
         """Cross-entropy and the three consistency terms."""
         options = self.options
-        text_features, image_features = self.text_features(), self.image_features(images)
         frozen_features = self.frozen_image_features(images)
         logits = self.logits(image_features, text_features)
         frozen_logits = self.logits(frozen_features, self.hand_crafted)

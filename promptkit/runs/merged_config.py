@@ -18,7 +18,7 @@ from promptkit.runs.engine_merging import merge_opts, merge_tree, read_yaml
 from promptkit.runs.image_input import follow_weights
 from promptkit.runs.published_config import adapted, adapted_pairs
 from promptkit.runs.sound_values import check_values
-from promptkit.runs.unread_keys import check_keys, idle_keys
+from promptkit.runs.unread_keys import check_keys, check_nodes, idle_keys
 from run_files.dotted import flatten, nested
 
 FOLDERS = ("OUTPUT_DIR", "RESUME")  # keys; data sets and backbones see to their own
@@ -121,6 +121,7 @@ def merged(args: argparse.Namespace, modules: Iterable[ModuleType]) -> CfgNode:
     for key in FOLDERS:  # as the flags' "~", which the shell leaves inside of a pair
         cfg[key] = os.path.expanduser(cfg[key])
     check_values(cfg, trainer, eval_only=args.eval_only)
+    check_nodes(given | typed, cfg, trainer)
     selection.check_selection(cfg)
     for sentence in idle_keys(given | typed, cfg, trainer):
         print(sentence)

@@ -6,6 +6,7 @@ Takes the parsed command line of `train.py`, and the epoch that it chooses.
 import argparse
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from promptkit.files import checksum
@@ -31,7 +32,7 @@ def plan_of(args: argparse.Namespace, cfg, epoch: int | None) -> dict[str, Any]:
     start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
     sentences = descriptions_file(cfg)
     return {
-        "config": plain_config(cfg, cfg.TRAINER.NAME),
+        "config": plain_config(cfg, read_nodes(cfg)),
         **({"init_weights_sha256": checksum(start)} if start else {}),
         **({"descriptions_sha256": checksum(sentences)} if sentences else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
@@ -47,12 +48,21 @@ def evaluated_files(plan: dict[str, Any]) -> list[str]:
     return [os.path.join(chosen["model_dir"], name) for name in chosen["sha256"]]
 
 
-def plain_config(cfg, trainer: str) -> dict[str, Any]:
-    """A config as plain data, without the keys of other trainers, which decide nothing."""
-    config = json.loads(json.dumps(cfg))
-    own = {"NAME", trainer.upper()}
+def plain_config(cfg, nodes: Iterable[str]) -> dict[str, Any]:
+    """A config as plain data, without the nodes of other trainers, which decide nothing."""
+    config, own = json.loads(json.dumps(cfg)), {"NAME", *nodes}
     config["TRAINER"] = {key: value for key, value in config["TRAINER"].items() if key in own}
     return config
+
+
+def read_nodes(cfg) -> tuple[str, ...]:
+    """The nodes below TRAINER that the run reads: its trainer's, and that of one below it."""
+    from dassl.engine import TRAINER_REGISTRY  # imports torch
+
+    name = cfg.TRAINER.NAME
+    known = name in TRAINER_REGISTRY.registered_names()
+    nodes = getattr(TRAINER_REGISTRY.get(name), "nodes", None) if known else None
+    return nodes(cfg) if nodes else (name.upper(),)
 
 
 def trained_on(trainer, result: dict[str, Any], args: argparse.Namespace) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from yacs.config import CfgNode
 
+from dassl.engine import TRAINER_REGISTRY
 from promptkit.runs.published_config import published_config
 from run_files.dotted import value_at
 
@@ -79,6 +80,8 @@ def check_keys(
 
 def _of_another_trainer(key: str, cfg: CfgNode, trainer: type) -> str:
     own = trainer.__name__.upper()
+    if node_of(key) in nodes_below(trainer):
+        return ""  # whether the run stands over that one is known when all is merged
     published = published_config(trainer)
     name = published.keys.get(key)
     if name is None:
@@ -93,6 +96,39 @@ def _of_another_trainer(key: str, cfg: CfgNode, trainer: type) -> str:
         return f"{trainer.__name__} reads TRAINER.{own}. Write TRAINER.{own}.{name}."
     names = ", ".join(f"TRAINER.{own}.{option}" for option in options)
     return f"{trainer.__name__} has no such option. It reads {names}. Leave it out."
+
+
+def node_of(key: str) -> str:
+    """The node below TRAINER that a key stands in; "" for others."""
+    head, _, rest = key.partition(".")
+    return rest.partition(".")[0] if head == "TRAINER" else ""
+
+
+def nodes_below(trainer: type | None) -> set[str]:
+    """The nodes of the methods that a trainer may stand over, see `promptkit.over_another`."""
+    names = [name for name in getattr(trainer, "others", {}).values() if name]
+    return {name.upper() for name in names}.union(
+        *(nodes_below(TRAINER_REGISTRY.get(name)) for name in names)
+    )
+
+
+def check_nodes(given: Mapping[str, str], cfg: CfgNode, trainer: type | None) -> None:
+    """Refuses keys of a method that this run's could stand over, and does not.
+
+    Raises:
+        ValueError: names the first such key, and where it was set.
+    """
+    may_be = nodes_below(trainer)
+    if not may_be:
+        return
+    read, option = trainer.nodes(cfg), trainer.other_option
+    for key, source in given.items():
+        if node_of(key) in may_be - set(read):
+            raise ValueError(
+                f"{key} ({source}) has no effect: TRAINER.{read[0]}.{option} is "
+                f"{cfg.TRAINER[read[0]][option]}, and the run reads "
+                f"{' and '.join(f'TRAINER.{node}' for node in read)}. Leave it out."
+            )
 
 
 def _unread(key: str) -> str:

@@ -192,7 +192,7 @@ def _fill(cfg: CfgNode, trainer: str) -> None:
     """
     defaults = get_cfg_default()
     merged_config.extend_cfg(defaults)
-    own = {"NAME", trainer.upper()}
+    own = {"NAME", trainer.upper(), *cfg.TRAINER}  # a run over another method has both
     defaults.TRAINER = CfgNode({key: defaults.TRAINER[key] for key in own & set(defaults.TRAINER)})
     _check_kinds(cfg, defaults)
     if "ACTIVATION" not in cfg.MODEL.BACKBONE:

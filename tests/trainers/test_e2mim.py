@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 import train
+from promptkit import mi_estimator
 from promptkit.objectives.mixup import Pairs
 from tests.trainers.resuming import killed_and_resumed
 from trainers import e2mim
@@ -252,11 +253,13 @@ def test_scores_are_levelled_only_where_the_critic_learns_no_level(
     monkeypatch, critic, is_levelled
 ):
     levelled = []
-    monkeypatch.setattr(e2mim, "levelled", lambda bound, scores: levelled.append(bound) or scores)
+    monkeypatch.setattr(
+        mi_estimator, "levelled", lambda bound, scores: levelled.append(bound) or scores
+    )
     generator = torch.Generator().manual_seed(0)
-    config = e2mim.MIConfig(bound="nwj", critic=critic)
+    config = mi_estimator.MIConfig(bound="nwj", critic=critic)
     views = torch.randn(2, 5, 8, generator=generator)
-    e2mim.MIEstimator(config, 8, generator)(*F.normalize(views, dim=-1))
+    mi_estimator.MIEstimator(config, 8, generator)(*F.normalize(views, dim=-1))
     assert levelled == ["nwj"] * is_levelled
 
 
@@ -327,7 +330,7 @@ def test_views_are_chosen_by_the_shots(tiny_trainer, capsys):
     options = (f"{key}BETA", 0.0, f"{key}TEMPLATES", "chosen", f"{key}VIEWS", 2)
     own = tiny_trainer("E2MIM", *options, f"{key}MARGIN", 1.0)
     own.before_train()
-    assert torch.equal(own.text_views.chosen, own.hand_crafted[None])
+    assert torch.equal(own.text_views.chosen, own.text_views.own[None])
     other = tiny_trainer("E2MIM", *options, f"{key}MARGIN", 0.0, output="other")
     capsys.readouterr()
     other.before_train()
