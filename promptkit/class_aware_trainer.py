@@ -30,8 +30,8 @@ class ClassAwareTrainer(GuidedTrainer):
         layers = len(self.clip_model.text_blocks)
         if options.layer >= layers:
             raise ValueError(
-                f"{self.node}.LAYER must be from 1 to {layers - 1}, this backbone has {layers} text "
-                f"layers; got {options.layer}."
+                f"{self.node}.LAYER must be from 1 to {layers - 1}, this backbone has {layers} "
+                f"text layers; got {options.layer}."
             )
         template = dataset_template(dataset, self.cfg.DATASET.TEMPLATE, published=TEMPLATES)
         self.hand_crafted = self.hand_crafted_features(classnames, (template,))
