@@ -26,6 +26,7 @@ POCKET_DEPTHS = {
     "CoPrompt": {"PROMPT_DEPTH": "3"},
     "MaPLe": {"PROMPT_DEPTH": "3"},
     "MMA": {"ADAPTER_START": "2", "ADAPTER_END": "4"},
+    "MaPLe_ATP": {"PROMPT_DEPTH": "3"},
     "MMRL": {"REP_LAYERS": "[2, 3, 4]"},
     "MMRLpp": {"REP_LAYERS": "[2, 3, 4]"},
     "PromptSRC": {"PROMPT_DEPTH_VISION": "3", "PROMPT_DEPTH_TEXT": "3"},

@@ -49,6 +49,7 @@ TINY_OPTIONS = {
     "LinearProbe": ("OPTIM.MAX_EPOCH", 1),
     "MMA": ("TRAINER.MMA.ADAPTER_START", 2, "TRAINER.MMA.ADAPTER_END", 2),
     "MaPLe": ("TRAINER.MAPLE.PROMPT_DEPTH", 2),
+    "MaPLe_ATP": ("TRAINER.MAPLE_ATP.PROMPT_DEPTH", 2),
     **{
         name: (f"TRAINER.{name.upper()}.REP_LAYERS", "[2]", f"TRAINER.{name.upper()}.REP_DIM", 16)
         for name in ("MMRL", "MMRLpp")

@@ -137,10 +137,11 @@ def test_compare_takes_every_method_with_its_recipe():
     found = re.findall(r"--trainer (\w+) .*?configs/trainers/(\w+)/pocket.yaml", done.stdout)
     assert all(trainer == folder for trainer, folder in found)
     assert sorted({trainer for trainer, _ in found}) == [
-        "CoCoOp", "CoOp", "CoPrompt", "DeKg", "DeKg_TCP", "E2MIM", "IVLP", "KgCoOp", "MMRL",
-        "MMRLpp", "MaPLe", "ProGrad", "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CoCoOp", "CoCoOp_ATP", "CoOp", "CoOp_ATP", "CoPrompt", "DeKg", "DeKg_TCP", "E2MIM", "IVLP",
+        "KgCoOp", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "PromptSRC", "TCP", "VPT",
+        "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 34
+    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 40
 
 
 ADAPTERS = [
@@ -148,7 +149,9 @@ ADAPTERS = [
 ]  # fmt: skip
 PROMPTS = [
     "CoCoOp",
+    "CoCoOp_ATP",
     "CoOp",
+    "CoOp_ATP",
     "CoPrompt",
     "DeKg",
     "DeKg_TCP",
@@ -158,6 +161,7 @@ PROMPTS = [
     "MMRL",
     "MMRLpp",
     "MaPLe",
+    "MaPLe_ATP",
     "ProGrad",
     "PromptSRC",
     "TCP",

@@ -24,6 +24,7 @@ def encode_text_with(
     *,
     inserted: Inserted | None = None,
     beside: Mapping[int, Beside] | None = None,
+    skipped: int = 0,
 ) -> Tensor:
     """Text features [C, E], not normalised.
 
@@ -34,11 +35,12 @@ def encode_text_with(
         layers: tokens [M, D] or [C, M, D] that replace those behind the start before a layer.
         inserted: tokens that come in behind the start.
         beside: what joins the output of layers, by their number.
+        skipped: tokens behind the start that stay in front of all these.
 
     Raises:
         ValueError: tokens are to be inserted, and the mask is not the layers' own and causal.
     """
-    start = len(backbone.tokenizer.start)
+    start = len(backbone.tokenizer.start) + skipped
     blocks = backbone.text_blocks
     with contextlib.ExitStack() as stack:
         put_in = backbone.token_embedding.register_forward_hook(lambda *_: tokens)

@@ -48,6 +48,8 @@ class Prompts:
         inserted: tokens that come in behind the start at a layer.
         beside: what joins the output of layers, by their number.
         kept: what frozen layers have made of prefix and suffix, see `below`.
+        skipped: tokens of the prefix between the start and those that deep prompts replace; what
+            is injected or inserted stands there, too.
     """
 
     prefix: Tensor
@@ -58,6 +60,7 @@ class Prompts:
     inserted: Inserted | None = None
     beside: Mapping[int, Beside] = field(default_factory=dict)
     kept: "Below | None" = None
+    skipped: int = 0
 
     def of_classes(self, rows: Tensor) -> "Prompts":
         """The prompts of some classes."""
@@ -120,7 +123,7 @@ def encode_prompts(model: Backbone, prompts: Prompts) -> Tensor:
     if model.not_shared:
         return encode_prompts_reference(model, prompts)
     x, suffixes = _nodes(model, prompts)
-    behind_start, start = len(model.tokenizer.start), prompts.prefix.shape[-2]
+    behind_start, start = len(model.tokenizer.start) + prompts.skipped, prompts.prefix.shape[-2]
     tree, blocks = suffixes.behind(start), model.text_blocks
     for index, block in enumerate(blocks):
         if prompts.kept and index < prompts.kept.layer:
@@ -201,8 +204,9 @@ def encode_prompts_reference(model: Backbone, prompts: Prompts) -> Tensor:
         layers[prompts.injection.layer] = prompts.injection.tokens
     ends = prompts.tree.ends.to(x.device) + len(prompts.prefix)
     return encode_text_with(
-        model, x, ends, layers, inserted=prompts.inserted, beside=prompts.beside
-    )
+        model, x, ends, layers, inserted=prompts.inserted, beside=prompts.beside,
+        skipped=prompts.skipped,
+    )  # fmt: skip
 
 
 def encode_in_chunks(

@@ -90,7 +90,7 @@ def sentence_features(
 
 
 class SentenceSlots(nn.Module):
-    """Sentences about each class whose first M tokens are left open for learned vectors.
+    """Sentences about each class with tokens left open for learned vectors: the first M, mostly.
 
     It has no parameters, and nothing of it is in a state dict: the class list is not trained.
 
@@ -99,19 +99,29 @@ class SentenceSlots(nn.Module):
         classnames: C names.
         template: a sentence with `{}`; its first M tokens are those that are replaced.
         num_slots: M.
+        before: further open places in front of those: pairs of how many are open, and how many
+            tokens behind them stay as they are.
 
     Raises:
-        ValueError: less than M tokens stand before the class name.
+        ValueError: less tokens than these stand before the class name.
     """
 
     def __init__(
-        self, model: Backbone, classnames: list[str], *, template: str, num_slots: int
+        self,
+        model: Backbone,
+        classnames: list[str],
+        *,
+        template: str,
+        num_slots: int,
+        before: Sequence[tuple[int, int]] = (),
     ) -> None:
         super().__init__()
         tokenizer = model.tokenizer
-        if tokenizer.count(template.partition("{}")[0]) < num_slots:
+        self.before, self.skipped = tuple(before), sum(map(sum, before))
+        places = self.skipped + num_slots
+        if tokenizer.count(template.partition("{}")[0]) < places:
             raise ValueError(
-                f"At least {num_slots} tokens must stand before the class name, one for each "
+                f"At least {places} tokens must stand before the class name, one for each "
                 f"context token; the sentence is '{template}'."
             )
         sentences = [fill(template, name) for name in classnames]
@@ -121,7 +131,8 @@ class SentenceSlots(nn.Module):
         embedded = embed(model, tokens[:, : int(ends.max()) + 1]).float()
         for name, part in (
             ("start", embedded[0, :start]),
-            ("shared", embedded[0, start + num_slots : shared]),
+            ("skipped_words", embedded[0, start : start + self.skipped]),
+            ("shared", embedded[0, start + places : shared]),
             ("suffix", embedded[:, shared:]),
         ):
             self.register_buffer(name, part, persistent=False)
@@ -129,11 +140,25 @@ class SentenceSlots(nn.Module):
         self.tree.behind(shared)
 
     def forward(
-        self, context: Tensor, *, deep: Iterable[Tensor] = (), injection: Injection | None = None
+        self,
+        context: Tensor,
+        *,
+        deep: Iterable[Tensor] = (),
+        injection: Injection | None = None,
+        before: Iterable[Tensor] = (),
     ) -> Prompts:
-        """The prompts with `context` [M, D], or [A, M, D], in the open places."""
-        parts = [self.start, context, self.shared]
+        """The prompts with `context` [M, D], or [A, M, D], in the open places.
+
+        `before` are the vectors of the places in front of those, [N, D] each.
+        """
+        parts, place = [self.start], 0
+        for vectors, (num_open, num_kept) in zip(before, self.before, strict=True):
+            place += num_open + num_kept
+            parts += [vectors, self.skipped_words[place - num_kept : place]]
+        parts += [context, self.shared]
         if context.dim() == 3:
             parts = [part.expand(len(context), -1, -1) for part in parts]
-        prefix = torch.cat(parts, dim=-2)
-        return Prompts(prefix, self.suffix, self.tree, tuple(deep), injection)
+        return Prompts(
+            torch.cat(parts, dim=-2), self.suffix, self.tree, tuple(deep), injection,
+            skipped=self.skipped,
+        )  # fmt: skip

@@ -27,10 +27,11 @@ IN_EPOCHS = [*PROMPTED, "CLAP", "CLIPAdapter", "SkipTuning", "TaskRes", "TipAdap
 def test_these_are_all():
     """A discovery that finds nothing would make the tests below pass for nothing."""
     assert NAMES == [
-        "CLAP", "CLIPAdapter", "CLIPLoRA", "CoCoOp", "CoOp", "CoPrompt", "DeKg", "DeKg_TCP",
-        "E2MIM", "GDA", "IVLP", "KgCoOp", "LPPlusPlus", "LinearProbe", "MMA", "MMRL", "MMRLpp",
-        "MaPLe", "ProGrad", "ProLIP", "PromptSRC", "SkipTuning", "TCP", "TaskRes", "TipAdapter",
-        "TipAdapterF", "TwoSFS", "VPT", "ZSLP", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CLAP", "CLIPAdapter", "CLIPLoRA", "CoCoOp", "CoCoOp_ATP", "CoOp", "CoOp_ATP", "CoPrompt",
+        "DeKg", "DeKg_TCP", "E2MIM", "GDA", "IVLP", "KgCoOp", "LPPlusPlus", "LinearProbe", "MMA",
+        "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "ProLIP", "PromptSRC", "SkipTuning",
+        "TCP", "TaskRes", "TipAdapter", "TipAdapterF", "TwoSFS", "VPT", "ZSLP", "ZeroshotCLIP",
+        "ZeroshotCLIP2",
     ]  # fmt: skip
 
 

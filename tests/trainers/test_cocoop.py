@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from promptkit import conditional_trainer
 from tests.trainers.literal import (
     assert_trainer_is_literal,
     cross_entropy,
@@ -11,7 +12,6 @@ from tests.trainers.literal import (
     scale_of,
     text_feature,
 )
-from trainers import cocoop
 
 
 def literal(trainer):
@@ -42,13 +42,13 @@ def test_no_more_sequences_than_a_chunk_are_encoded_at_a_time(tiny_trainer, monk
     trainer = tiny_trainer(
         "CoCoOp", "TRAINER.COCOOP.CHUNK", 8, "DATALOADER.TRAIN_X.BATCH_SIZE", batch
     )
-    sizes, encode = [], cocoop.ENCODERS["fast"]
+    sizes, encode = [], conditional_trainer.ENCODERS["fast"]
 
     def counting(model, prompts):
         sizes.append(len(prompts.prefix) * len(prompts.suffix))
         return encode(model, prompts)
 
-    monkeypatch.setitem(cocoop.ENCODERS, "fast", counting)
+    monkeypatch.setitem(conditional_trainer.ENCODERS, "fast", counting)
     trainer.train()
     trainer.test()
     assert max(sizes) <= 8 and len(sizes) > 8
