@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 import train
 from promptkit.objectives.mixup import Pairs
+from promptkit.runs.environment import PROJECT
 from promptkit.use.tuned import open_run
+from run_files.dotted import flatten
 from tests.conftest import TINY_OPTIONS
 from tests.trainers.resuming import killed_and_resumed
 
@@ -124,3 +126,25 @@ def test_its_result_has_both_nodes_opens_and_is_no_run_of_another_learner(
 def test_what_has_no_effect_is_refused(tiny_argv, capsys, options, message):
     assert train.main(tiny_argv("E2MIM", *options)) == 1
     assert message in capsys.readouterr().err
+
+
+RECIPES = {
+    "ivlp": "vit_b16_c2_ep20_batch4_4+4ctx",
+    "maple": "vit_b16_c2_ep5_batch4_2ctx",
+    "promptsrc": "vit_b16_c2_ep20_batch4_4+4ctx",
+    "tcp": "vit_b16_ep50_ctxv1",
+}
+
+
+@pytest.mark.parametrize("learner", OTHERS)
+@pytest.mark.parametrize("bench", ["vit_b16", "woven", "pocket"])
+def test_recipes_are_the_others_and_the_default_terms(learner, bench):
+    def config(trainer: str, recipe: str) -> dict:
+        path = f"{PROJECT}/configs/trainers/{trainer}/{recipe}.yaml"
+        cfg = train.setup_cfg(train.parse_args(["--trainer", trainer, "--config-file", path]))
+        return flatten(json.loads(json.dumps(cfg)))
+
+    theirs = config(OTHERS[learner], RECIPES[learner] if bench == "vit_b16" else bench)
+    ours = config("E2MIM", f"{bench}_over_{learner}")
+    changed = {key for key in theirs if theirs[key] != ours[key]}
+    assert changed == {"TRAINER.NAME", LEARNER} and ours[LEARNER] == learner
