@@ -3,32 +3,13 @@
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from protocols.asked import Asked
 from protocols.methods import groups
 from protocols.places import refuse_twice
-from protocols.request import Request, requested
+from protocols.request import requested
 
 COMPARED = ("base2new", "few_shot")
-
-
-@dataclass
-class Asked:
-    """Requests of a command.
-
-    Attributes:
-        requests: of it.
-        output: folder of all its results.
-        refused: methods that cannot be taken, and why; the others are carried out.
-        table: arguments of `python -m reports` for the table; "" where there are several.
-        has_logs: each method's output goes into <output>/<method>.log.
-    """
-
-    requests: list[Request]
-    output: str
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    table: str = ""
-    has_logs: bool = False
 
 
 def asked(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Asked:
@@ -38,6 +19,10 @@ def asked(args: argparse.Namespace, environment: Mapping[str, str] = os.environ)
         ValueError: it has no meaning.
         OSError: a plan cannot be read.
     """
+    if args.command in ("run", "status", "estimate"):
+        from protocols.plan_file import read_plan  # needs yaml
+
+        return read_plan(args.plan, environment)
     if args.command == "compare":
         return _compared(args.words, environment)
     request = requested(args.command, args.words, environment)

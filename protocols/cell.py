@@ -53,6 +53,18 @@ class Plan:
         yield from found.values()
 
 
+def cell_from(content: dict) -> Cell:
+    """A cell that was written as JSON.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(content, dict):
+        raise TypeError(f"{content!r} is no cell")
+    lists = ("argv", "needs", "shares")
+    return Cell(**{key: tuple(value) if key in lists else value for key, value in content.items()})
+
+
 def joined(cells: Iterable[Cell]) -> list[str]:
     """The arguments of train.py for cells that share a process."""
     words: list[str] = []

@@ -21,6 +21,16 @@ def parsed(argv: list[str], environment: Mapping[str, str] = os.environ) -> argp
     one = commands.add_parser("compare", help="methods side by side", epilog=EPILOG)
     _add_pool(one, environment)
     _add_words(one, "<data sets> [prompts|adapters|all|Trainer ...]")
+    one = commands.add_parser("run", help="everything in a plan.yaml", epilog=EPILOG)
+    _add_pool(one, environment)
+    one.add_argument("plan", metavar="plan.yaml")
+    one = commands.add_parser("status", help="how far the runs in an output folder are")
+    one.add_argument("plan", nargs="?", default="", metavar="plan.yaml",
+                     help="without it all that was started with OUTPUT as it is now")  # fmt: skip
+    one.add_argument("--watch", action="store_true", help="shows it again every few seconds")
+    one = commands.add_parser("cell", help="one cell of a saved list, as Slurm's arrays ask for")
+    one.add_argument("list", metavar="FILE")
+    one.add_argument("number", type=int, metavar="NUMBER")
     args = parser.parse_args(argv)
     if getattr(args, "words", None) == []:
         commands.choices[args.command].print_usage()
@@ -40,6 +50,8 @@ def _add_pool(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -
     add("--per-gpu", type=_number, default=_given(environment, "PER_GPU"), metavar="N",
         help="cells at a time on one GPU (default: 1)")  # fmt: skip
     add("--retry", choices=("failed",), help="runs that failed before are tried again")
+    add("--ray", metavar="ADDRESS", help="carry out on a Ray cluster: auto, or its address")
+    add("--slurm", metavar="FILE", help="write a Slurm array script of the cells and stop")
 
 
 def _number(text: str) -> int:

@@ -8,7 +8,8 @@ import sys
 from shlex import quote
 
 from protocols import gpus, pools
-from protocols.asking import Asked, asked
+from protocols.asked import Asked
+from protocols.asking import asked
 from protocols.cell import Plan, joined, shown
 from protocols.commands import parsed
 from protocols.expanding import needed_data, plan_of
@@ -26,9 +27,17 @@ def main(argv: list[str]) -> int:
 
 
 def _carry_out(args: argparse.Namespace) -> int:
+    if args.command == "cell":
+        return carry_out_one(args.list, args.number)
+    if args.command == "status":
+        from protocols.status import show
+
+        return show(args)
     wanted = asked(args)
     plan = plan_of(wanted.requests)
     plan.refused[:0] = wanted.refused
+    for note in wanted.notes:
+        print(f"Note: {note}")
     is_dry = bool(os.environ.get("DRY_RUN"))
     gpus.choose(os.environ, is_dry=is_dry)
     if is_dry:
@@ -44,7 +53,11 @@ def carry_out(args: argparse.Namespace, wanted: Asked, plan: Plan) -> int:
     from protocols.saved import save
     from protocols.screen import Screen, log_of
 
-    save(plan, wanted.output)
+    path = save(plan, wanted.output)
+    if args.slurm:
+        from protocols.slurm import write_script
+
+        return write_script(args, path, plan)
     pool = pools.chosen(args)
     has_logs = wanted.has_logs or pool.size > 1
     screen = Screen(wanted.output if has_logs else None, prefix=pool.size > 1)
@@ -64,6 +77,32 @@ def carry_out(args: argparse.Namespace, wanted: Asked, plan: Plan) -> int:
     if wanted.table:
         print(f"The table: python -m reports {wanted.table} --output {quote(wanted.output)}")
     return int(bool(failed or plan.refused))
+
+
+def carry_out_one(path: str, number: int) -> int:
+    """One cell of a saved list; the exit code."""
+    from protocols import failure
+    from protocols.saved import load
+    from protocols.state import State, state_of
+    from protocols.tail import tail_kept
+    from protocols.worker import Outcome
+    from protocols.worker import carry_out as carry_out_cell
+
+    cells = load(path)
+    if not 0 <= number < len(cells):
+        raise ValueError(f"NUMBER must be one of 0 to {len(cells) - 1}; got {number}")
+    known = {cell.name: cell for cell in cells}
+    for name in cells[number].needs:
+        if state_of(known[name]) is not State.DONE:
+            raise ValueError(f"{name} is not done, and {cells[number].name} needs it")
+    with tail_kept() as tail:
+        outcome = carry_out_cell(cells[number])
+    if outcome in (Outcome.FAILED, Outcome.BROKEN):
+        failure.note(cells[number], tail.end())
+    if outcome is Outcome.ELSEWHERE:
+        print(f"{cells[number].name} is carried out by somebody else")
+        return 0
+    return int(outcome is not Outcome.DONE)
 
 
 def print_commands(plan: Plan) -> int:

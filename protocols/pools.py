@@ -16,6 +16,10 @@ def chosen(args: argparse.Namespace, environment: Mapping[str, str] = os.environ
     Raises:
         ValueError: more workers are asked for than the GPUs take.
     """
+    if args.ray:
+        from protocols.ray_pool import RayPool
+
+        return RayPool(args.ray, args.jobs, args.per_gpu)
     from protocols.local_pool import LocalPool
 
     return LocalPool(places(args.jobs, args.per_gpu, environment))

@@ -34,6 +34,7 @@ class Request:
         pairs: KEY VALUE pairs behind those of the protocol.
         data: folder of the data sets.
         output: folder of the results.
+        below: folder in it, ending with /, of one of several settings; "" for none.
         shots, seeds: numbers, as text.
         strict: one recipe for all data sets and shots.
         source: what transfer trains on; "" for the one that belongs to the data sets.
@@ -47,6 +48,7 @@ class Request:
     pairs: tuple[str, ...] = ()
     data: str = "data"
     output: str = "output"
+    below: str = ""
     shots: tuple[str, ...] = ("16",)
     seeds: tuple[str, ...] = ("1", "2", "3")
     strict: bool = False

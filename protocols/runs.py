@@ -54,14 +54,15 @@ def cell_of(
 ) -> Cell:
     """The run in a folder below the output."""
     return Cell(
-        name=tail, folder=folder_of(request, tail), argv=argv, trainer=request.trainer,
-        dataset=dataset, needs=(needs.name,) if needs else (), line=line, shares=shares,
+        name=request.below + tail, folder=folder_of(request, tail), argv=argv,
+        trainer=request.trainer, dataset=dataset, needs=(needs.name,) if needs else (),
+        line=line and request.below + line, shares=shares,
     )  # fmt: skip
 
 
 def folder_of(request: Request, tail: str) -> str:
     """The folder of a run."""
-    return f"{request.output}/{tail}"
+    return f"{request.output}/{request.below}{tail}"
 
 
 def shared(

@@ -5,8 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from protocols.cell import Cell, Plan, together
-from protocols.worker import cell_from
+from protocols.cell import Cell, Plan, cell_from, together
 from whole_files import replacing
 
 FOLDER = ".protocols"

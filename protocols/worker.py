@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TextIO
 
 from protocols import failure
-from protocols.cell import Cell
+from protocols.cell import Cell, cell_from
 from protocols.state import LOCK
 from whole_files import lock
 
@@ -93,9 +93,3 @@ def serve(orders: TextIO, answer: Callable[[Outcome], None]) -> None:
         answer(outcome)
         if outcome is Outcome.BROKEN:
             return
-
-
-def cell_from(content: dict) -> Cell:
-    """A cell that was written as JSON."""
-    lists = ("argv", "needs", "shares")
-    return Cell(**{key: tuple(value) if key in lists else value for key, value in content.items()})

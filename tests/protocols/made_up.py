@@ -51,6 +51,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def on_ray(cell: Cell) -> tuple[str, str]:
+    """In the place of ray_pool.task, in a worker of the cluster."""
+    import train
+    from protocols import ray_pool
+
+    train.main = main
+    return ray_pool.task(cell)
+
+
 def note(folder: str, what: str) -> None:
     """Adds a line to the journal beside the folder."""
     with open(Path(folder).parent / "journal", "a") as file:

@@ -1,0 +1,106 @@
+"""Cells as tasks of a Ray cluster, whose nodes see the project, the data and the results by the
+same paths. Ray is an extra: requirements-cluster.txt.
+
+A task is carried out again where its node or its process is lost: the cell's lock, whose holder
+has died with it, is taken over, and the run goes on from its last checkpoint.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+from protocols.cell import Cell
+from protocols.places import PROJECT
+from protocols.pool import Ended, Said
+from protocols.tail import tail_kept
+from protocols.worker import Outcome, carry_out
+
+try:
+    import ray
+except ImportError as error:
+    raise ValueError(
+        "--ray needs Ray, which is not installed: pip install -r requirements-cluster.txt"
+    ) from error
+
+RETRIES = 3  # of a task whose node or process was lost
+CANCEL_SEC = 30.0  # for a run to end in order
+PASSED_ON = ("OMP_NUM_THREADS", "PROMPTKIT_FEATURES", "TRACEBACK")  # decide results, or where
+
+
+def task(cell: Cell) -> tuple[str, str]:
+    """In a worker of the cluster: the outcome of a cell, and the end of what it said."""
+    os.chdir(PROJECT)
+    argv = sys.argv
+    try:
+        with tail_kept() as tail:
+            outcome = carry_out(cell)
+    finally:
+        sys.argv = argv
+    return outcome.value, tail.end()
+
+
+class RayPool:
+    """Tasks on a cluster.
+
+    Args:
+        address: auto for the one that this machine is of, or its address.
+        jobs: tasks at a time; None for as many as the GPUs take, or the CPUs where there are none.
+        per_gpu: tasks on one GPU; None for one.
+
+    Raises:
+        ValueError: there is no such cluster.
+    """
+
+    def __init__(self, address: str, jobs: int | None, per_gpu: int | None) -> None:
+        paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(PROJECT)]
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        variables = {"PYTHONPATH": os.pathsep.join(paths), **passed_on}
+        try:
+            ray.init(address, log_to_driver=False, logging_level="error",
+                     runtime_env={"env_vars": variables})  # fmt: skip
+        except ConnectionError as error:
+            raise ValueError(f"--ray {address}: there is no such cluster ({error})") from error
+        there = ray.cluster_resources()
+        gpus, cpus = (int(there.get(name, 0)) for name in ("GPU", "CPU"))
+        if per_gpu and not gpus:
+            raise ValueError(f"--per-gpu {per_gpu}: there is no GPU in the cluster")
+        self.size = jobs or gpus * (per_gpu or 1) or cpus or 1
+        self.run = ray.remote(
+            num_cpus=max(cpus // self.size, 1), num_gpus=1 / (per_gpu or 1) if gpus else 0,
+            max_retries=RETRIES, max_calls=0,  # processes stay, with a GPU, too
+        )(task)  # fmt: skip
+        self.cells: dict[ray.ObjectRef, Cell] = {}
+
+    def is_free(self) -> bool:
+        """Whether fewer tasks were given than there may be."""
+        return len(self.cells) < self.size
+
+    def start(self, cell: Cell) -> None:
+        """Gives a task to the cluster."""
+        self.cells[self.run.remote(cell)] = cell
+
+    def events(self, timeout_sec: float) -> Iterator[Said | Ended]:
+        """Tasks that have ended, with the end of their output: the log has the rest."""
+        if not self.cells:
+            time.sleep(timeout_sec)
+            return
+        done, _ = ray.wait(list(self.cells), num_returns=1, timeout=timeout_sec)
+        for reference in done:
+            cell = self.cells.pop(reference)
+            try:
+                outcome, tail = ray.get(reference)
+            except ray.exceptions.RayError as error:
+                yield Ended(cell, Outcome.FAILED, f"error: Ray: {str(error).strip()}")
+                continue
+            yield Said(cell, tail + "\n")
+            yield Ended(cell, Outcome(outcome), tail)
+
+    def close(self) -> None:
+        """Cancels what is on, as Ctrl-C would, and leaves the cluster."""
+        for reference in self.cells:
+            ray.cancel(reference, force=False)
+        if self.cells:
+            ray.wait(list(self.cells), num_returns=len(self.cells), timeout=CANCEL_SEC)
+        self.cells.clear()
+        ray.shutdown()

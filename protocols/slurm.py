@@ -1,0 +1,83 @@
+"""`--slurm FILE`: an array script over the cells, for a scheduler that is there already.
+
+A task of the array carries out one cell. Cells that need others stand in a second array, which
+Slurm starts when the first has ended; those whose need has failed then say so and end.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from protocols.cell import Plan
+from protocols.places import PROJECT
+from protocols.state import State, state_of
+from whole_files import replacing
+
+SCRIPT = """#!/usr/bin/env bash
+# {title}
+# Written by python -m protocols; the same command writes it anew, without what is done by then.
+#SBATCH --array={array}{limit}
+#SBATCH --gpus-per-task={gpus}
+#SBATCH --output={output}/slurm-%A_%a.log
+#SBATCH --requeue
+#SBATCH --signal=B:TERM@60
+cd {project} || exit 1
+exec {python} -m protocols cell {list} "$SLURM_ARRAY_TASK_ID"
+"""
+
+
+def write_script(args: argparse.Namespace, path: Path, plan: Plan) -> int:
+    """Writes the scripts and says how to submit them; returns 0."""
+    waves = waves_of(plan)
+    files = []
+    for number, wave in enumerate(waves):
+        file = Path(args.slurm)
+        if number:
+            file = file.with_name(f"{file.stem}_{number + 1}{file.suffix}")
+        files.append(file)
+        with replacing(file) as partial:
+            partial.write_text(script(wave, path, args.jobs, gpus=1, part=f"{number + 1}"))
+            partial.chmod(0o755)
+        print(f"{file}: {len(wave):,} runs")
+    if not files:
+        print("All runs are done: there is nothing to submit")
+        return 0
+    print(f"first=$(sbatch --parsable {shlex.quote(str(files[0]))})")
+    for file in files[1:]:
+        print(f"sbatch --dependency=afterany:$first {shlex.quote(str(file))}")
+    return 0
+
+
+def waves_of(plan: Plan) -> list[list[int]]:
+    """Numbers of the cells that are not done: first those that need none of these, and so on."""
+    depth: dict[str, int] = {}
+    waves: dict[int, list[int]] = {}
+    for number, cell in enumerate(plan.cells):
+        if state_of(cell) is State.DONE:
+            continue
+        depth[cell.name] = max((depth[name] + 1 for name in cell.needs if name in depth), default=0)
+        waves.setdefault(depth[cell.name], []).append(number)
+    return [waves[number] for number in sorted(waves)]
+
+
+def script(numbers: list[int], path: Path, jobs: int | None, *, gpus: int, part: str) -> str:
+    """The array script of cells by their numbers in a saved list."""
+    return SCRIPT.format(
+        title=f"Part {part}: {len(numbers):,} runs of {path}", array=ranges(numbers),
+        limit=f"%{jobs}" if jobs else "", gpus=gpus, output=path.absolute().parents[1],
+        project=shlex.quote(os.fspath(PROJECT)), python=shlex.quote(sys.executable),
+        list=shlex.quote(os.fspath(path.absolute())),
+    )  # fmt: skip
+
+
+def ranges(numbers: list[int]) -> str:
+    """Ascending numbers as Slurm writes them: 1-3,7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(f"{a}-{b}" if a != b else f"{a}" for a, b in parts)
