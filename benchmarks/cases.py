@@ -28,6 +28,7 @@ STEPS = (
     ("MaPLe", 4, False),
     ("MaPLe_ATP", 4, False),
     ("PromptSRC", 4, False),
+    ("LASP", 4, False),
     ("CoPrompt", 4, False),
     ("TwoSFS", 4, False),
     ("MMRL", 4, False),

@@ -90,9 +90,14 @@ class PromptTrainer(OptionsOfTrainer, ClassLists, FrozenFeatures, CompiledSteps,
         if self.cfg.MODEL.INIT_WEIGHTS:
             load_initial_weights(learner, self.cfg.MODEL.INIT_WEIGHTS, self.clip_model)
         self.learner = self.model = learner.to(self.device)
-        self.optim = build_optimizer(self.learner, self.cfg.OPTIM)
+        groups = self.parameter_groups()
+        self.optim = build_optimizer(self.learner, self.cfg.OPTIM, param_groups=groups)
         self.sched = build_lr_scheduler(self.optim, self.cfg.OPTIM)
         self.register_model(self.learner_name, self.learner, self.optim, self.sched)
+
+    def parameter_groups(self) -> list[dict] | None:
+        """The optimiser's groups; None is one of all that the learner has."""
+        return None
 
     def load_frozen_clip(self) -> None:
         """Sets `clip_model`, `precision`, `weights_sha256` and what follows from them."""

@@ -14,6 +14,7 @@ PUBLISHED = {
     "CoOp_ATP": "vit_b16_c2_ep100",
     "CoCoOp_ATP": "vit_b16_c2_ep10_batch1",
     "MaPLe_ATP": "vit_b16_c4_ep5_batch4",
+    "LASP": "vit_b16_c4_ep25_batch32",
     "DeKg": "vit_b16_ep100_ctxv1",
     "DeKg_TCP": "vit_b16_ep100_ctxv1",
     "ProGrad": "vit_b16_ep100",
