@@ -22,6 +22,7 @@ STEPS = (
     ("DeKg", 32, True),
     ("E2MIM", 32, True),
     ("CoOp_ATP", 32, True),
+    ("ProText", 32, True),
     ("CoOp", 32, False),
     ("CoCoOp", 1, True),
     ("CoCoOp", 8, True),

@@ -30,11 +30,14 @@ POCKET_DEPTHS = {
     "MMRL": {"REP_LAYERS": "[2, 3, 4]"},
     "MMRLpp": {"REP_LAYERS": "[2, 3, 4]"},
     "PromptSRC": {"PROMPT_DEPTH_VISION": "3", "PROMPT_DEPTH_TEXT": "3"},
+    "ProText": {"PROMPT_DEPTH_TEXT": "3"},
     "SkipTuning": {"START_LAYER": "3"},
 }
 OWN_OPTIONS = {
     # The random classes have no descriptions.
     "CoPrompt": {"TRAINER.COPROMPT.TEMPLATES": "ensemble80", "DATALOADER.K_TRANSFORMS": "2"},
+    "LASP": {"TRAINER.LASP.NOISE": "0.0"},  # both ways see the same
+    "ProText": {"TRAINER.PROTEXT.TEMPLATES": "ensemble80"},
     "TwoSFS": {"OPTIM.MAX_EPOCH": "1"},
 }
 DEVICES = "cpu", "cuda"

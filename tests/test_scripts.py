@@ -138,10 +138,10 @@ def test_compare_takes_every_method_with_its_recipe():
     assert all(trainer == folder for trainer, folder in found)
     assert sorted({trainer for trainer, _ in found}) == [
         "CoCoOp", "CoCoOp_ATP", "CoOp", "CoOp_ATP", "CoPrompt", "DeKg", "DeKg_TCP", "E2MIM", "IVLP",
-        "KgCoOp", "LASP", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "PromptSRC", "TCP",
-        "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "KgCoOp", "LASP", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "ProText", "PromptSRC",
+        "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 42
+    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 44
 
 
 ADAPTERS = [
@@ -164,6 +164,7 @@ PROMPTS = [
     "MaPLe",
     "MaPLe_ATP",
     "ProGrad",
+    "ProText",
     "PromptSRC",
     "TCP",
     "VPT",

@@ -1,6 +1,6 @@
 """LASP: sentences about each class are classified by the learned prompts; norms are tuned.
 
-    t_c = unit(g(c) + w)      h_kc = unit(CLIP("sentence k about c")) + n, n of N(0, 0.05) or 0
+    t_c = unit(g(c) + w)      h_kc = unit(CLIP("sentence k about c")) + n, n of N(0, NOISE) or 0
     L = CE(s <z, t_c>, y) + LASP_LOSS_WEIGHT mean_kc -log softmax_i(s <h_kc, t_i>)[c]
 
 g(c) is the text feature of CoOp's context and class c. The context, w [E], which starts at 0, and
@@ -76,7 +76,7 @@ SENTENCES = (
     "a jpeg corrupted photo of the {}.",
     "a good photo of a {}.",
 )
-NOISE_STD, NOISE_SHARE = 0.05, 0.5  # of the sentences' features; of the steps that have it
+NOISE_SHARE = 0.5  # of the steps that have it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,7 @@ class LASPConfig(ContextConfig):
     lasp_prompts: Sequence[str] = SENTENCES  # with {} in the place of the class
     lasp_loss_weight: float = 5.0  # of the text-to-text term
     virtual_classes: bool = True  # that term also has classes of the data set without images
+    noise: float = 0.05  # deviation of the sentences' features, in half of the steps
     enable_correction: bool = True  # w
     finetune_vit_ln: bool = True  # the layer norms; without them image features can be stored
     ln_lr_mult: float = 0.1  # their learning rate, in OPTIM.LR
@@ -101,7 +102,7 @@ class LASPConfig(ContextConfig):
                 "LASP_PROMPTS must be one or more sentences that hold '{}' just once; got "
                 f"{wrong[0] if wrong else 'none'!r}."
             )
-        for name in ("lasp_loss_weight", "ln_lr_mult", "clip_norm"):
+        for name in ("lasp_loss_weight", "noise", "ln_lr_mult", "clip_norm"):
             require_range(name, getattr(self, name), 0)
 
 
@@ -235,8 +236,8 @@ class LASP(PromptTrainer):
     def drawn(self, labels: Tensor) -> tuple[Tensor]:
         """The features of the sentences, with noise or without."""
         views = self.sentence_views
-        if torch.rand(()) < NOISE_SHARE:
-            views = views + NOISE_STD * torch.randn_like(views)
+        if self.options.noise and torch.rand(()) < NOISE_SHARE:
+            views = views + self.options.noise * torch.randn_like(views)
         return (views,)
 
     def loss(

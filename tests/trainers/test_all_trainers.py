@@ -29,7 +29,7 @@ def test_these_are_all():
     assert NAMES == [
         "CLAP", "CLIPAdapter", "CLIPLoRA", "CoCoOp", "CoCoOp_ATP", "CoOp", "CoOp_ATP", "CoPrompt",
         "DeKg", "DeKg_TCP", "E2MIM", "GDA", "IVLP", "KgCoOp", "LASP", "LPPlusPlus", "LinearProbe",
-        "MMA", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "ProLIP", "PromptSRC",
+        "MMA", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "ProLIP", "ProText", "PromptSRC",
         "SkipTuning", "TCP", "TaskRes", "TipAdapter", "TipAdapterF", "TwoSFS", "VPT", "ZSLP",
         "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
