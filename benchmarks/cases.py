@@ -20,6 +20,7 @@ STEPS = (
     ("CoOp", 32, True),
     ("KgCoOp", 32, True),
     ("DeKg", 32, True),
+    ("DePT", 4, True),
     ("E2MIM", 32, True),
     ("CoOp_ATP", 32, True),
     ("ProText", 32, True),

@@ -40,6 +40,7 @@ OWN_OPTIONS = {
     "ProText": {"TRAINER.PROTEXT.TEMPLATES": "ensemble80"},
     "TwoSFS": {"OPTIM.MAX_EPOCH": "1"},
 }
+NODES = {"DePT": "KGCOOP"}  # of a method over another: where PREC and such stand
 DEVICES = "cpu", "cuda"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -123,7 +124,7 @@ def make_trainer(
         encoder: fast or reference, the text encoder.
         opts: further KEY VALUE pairs.
     """
-    node, size = f"TRAINER.{name.upper()}", SIZES[subject.model]
+    node, size = f"TRAINER.{NODES.get(name, name.upper())}", SIZES[subject.model]
     options = {
         "DATASET.NAME": "RandomImages", "DATASET.ROOT": str(subject.root), "TRAINER.NAME": name,
         "MODEL.BACKBONE.NAME": weights_file(subject.model, subject.root),
@@ -135,7 +136,7 @@ def make_trainer(
         "OPTIM.NAME": "sgd", "OPTIM.LR": "0.002",
         f"{node}.PREC": subject.precision, f"{node}.TEXT_ENCODER": encoder,
     }  # fmt: skip
-    if name in ("CoOp", "KgCoOp", "DeKg", "E2MIM", "CoCoOp"):
+    if name in ("CoOp", "KgCoOp", "DeKg", "DePT", "E2MIM", "CoCoOp"):
         options[f"{node}.CTX_INIT"] = "a photo of a"
     options |= OWN_OPTIONS.get(name, {})
     if subject.model == "Pocket":

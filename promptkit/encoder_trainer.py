@@ -81,10 +81,10 @@ class EncoderTrainer(PromptTrainer):
 
         return unit(encode_in_chunks(tuned, self.clip_model, prompts, self.options.chunk))
 
-    def image_features(self, images: Tensor) -> Tensor:
-        """Image features in unit norm: [B, 3, H, W] to [B, E]."""
+    def encoded_images(self, images: Tensor) -> Tensor:
+        """Tuned features [B, E] of images [B, 3, H, W], as long as the encoder makes them."""
         with self.applied(IMAGES):
-            return unit(encode_image(self.clip_model, images))
+            return encode_image(self.clip_model, images)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ class FrozenFeatures:
     Attributes:
         has_frozen_images: image features do not change with what is trained.
         reads_frozen_views: training reads features of unprompted images besides images.
+        keeps_length: stored image features are as long as the encoder's, not in unit norm.
         views: the training images' by epoch; None where every batch is encoded.
         images_loader: the training loader of images.
     """
@@ -39,6 +40,7 @@ class FrozenFeatures:
     has_frozen_images = True
     changes_images = "prompts the image encoder"  # where image features are not frozen
     reads_frozen_views = False
+    keeps_length = False
     views: TrainingViews | None = None
     _descriptions: Sentences | None = None
 
@@ -58,7 +60,8 @@ class FrozenFeatures:
     def _stored(self, loader):
         """A loader of frozen features, which come from the store or go into it; None stays None."""
         store = FeatureStore(default_folder())
-        return loader and StoredLoader(loader, self._encode, store, self._decided_by())
+        length = {"length": "the encoder's"} if self.keeps_length else {}
+        return loader and StoredLoader(loader, self._encode, store, self._decided_by() | length)
 
     def hand_crafted_features(
         self, classnames: list[str], templates: tuple[str, ...], *, normalize: str = "each"
@@ -192,4 +195,5 @@ class FrozenFeatures:
     @torch.no_grad()
     def _features_of(self, states: Tensor) -> Tensor:
         with self.precision.autocast():
-            return unit(project_states(self.clip_model, states.to(self.device)))
+            features = project_states(self.clip_model, states.to(self.device))
+            return features if self.keeps_length else unit(features)

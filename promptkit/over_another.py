@@ -1,13 +1,13 @@
 """Methods over other methods: they add to whatever another one learns.
 
 The trainer of such a run is of a class made for it, `(method, other)`: what the method does not
-define is the other's, and its `super()` is the other. The other's options stand under its own name,
-`TRAINER.<OTHER>`, and are `options`; the method's own are `terms`.
+define is the other's, and its `super()` is the other, which may be such a method itself. The
+other's options stand under its own name, `TRAINER.<OTHER>`, and are `options`.
 """
 
 from dataclasses import fields
 from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from yacs.config import CfgNode
 
@@ -24,14 +24,14 @@ class OverAnother:
             are the method's own.
         other: the class that it stands over in this run.
         unread: options that the other's node has for both.
-        terms: the method's own options, checked.
+        terms_name: the attribute that holds the method's own options, checked.
     """
 
     other_option: ClassVar[str]
     others: ClassVar[dict[str, str]]
     other: ClassVar[type | None] = None
     unread: ClassVar[tuple[str, ...]] = tuple(field.name for field in fields(PromptConfig))
-    terms: Any
+    terms_name: ClassVar[str]
 
     def __new__(cls, cfg: CfgNode | None = None) -> "OverAnother":
         """An instance of the class that a config asks for."""
@@ -64,25 +64,38 @@ class OverAnother:
         chosen = cls.over(cfg)
         return (cls.__name__.upper(), *(chosen.other.nodes(cfg) if chosen.other else ()))
 
+    @classmethod
+    def below(cls, method: type) -> type | None:
+        """The class that a method stands over in this one; None where it stands by itself."""
+        joined = (kind for kind in cls.__mro__ if vars(kind).get("other"))
+        return next((kind.other for kind in joined if kind.__bases__[0] is method), None)
+
+    @classmethod
+    def methods(cls) -> list[type]:
+        """The methods over others that meet in this class, the uppermost first."""
+        return [kind for kind in cls.__mro__ if "other_option" in vars(kind)]
+
     def check_cfg(self, cfg) -> None:
-        """Reads and checks both nodes; refuses what the other's node has for both."""
-        name = type(self).__name__.upper()
-        self.terms = read_options(self.Config, cfg.TRAINER[name], path=f"TRAINER.{name}")
-        if self.other:
-            defaults, node = self.Config(), self.options_of().__name__.upper()
-            for field in self.unread:
-                if getattr(self.terms, field) != getattr(defaults, field):
-                    key = key_of(field)
+        """Reads and checks all nodes; refuses what the other's node has for both."""
+        for method in self.methods():
+            name = method.__name__.upper()
+            terms = read_options(method.Config, cfg.TRAINER[name], path=f"TRAINER.{name}")
+            setattr(self, method.terms_name, terms)
+            other = self.below(method)
+            for field in method.unread if other else ():
+                if getattr(terms, field) != getattr(method.Config(), field):
+                    key, node = key_of(field), other.options_of().__name__.upper()
                     raise ValueError(
-                        f"TRAINER.{name}.{key} has no effect with {self.other_option} "
-                        f"{cfg.TRAINER[name][self.other_option]}. Set TRAINER.{node}.{key}, if "
+                        f"TRAINER.{name}.{key} has no effect with {method.other_option} "
+                        f"{cfg.TRAINER[name][method.other_option]}. Set TRAINER.{node}.{key}, if "
                         "there is one."
                     )
         super().check_cfg(cfg)
 
     def all_options(self) -> dict[str, object]:
-        """The options of both, by the trainers' names."""
-        return super().all_options() | {type(self).__name__: self.terms}
+        """The options of all, by the trainers' names."""
+        own = {method.__name__: getattr(self, method.terms_name) for method in self.methods()}
+        return super().all_options() | own
 
 
 @cache

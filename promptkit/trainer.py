@@ -151,8 +151,12 @@ class PromptTrainer(OptionsOfTrainer, ClassLists, FrozenFeatures, CompiledSteps,
                     f"{list(images.shape)}."
                 )
             return images
+        return unit(self.encoded_images(images))
+
+    def encoded_images(self, images: Tensor) -> Tensor:
+        """Of images, as long as the encoder makes them."""
         with torch.no_grad():
-            return unit(encode_image(self.clip_model, images))
+            return encode_image(self.clip_model, images)
 
     def text_features(self) -> Tensor:
         """Text features of all classes in unit norm [C, E]; gradients flow to the learner."""

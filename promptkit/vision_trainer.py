@@ -66,12 +66,12 @@ class VisionPromptTrainer(PromptTrainer):
     def frozen_image_features(self, images: Tensor) -> Tensor:
         """Features of the batch's images [B, 3, H, W] without prompts, in unit norm: [B, E]."""
         if self.frozen is None or self.batch_indices is None:
-            return super().image_features(images)
+            return unit(super().encoded_images(images))
         return self.frozen[self.batch_indices.to(self.device)]
 
-    def image_features(self, images: Tensor) -> Tensor:
-        """Prompted image features in unit norm: [B, 3, H, W] to [B, E]."""
+    def encoded_images(self, images: Tensor) -> Tensor:
+        """Prompted image features [B, E] of images, as long as the encoder makes them."""
         prompts = self.vision_tokens()
         if prompts is None:
-            return super().image_features(images)
-        return unit(encode_image(self.clip_model, images, prompts))
+            return super().encoded_images(images)
+        return encode_image(self.clip_model, images, prompts)

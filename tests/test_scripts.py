@@ -137,11 +137,11 @@ def test_compare_takes_every_method_with_its_recipe():
     found = re.findall(r"--trainer (\w+) .*?configs/trainers/(\w+)/pocket.yaml", done.stdout)
     assert all(trainer == folder for trainer, folder in found)
     assert sorted({trainer for trainer, _ in found}) == [
-        "CoCoOp", "CoCoOp_ATP", "CoOp", "CoOp_ATP", "CoPrompt", "DeKg", "DeKg_TCP", "E2MIM", "IVLP",
-        "KgCoOp", "LASP", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad", "ProText", "PromptSRC",
-        "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
+        "CoCoOp", "CoCoOp_ATP", "CoOp", "CoOp_ATP", "CoPrompt", "DeKg", "DeKg_TCP", "DePT",
+        "E2MIM", "IVLP", "KgCoOp", "LASP", "MMRL", "MMRLpp", "MaPLe", "MaPLe_ATP", "ProGrad",
+        "ProText", "PromptSRC", "TCP", "VPT", "ZeroshotCLIP", "ZeroshotCLIP2",
     ]  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 44
+    assert done.returncode == 0 and done.stdout.count(" --output-dir ") == 46
 
 
 ADAPTERS = [

@@ -113,7 +113,7 @@ class E2MIM(OverAnother, PromptTrainer):
     """A method, by default CoOp, with mutual information of views and of virtual classes."""
 
     Config = E2MIMConfig
-    other_option, others = "LEARNER", LEARNERS
+    other_option, others, terms_name = "LEARNER", LEARNERS, "terms"
     unread = (*OverAnother.unread, "n_ctx", "ctx_init")
 
     def check_cfg(self, cfg) -> None:
@@ -126,7 +126,7 @@ class E2MIM(OverAnother, PromptTrainer):
                 f"{cfg.FEATURES.VIEWS} trains on stored features. Set FEATURES.VIEWS 0 or "
                 "MIX.LEVEL feature."
             )
-        if self.other and options.vocabulary.file and options.vocabulary.as_ == "pairs":
+        if self.below(E2MIM) and options.vocabulary.file and options.vocabulary.as_ == "pairs":
             raise ValueError(
                 "TRAINER.E2MIM.VOCABULARY.AS pairs makes soft prompts of other names with CoOp's "
                 f"context, which LEARNER {options.learner} has not. Set AS negatives."
@@ -165,7 +165,7 @@ class E2MIM(OverAnother, PromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> nn.Module:
         """A shared context, CoOp's; or the other method's learner."""
-        if self.other:
+        if self.below(E2MIM):
             return super().build_learner(classnames)
         options = self.options
         return ContextPrompts(
@@ -196,7 +196,7 @@ class E2MIM(OverAnother, PromptTrainer):
         by_shots = options.alpha and (options.trust == "shots" or options.templates == "chosen")
         by_means = options.beta and options.mix.level == "class"
         if by_shots or by_means:
-            shots = self.frozen_view(0).float().to(self.device)
+            shots = unit(self.frozen_view(0).float().to(self.device))
             labels = self.train_labels().to(self.device)
         if by_shots:
             self.text_views.look_at(shots, labels)

@@ -65,7 +65,10 @@ class OtherClasses:
             yield
             return
         plain, twin = trainer.model_inference, self._of_now() if self.names else None
-        encoded = _EncodedOnce(trainer.image_features)
+        shared = {
+            name: _EncodedOnce(getattr(trainer, name))
+            for name in ("image_features", "encoded_images")
+        }
 
         def both(images: Tensor) -> Tensor:
             output = plain(images)
@@ -78,13 +81,14 @@ class OtherClasses:
         trainer.model_inference = both
         sharing = [trainer] if twin is None else [trainer, twin]
         for each in sharing:
-            each.image_features = encoded
+            vars(each).update(shared)
         try:
             yield
         finally:
             del trainer.model_inference
             for each in sharing:
-                del each.image_features
+                for name in shared:
+                    delattr(each, name)
 
     def found(self) -> dict[str, Any]:
         """What `run_files.logits.Logits` has of other classes, by name; {} where there are none."""

@@ -78,7 +78,9 @@ def image_tokens(model: Backbone, image: Tensor) -> Tensor:
     return x + visual.positional_embedding.double()
 
 
-def image_feature(model: Backbone, image: Tensor, layers: Layers | None = None) -> Tensor:
+def image_feature(
+    model: Backbone, image: Tensor, layers: Layers | None = None, *, unit: bool = True
+) -> Tensor:
     """Unit feature [E] of an image [3, H, W] with the tokens of each layer behind the patches."""
     visual, layers = model.visual, layers or {}
     x = image_tokens(model, image)
@@ -89,7 +91,8 @@ def image_feature(model: Backbone, image: Tensor, layers: Layers | None = None) 
         if index == 0:
             x = norm(x, visual.ln_pre)
         x = block(x, module, causal=False)
-    return F.normalize(norm(x[0], visual.ln_post) @ visual.proj.double(), dim=0)
+    feature = norm(x[0], visual.ln_post) @ visual.proj.double()
+    return F.normalize(feature, dim=0) if unit else feature
 
 
 def names_of(trainer) -> list[str]:

@@ -17,6 +17,7 @@ PUBLISHED = {
     "LASP": "vit_b16_c4_ep25_batch32",
     "ProText": "vit_b16_c4_lr0.03_ep30",
     "DeKg": "vit_b16_ep100_ctxv1",
+    "DePT": "vit_b16_ep10_bs4",
     "DeKg_TCP": "vit_b16_ep100_ctxv1",
     "ProGrad": "vit_b16_ep100",
     "TCP": "vit_b16_ep50_ctxv1",
