@@ -28,10 +28,15 @@ def parsed(argv: list[str], environment: Mapping[str, str] = os.environ) -> argp
     one.add_argument("plan", nargs="?", default="", metavar="plan.yaml",
                      help="without it all that was started with OUTPUT as it is now")  # fmt: skip
     one.add_argument("--watch", action="store_true", help="shows it again every few seconds")
+    one = commands.add_parser("estimate", help="what a plan.yaml would take, before it is run")
+    one.add_argument("plan", metavar="plan.yaml")
+    one.add_argument("--jobs", type=_number, default=_given(environment, "JOBS"))
     one = commands.add_parser("cell", help="one cell of a saved list, as Slurm's arrays ask for")
     one.add_argument("list", metavar="FILE")
     one.add_argument("number", type=int, metavar="NUMBER")
     args = parser.parse_args(argv)
+    if getattr(args, "slurm", None) and (args.ray or args.per_gpu):
+        parser.error("--slurm only writes scripts, one GPU a task: leave --ray and --per-gpu out")
     if getattr(args, "words", None) == []:
         commands.choices[args.command].print_usage()
         parser.exit(2)

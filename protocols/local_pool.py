@@ -85,7 +85,8 @@ def _become(orders: int, answers: int, output: int, environment: dict[str, str])
         os.close(output)
         os.environ.update(environment)
         with (
-            open(1, "w", closefd=False) as sys.stdout,
+            # By lines, so that an error stands behind what was printed before it.
+            open(1, "w", buffering=1, closefd=False) as sys.stdout,
             open(2, "w", buffering=1, closefd=False) as sys.stderr,
         ):
             lines = open(orders)  # a thread waits for them: closing them would wait for it

@@ -40,6 +40,10 @@ def _carry_out(args: argparse.Namespace) -> int:
         print(f"Note: {note}")
     is_dry = bool(os.environ.get("DRY_RUN"))
     gpus.choose(os.environ, is_dry=is_dry)
+    if args.command == "estimate":
+        from protocols.estimate import show_estimate
+
+        return show_estimate(plan, args.jobs or 1)
     if is_dry:
         return print_commands(plan)
     if not require_data(wanted):

@@ -46,7 +46,7 @@ class Planner:
         self.failures: dict[str, str] = {}
         self.timing = Timing()
         self.begun: dict[str, float] = {}  # when a cell was started here
-        self.said_at = 0.0
+        self.has_news, self.said_at = False, 0.0
         self.elsewhere: dict[str, Cell] = {}
         self.missing = {cell.name: len(cell.needs) for cell in plan.cells}  # of what it needs
         self.followers: dict[str, list[Cell]] = defaultdict(list)
@@ -69,9 +69,11 @@ class Planner:
             self.screen.begin(self.states, self.pool.size)
             while self.ready or self.begun or self.elsewhere:
                 self._start()
+                self._say()
                 for event in self.pool.events(POLL_SEC):
                     self._take(event)
                 self._look_at(list(self.elsewhere.values()))
+            self._say()
         finally:
             self.pool.close()
 
@@ -140,9 +142,13 @@ class Planner:
             with contextlib.suppress(OSError):  # a full disk may be why
                 failure.note(cell, event.why)
             self._settle(cell, State.FAILED, event.why)
+        self.has_news = True
+
+    def _say(self) -> None:
+        """How far it is, if something has ended."""
         now = time.monotonic()
-        if now - self.said_at > SAY_SEC or not self.begun:
-            self.said_at = now
+        if self.has_news and (now - self.said_at > SAY_SEC or not self.begun):
+            self.has_news, self.said_at = False, now
             self.screen.progress(self.states, self._left())
 
     def _features_are_there(self, cell: Cell, is_done: bool) -> None:

@@ -15,11 +15,12 @@ from protocols.places import PROJECT
 from protocols.state import State, state_of
 from whole_files import replacing
 
+LAST_TASK = 1_000  # the highest number that Slurm's default MaxArraySize, 1001, allows
 SCRIPT = """#!/usr/bin/env bash
 # {title}
 # Written by python -m protocols; the same command writes it anew, without what is done by then.
 #SBATCH --array={array}{limit}
-#SBATCH --gpus-per-task={gpus}
+#SBATCH --gpus-per-task=1
 #SBATCH --output={output}/slurm-%A_%a.log
 #SBATCH --requeue
 #SBATCH --signal=B:TERM@60
@@ -38,9 +39,13 @@ def write_script(args: argparse.Namespace, path: Path, plan: Plan) -> int:
             file = file.with_name(f"{file.stem}_{number + 1}{file.suffix}")
         files.append(file)
         with replacing(file) as partial:
-            partial.write_text(script(wave, path, args.jobs, gpus=1, part=f"{number + 1}"))
+            partial.write_text(script(wave, path, args.jobs, part=number + 1))
             partial.chmod(0o755)
         print(f"{file}: {len(wave):,} runs")
+    last = max(map(max, waves), default=0)
+    if last > LAST_TASK:
+        print(f"Note: tasks go to {last:,}, and Slurm's MaxArraySize allows {LAST_TASK:,}")
+        print("unless it was configured: split the plan by data sets or seeds.")
     if not files:
         print("All runs are done: there is nothing to submit")
         return 0
@@ -62,11 +67,11 @@ def waves_of(plan: Plan) -> list[list[int]]:
     return [waves[number] for number in sorted(waves)]
 
 
-def script(numbers: list[int], path: Path, jobs: int | None, *, gpus: int, part: str) -> str:
+def script(numbers: list[int], path: Path, jobs: int | None, *, part: int) -> str:
     """The array script of cells by their numbers in a saved list."""
     return SCRIPT.format(
         title=f"Part {part}: {len(numbers):,} runs of {path}", array=ranges(numbers),
-        limit=f"%{jobs}" if jobs else "", gpus=gpus, output=path.absolute().parents[1],
+        limit=f"%{jobs}" if jobs else "", output=path.absolute().parents[1],
         project=shlex.quote(os.fspath(PROJECT)), python=shlex.quote(sys.executable),
         list=shlex.quote(os.fspath(path.absolute())),
     )  # fmt: skip

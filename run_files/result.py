@@ -145,7 +145,7 @@ class Result(Plan, frozen=True, kw_only=True):
         logits_sha256: of the content of logits.npz, see `run_files.logits.content_hash`; None where
             none are kept.
         temperature: of the training, or of zero-shot; None where it was not fitted.
-        command: of the process, which may have carried out several runs.
+        command: of train.py; with --then that of several runs, see inputs.argv.
         trained_on: None for zero-shot, or where it is not known.
     """
 

@@ -8,9 +8,9 @@
 # configs/trainers/<Trainer>/; without it, or with `default`, "woven" or "pocket" for what is drawn,
 # else the published recipe for this protocol. KEY VALUE pairs go to the config. Environment:
 #   DATA    folder of the data sets (default: data)      OUTPUT   results (default: output)
-#   SEEDS   (default: "1 2 3")                           GPU      number of the GPU (default: all)
+#   SEEDS   (default: "1 2 3")                           GPU      number of the GPU (default: the first)
 #   SHOTS   images a class for training (default: 16)    IMPORT   a module of yours to import first
-#   JOBS    runs at a time (default: 1)                  PER_GPU  runs at a time on each GPU
+#   JOBS    runs at a time, on all GPUs (default: 1)     PER_GPU  runs at a time on each GPU
 #   STRICT=1 takes one recipe for all data sets, and refuses constants that follow them
 #   DRY_RUN=1 prints the commands
 # Finished runs are kept, unfinished ones resumed; a run that fails does not stop the others.
@@ -29,7 +29,7 @@ run_protocol() {
     exit 2
   fi
   if [[ -z ${DRY_RUN:-} ]]; then
-    setup_environment
+    setup_environment || return 1
   elif ! command -v python >/dev/null; then # what is only printed needs no packages
     python=$(find_python)
   fi

@@ -1,0 +1,112 @@
+"""Figures of docs/scale.md: the planner's own cost, the same table from runs side by side."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from protocols.expanding import plan_of
+from protocols.places import PROJECT
+from protocols.plan_file import read_plan
+from protocols.planner import Planner
+from protocols.pool import Ended
+from protocols.saved import load, save
+from protocols.screen import Screen
+from protocols.state import State
+from protocols.worker import Outcome
+
+PLAN = """
+output: {output}
+protocols: [base2new, few_shot]
+methods: [ZeroshotCLIP, CoOp, CoCoOp, KgCoOp, ProGrad, MaPLe, PromptSRC, TCP, E2MIM, GDA, ZSLP,
+          CLAP]
+datasets: woven
+shots: [1, 2, 4, 8, 16]
+seeds: [1, 2, 3, 4, 5, 6]
+"""
+EQUAL = ("metrics", "confused", "per_class", "logits_sha256", "shot_list_sha256", "chosen")
+
+
+class Instant:
+    """A pool whose runs take no time."""
+
+    size = 8
+
+    def __init__(self) -> None:
+        self.started = []
+
+    def is_free(self) -> bool:
+        return len(self.started) < self.size
+
+    def start(self, cell) -> None:
+        self.started.append(cell)
+
+    def events(self, timeout_sec: float):
+        while self.started:
+            yield Ended(self.started.pop(), Outcome.DONE)
+
+    def close(self) -> None:
+        pass
+
+
+def test_ten_thousand_cells_cost_the_planner_two_seconds(tmp_path):
+    """Of this process: reading the plan, its cells, their states, giving each out, its end."""
+    (tmp_path / "plan.yaml").write_text(PLAN.format(output=tmp_path / "out"))
+    begin = time.process_time()
+    plan = plan_of(read_plan(str(tmp_path / "plan.yaml"), {}).requests)
+    path = save(plan, str(tmp_path))
+    screen = Screen(str(tmp_path / "logs"))
+    planner = Planner(plan, Instant(), screen)
+    planner.run()
+    screen.close()
+    seconds = time.process_time() - begin
+    print(f"{len(plan.cells):,} cells: {seconds:.2f} s of the planner")
+    assert len(plan.cells) >= 10_000 and set(planner.states.values()) == {State.DONE}
+    assert load(path) == plan.cells and seconds < 4  # on a busy machine
+
+
+@pytest.mark.scale
+def test_runs_side_by_side_make_the_table_of_the_loops_of_before(tmp_path):
+    """SCALE_METHODS: the methods (default a few), SCALE_SETS, SCALE_SEEDS; -rP prints the times."""
+    methods = os.environ.get("SCALE_METHODS", "ZeroshotCLIP CoOp GDA").split()
+    words = [os.environ.get("SCALE_SETS", "pocket_sizes,pocket_grounds"), *methods]
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "VIRTUAL_ENV": sys.prefix,
+        "DATA": str(tmp_path / "data"), "SEEDS": os.environ.get("SCALE_SEEDS", "1 2 3"),
+        "SHOTS": "2", "OMP_NUM_THREADS": "1", "PROMPTKIT_FEATURES": str(tmp_path / "features"),
+    }  # fmt: skip
+
+    def bash(output: str, *command: str, **more: str) -> str:
+        own = environment | {"OUTPUT": str(tmp_path / output)} | more
+        done = subprocess.run(["bash", *command], cwd=PROJECT, env=own, capture_output=True,
+                              text=True)  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    # What is drawn and encoded is there for both.
+    bash("warm", "scripts/compare.sh", words[0], "ZeroshotCLIP", SEEDS="1")
+    commands = bash("before", "scripts/compare.sh", *words, DRY_RUN="1")
+    begin = time.monotonic()
+    bash("before", "-ec", commands)
+    middle = time.monotonic()
+    bash("now", "scripts/compare.sh", *words, JOBS="2")
+    end = time.monotonic()
+    tables, results = [], []
+    for output in ("before", "now"):
+        table = ["-c", f"python -m reports base2new --output {tmp_path / output}"]
+        tables.append([line for line in bash(output, *table).splitlines() if line.startswith("|")])
+        paths = (tmp_path / output).rglob("result.json")
+        results.append({str(path.relative_to(tmp_path / output)): json.loads(path.read_text())
+                        for path in paths})  # fmt: skip
+    print("\n".join(tables[1]))
+    print(f"{len(results[0])} runs: {middle - begin:.0f} s one after the other, each in a process "
+          f"of its own; {end - middle:.0f} s by 2 workers")  # fmt: skip
+    assert tables[0] == tables[1] and len(tables[0]) > 2
+    assert results[0].keys() == results[1].keys()
+    for name, result in results[0].items():
+        for key in EQUAL:
+            assert result[key] == results[1][name][key], (name, key)
