@@ -81,12 +81,19 @@ class RepresentationTrainer(VisionPromptTrainer):
         """As the base's; with AS_PUBLISHED the data set's constants take the options' place.
 
         Raises:
-            ValueError: AS_PUBLISHED, and the published code has none for the data set.
+            ValueError: AS_PUBLISHED, and the published code has none for the data set, or
+                PROTOCOL.PER_DATA_SET does not say that constants follow it.
         """
         super().check_cfg(cfg)
         if not self.options.as_published:
             return
         name, known = cfg.DATASET.NAME, self.takes_the_place
+        if not cfg.PROTOCOL.PER_DATA_SET:
+            raise ValueError(
+                f"TRAINER.{type(self).__name__.upper()}.AS_PUBLISHED takes constants of the data "
+                "set: PROTOCOL.PER_DATA_SET must be True, as in the recipes ..._as_published; got "
+                "False."
+            )
         if name not in known:
             raise ValueError(
                 f"TRAINER.{type(self).__name__.upper()}.AS_PUBLISHED must be False with {name}: "

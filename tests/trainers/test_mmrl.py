@@ -204,13 +204,17 @@ def test_which_classes_count_as_trained(tiny_trainer, trained, subset, expected)
 def test_published_constants_take_the_place_of_the_options(tiny_argv, capsys, name):
     argv = tiny_argv(name, f"TRAINER.{name.upper()}.AS_PUBLISHED", "True")
     assert train.main(argv) == 1
+    assert "PROTOCOL.PER_DATA_SET must be True" in capsys.readouterr().err
+    assert train.main([*argv, "PROTOCOL.PER_DATA_SET", "True"]) == 1
     error = capsys.readouterr().err
     assert "AS_PUBLISHED must be False with TinyShapes" in error and "EuroSAT" in error
 
 
 def test_a_data_sets_published_constants_are_read(tiny_trainer, monkeypatch, capsys):
     monkeypatch.setattr(MMRL, "takes_the_place", {"TinyShapes": {"reg_weight": 7.0, "rep_dim": 24}})
-    trainer = tiny_trainer("MMRL", "TRAINER.MMRL.AS_PUBLISHED", "True")
+    trainer = tiny_trainer(
+        "MMRL", "TRAINER.MMRL.AS_PUBLISHED", "True", "PROTOCOL.PER_DATA_SET", "True"
+    )
     assert trainer.options.reg_weight == 7 and trainer.learner.compound_rep_tokens.shape == (5, 24)
     assert "As published for TinyShapes: REG_WEIGHT 7.0, REP_DIM 24" in capsys.readouterr().out
 
