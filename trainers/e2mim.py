@@ -48,6 +48,7 @@ from promptkit.trainer import PromptTrainer
 
 # What the terms may stand over; CoOp's context is the method's own.
 LEARNERS = {"coop": "", "ivlp": "IVLP", "maple": "MaPLe", "promptsrc": "PromptSRC", "tcp": "TCP"}
+PROMPT_IMAGES = ("ivlp", "maple", "promptsrc")
 TEMPLATES = ("single", "ensemble", "ensemble80", "chosen")
 
 
@@ -130,6 +131,11 @@ class E2MIM(OverAnother, PromptTrainer):
             raise ValueError(
                 "TRAINER.E2MIM.VOCABULARY.AS pairs makes soft prompts of other names with CoOp's "
                 f"context, which LEARNER {options.learner} has not. Set AS negatives."
+            )
+        if options.beta and options.mix.level == "class" and options.learner in PROMPT_IMAGES:
+            raise ValueError(
+                "TRAINER.E2MIM.MIX.LEVEL class mixes means of features without prompts, and "
+                f"LEARNER {options.learner} prompts the images. Set MIX.LEVEL feature or pixel."
             )
         if options.templates == "chosen" and options.ensemble:
             raise ValueError(

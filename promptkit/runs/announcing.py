@@ -9,6 +9,7 @@ import torch
 from yacs.config import CfgNode
 
 from dassl.utils import collect_env_info
+from promptkit.runs.plan import read_nodes
 from run_files.dotted import flatten
 
 OF_EVERY_METHOD = ("PREC", "TEXT_ENCODER", "CHUNK")
@@ -36,12 +37,15 @@ def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
     pairs = zip(args.opts[0::2], args.opts[1::2], strict=False)
     if args.opts:
         lines.append(("set here", ", ".join(f"{key} {value}" for key, value in pairs)))
-    node = cfg.TRAINER.get(cfg.TRAINER.NAME.upper())
-    if node:
-        own = (
-            f"{key} {value!r}" for key, value in flatten(node).items() if key not in OF_EVERY_METHOD
-        )
-        lines.append(("options", ", ".join(own) or "none"))
+    for name in read_nodes(cfg):  # the method's, and that of one that it stands over
+        if node := cfg.TRAINER.get(name):
+            own = (
+                f"{key} {value!r}"
+                for key, value in flatten(node).items()
+                if key not in OF_EVERY_METHOD
+            )
+            label = "options" if name == cfg.TRAINER.NAME.upper() else name
+            lines.append((label, ", ".join(own) or "none"))
     lines.append(("data", cfg.DATASET.ROOT or "the folder of this call"))
     lines.append(("backbone", f"{cfg.MODEL.BACKBONE.NAME} on {_device(cfg)}"))
     if args.eval_only:

@@ -74,6 +74,17 @@ def test_loss_and_gradients_are_the_formulas(tiny_trainer, base):
             assert (gradient - wanted).abs().max() < 2e-5 * wanted.abs().max()
 
 
+@pytest.mark.parametrize("base", ["MaPLe", "E2MIM"])
+def test_without_its_weight_it_is_the_base_to_the_last_bit(tiny_trainer, base):
+    alone = tiny_trainer(base, output="alone")
+    alone.train()
+    both = tiny_trainer("DePT", *over(base, "TRAINER.DEPT.WEIGHT", 0.0), output="both")
+    both.train()
+    for name, value in alone.learner.state_dict().items():
+        assert torch.equal(both.learner.state_dict()[name], value), name
+    assert both.evaluator._y_pred == alone.evaluator._y_pred
+
+
 def test_over_coop_all_of_it_is_literal(tiny_trainer):
     """Features as long as the encoder's, from float64 of CLIP written out."""
     trainer = tiny_trainer(

@@ -103,6 +103,7 @@ def test_its_result_has_both_nodes_opens_and_is_no_run_of_another_learner(
     assert train.main(argv) == 0
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert {"E2MIM", "MAPLE", "NAME"} == set(result["config"]["TRAINER"])
+    assert "\n  MAPLE     " in capsys.readouterr().out
     trainer = open_run(tmp_path / "run", classnames=["a ring", "a star"])
     assert trainer.text_features().shape[0] == 2 and trainer.learner_name.startswith("MultiModal")
     again = tiny_argv("E2MIM", *over("ivlp", "DATASET.SUBSAMPLE_CLASSES", "base"))
@@ -120,6 +121,8 @@ def test_its_result_has_both_nodes_opens_and_is_no_run_of_another_learner(
         (("TRAINER.MAPLE.N_CTX", 2), "TRAINER.E2MIM.LEARNER is coop"),
         ((LEARNER, "cocoop"), "LEARNER must be one of coop, ivlp, maple, promptsrc, tcp"),
         ((LEARNER, "maple", "TRAINER.MAPLE.PROMPT_DEPTH", 9), "PROMPT_DEPTH must be from 1 to"),
+        ((LEARNER, "ivlp", *TINY_OPTIONS["IVLP"], "TRAINER.E2MIM.MIX.LEVEL", "class"),
+         "LEARNER ivlp prompts the images. Set MIX.LEVEL feature or pixel."),
         ((LEARNER, "tcp", "TRAINER.TCP.PREC", "int8"), "TRAINER.TCP.PREC must be one of"),
     ],
 )  # fmt: skip
