@@ -25,9 +25,9 @@ table=$1
 shift
 # Our names of what has published numbers; the reports know the papers' names.
 declare -A trainers=(
-  [base2new]="ZeroshotCLIP CoOp CoCoOp KgCoOp ProGrad VPT MaPLe PromptSRC TCP MMRL MMA GDA ProLIP"
-  [cross_dataset]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL MMA"
-  [domain_generalization]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL MMA"
+  [base2new]="ZeroshotCLIP CoOp CoCoOp KgCoOp ProGrad VPT MaPLe PromptSRC TCP DePT MMRL MMA CoOp_ATP CoCoOp_ATP MaPLe_ATP LASP GDA ProLIP"
+  [cross_dataset]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL MMA CoOp_ATP CoCoOp_ATP MaPLe_ATP DeKg_TCP"
+  [domain_generalization]="ZeroshotCLIP CoOp CoCoOp KgCoOp MaPLe PromptSRC TCP MMRL MMA CoOp_ATP CoCoOp_ATP MaPLe_ATP"
   [few_shot]="CoOp ProGrad PromptSRC TCP GDA LPPlusPlus CLIPLoRA TipAdapter TipAdapterF"
   [cost]="CoOp CoCoOp KgCoOp ProGrad MaPLe PromptSRC TCP MMRL ProLIP"
 )

@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 from reports.layout.grid import PUBLISHED
 from reports.runs.logs_of_others import SUFFIX
+from reports.tables.comparisons import PAPERS_NAMES
 
 # Colours in an order in which each and those 1 and 3 places on are told apart by colour-blind
 # readers too: these three share a marker. Most are Okabe and Ito's.
@@ -32,7 +33,10 @@ SHIPPED = {
     "KgCoOp": ("#009E73", "D"),
     "E2MIM": ("#D55E00", "*"),
 }
-ALIASES = {"CLIP": "ZeroshotCLIP", "Linear probe CLIP": "LinearProbe"}  # the papers' names
+ALIASES = {
+    **{theirs: ours for ours, theirs in PAPERS_NAMES.items()},
+    "Linear probe CLIP": "LinearProbe",
+}
 LOG = f" {SUFFIX}"  # behind the trainers of parsed logs
 STEPS = (1, 3)
 # Shapes look as large as they are.

@@ -10,7 +10,16 @@ from reports.published import papers
 from reports.tables import paired_differences
 from reports.unknown_names import UnknownNameError, check_name
 
-ZERO_SHOT_NAMES = {"ZeroshotCLIP": "CLIP"}  # ours and the papers'
+# Ours and the papers'; our LASP has virtual classes.
+PAPERS_NAMES = {
+    "ZeroshotCLIP": "CLIP",
+    "CoCoOp_ATP": "CoCoOp+ATPrompt",
+    "CoOp_ATP": "CoOp+ATPrompt",
+    "DeKg_TCP": "DeKgTCP",
+    "LASP": "LASP-V",
+    "MaPLe_ATP": "MaPLe+ATPrompt",
+    "ProText": "ProText (text-only supervision)",
+}
 
 
 def nothing_to_show() -> str:
@@ -83,7 +92,7 @@ def against_published(
         trainer, shots = row.facts.get("trainer"), row.facts.get("shots")
         if shots == 0:  # nothing was tuned
             shots = papers.SHOTS
-        other = theirs.get((ZERO_SHOT_NAMES.get(trainer, trainer), shots))
+        other = theirs.get((PAPERS_NAMES.get(trainer, trainer), shots))
         if row.published or other is None:
             continue
         for column in columns:

@@ -23,6 +23,7 @@ from reports.runs.collect import collect_runs
 from reports.tables import base_to_new as tables
 from reports.tables.all_classes import document
 from reports.tables.base_to_new_numbers import base_to_new
+from reports.tables.comparisons import PAPERS_NAMES
 from reports.tables.harmonic_mean import harmonic_mean
 
 
@@ -195,3 +196,8 @@ def test_ours_is_set_against_the_range_of_all_publications(write_pair, tmp_path,
         "inside" if numbers[0] <= 70 <= numbers[-1] else "above" if 70 > numbers[-1] else "below"
     )
     assert where in line
+
+
+def test_the_papers_names_of_our_trainers_are_in_the_files():
+    methods = {row.method for name in FILES if name != "cost" for row in read(name)}
+    assert set(PAPERS_NAMES.values()) <= methods
