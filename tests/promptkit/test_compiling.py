@@ -7,7 +7,7 @@ import train
 from promptkit import compiling
 from tests.trainers.test_all_trainers import IN_EPOCHS
 
-TRACED = ("E2MIM",)  # the others by the marked run, which builds all
+TRACED = ("E2MIM", "MMA")  # the others by the marked run, which builds all
 
 
 def losses_and_gradients(trainer, loss, images, labels):
