@@ -6,7 +6,8 @@ unchanged. Where this does not know, train.py compares settings. A checksum is c
 
 import hashlib
 import os
-from functools import cache
+import time
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ from protocols.cell import Cell
 from protocols.places import PROJECT
 from run_files import RESULT
 from run_files.result import Inputs, Metrics, Seconds
+
+FRESH_SEC = 2.0  # how long a file is taken to be as it was found
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -58,6 +61,12 @@ def words(cell: Cell, result: Known) -> str:
 
 
 def _checksum(path: str) -> str | None:
+    return _asked(path, int(time.monotonic() / FRESH_SEC))
+
+
+@lru_cache(maxsize=1 << 14)
+def _asked(path: str, period: int) -> str | None:
+    """Once a period, since many results name the same files."""
     try:
         status = os.stat(PROJECT / path)
     except OSError:
@@ -65,6 +74,6 @@ def _checksum(path: str) -> str | None:
     return _computed(path, status.st_mtime_ns, status.st_size)
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def _computed(path: str, changed_ns: int, size: int) -> str:
     return hashlib.sha256((PROJECT / path).read_bytes()).hexdigest()

@@ -7,6 +7,7 @@ image features wait for the first of them, which makes these.
 
 import contextlib
 import heapq
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -139,8 +140,10 @@ class Planner:
             self.timing.add(cell, seconds)
             self._settle(cell, State.DONE)
         else:
-            with contextlib.suppress(OSError):  # a full disk may be why
-                failure.note(cell, event.why)
+            # Not where another planner has taken it up again meanwhile; a full disk may be why.
+            if state_of(cell) not in (State.RUNNING, State.DONE):
+                with contextlib.suppress(OSError):
+                    failure.note(cell, event.why)
             self._settle(cell, State.FAILED, event.why)
         self.has_news = True
 
@@ -175,5 +178,7 @@ class Planner:
 
 
 def _forget_dead(cell: Cell) -> None:
-    for name in LOCKS:
-        lock.forget_dead(cell.folder, name)
+    """Deletes the locks that one who was killed has left in a finished folder."""
+    if any(lock_name in name for name in os.listdir(cell.folder) for lock_name in LOCKS):
+        for name in LOCKS:
+            lock.forget_dead(cell.folder, name)

@@ -6,7 +6,9 @@ has died with it, is taken over, and the run goes on from its last checkpoint.
 """
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ except ImportError as error:
     ) from error
 
 RETRIES = 3  # of a task whose node or process was lost
+ASK_SEC = 0.05  # between two looks at the tasks
 CANCEL_SEC = 30.0  # for a run to end in order
 PASSED_ON = ("OMP_NUM_THREADS", "PROMPTKIT_FEATURES", "TRACEBACK")  # decide results, or where
 
@@ -56,11 +59,14 @@ class RayPool:
         paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(PROJECT)]
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables = {"PYTHONPATH": os.pathsep.join(paths), **passed_on}
+        at_end = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address, log_to_driver=False, logging_level="error",
                      runtime_env={"env_vars": variables})  # fmt: skip
         except ConnectionError as error:
             raise ValueError(f"--ray {address}: there is no such cluster ({error})") from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, at_end)  # Ray puts its own there
         there = ray.cluster_resources()
         gpus, cpus = (int(there.get(name, 0)) for name in ("GPU", "CPU"))
         if per_gpu and not gpus:
@@ -82,10 +88,10 @@ class RayPool:
 
     def events(self, timeout_sec: float) -> Iterator[Said | Ended]:
         """Tasks that have ended, with the end of their output: the log has the rest."""
-        if not self.cells:
-            time.sleep(timeout_sec)
-            return
-        done, _ = ray.wait(list(self.cells), num_returns=1, timeout=timeout_sec)
+        end = time.monotonic() + timeout_sec
+        # Asked, not waited for: a signal that comes while Ray waits would lose its exit code.
+        while not (done := self._done()) and time.monotonic() < end:
+            time.sleep(ASK_SEC)
         for reference in done:
             cell = self.cells.pop(reference)
             try:
@@ -95,6 +101,10 @@ class RayPool:
                 continue
             yield Said(cell, tail + "\n")
             yield Ended(cell, Outcome(outcome), tail)
+
+    def _done(self) -> list:
+        references = list(self.cells)
+        return ray.wait(references, num_returns=len(references), timeout=0)[0] if references else []
 
     def close(self) -> None:
         """Cancels what is on, as Ctrl-C would, and leaves the cluster."""

@@ -45,6 +45,8 @@ class Screen:
             return
         *lines, rest = (self.unfinished.get(cell.name, "") + text).split("\n")
         self.unfinished[cell.name] = rest
+        if not rest:
+            del self.unfinished[cell.name]
         file = self._log(cell)
         for line in lines:
             file.write(f"[{cell.name}] {line}\n" if self.prefix else f"{line}\n")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from promptkit.files import checksum
+from protocols.cell import Plan
 from protocols.expanding import plan_of
 from protocols.places import PROJECT
 from protocols.plan_file import read_plan
@@ -18,6 +20,7 @@ from protocols.saved import load, save
 from protocols.screen import Screen
 from protocols.state import State
 from protocols.worker import Outcome
+from tests.protocols import made_up
 
 PLAN = """
 output: {output}
@@ -67,6 +70,29 @@ def test_ten_thousand_cells_cost_the_planner_two_seconds(tmp_path):
     print(f"{len(plan.cells):,} cells: {seconds:.2f} s of the planner")
     assert len(plan.cells) >= 10_000 and set(planner.states.values()) == {State.DONE}
     assert load(path) == plan.cells and seconds < 4  # on a busy machine
+
+
+@pytest.mark.scale
+def test_ten_thousand_finished_cells_cost_it_little_more(tmp_path, monkeypatch):
+    """Their results, of the size of real ones, are read and compared with the files of now."""
+    cells = [made_up.cell(tmp_path, f"c{i}") for i in range(10_000)]
+    files = [*PROJECT.glob("trainers/*.py"), *PROJECT.glob("configs/trainers/CoOp/*.yaml")]
+    sums = {os.path.relpath(path, PROJECT): checksum(path) for path in files}
+    result = {
+        "trainer": "CoOp", "dataset": "Made", "subset": "all", "seed": 1,
+        "metrics": {"accuracy": 50.0, "error_rate": 50.0, "macro_f1": 50.0},
+        "config": {f"KEY_{i}": "of a setting" for i in range(250)},
+    }  # fmt: skip
+    for one in cells:
+        Path(one.folder).mkdir()
+        content = result | {"inputs": {"argv": one.argv, "files": sums}}
+        Path(one.folder, "result.json").write_text(json.dumps(content))
+    screen = Screen(str(tmp_path / "logs"))
+    begin = time.process_time()
+    planner = Planner(Plan(cells), Instant(), screen)
+    planner.run()
+    print(f"10,000 finished cells: {time.process_time() - begin:.2f} s of the planner")
+    assert not planner.offered and set(planner.states.values()) == {State.DONE}
 
 
 @pytest.mark.scale
