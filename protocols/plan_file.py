@@ -42,7 +42,7 @@ class _Loader(yaml.BaseLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """As the base class, after a look at the keys."""
-        keys = [key.value for key, _ in node.value]
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         refuse_twice("a mapping", keys)
         return super().construct_mapping(node, deep=deep)
 
@@ -80,6 +80,9 @@ def _checked(tree: Any) -> dict[str, Any]:
     for key in ("grids", "overrides", "recipes"):
         if not isinstance(tree.setdefault(key, {}), dict):
             raise ValueError(f"{key} must be KEY: VALUE pairs; got {tree[key]!r}")
+    for key in (*SAME, "strict"):
+        if not isinstance(tree.get(key, ""), str):
+            raise ValueError(f"{key} must be text; got {tree[key]!r}")
     return tree
 
 
@@ -109,7 +112,11 @@ def _asked(tree: dict[str, Any], environment: Mapping[str, str]) -> Asked:
         for name in tree[key]:
             if name not in known:
                 raise ValueError(f"{key} of {name}, which is none of the methods of the plan")
-    for protocol in _words(tree["protocols"], "protocols"):
+    protocols = _words(tree["protocols"], "protocols")
+    refuse_twice("protocols", protocols)
+    if isinstance(tree["datasets"], dict) and (more := set(tree["datasets"]) - set(protocols)):
+        raise ValueError(f"datasets of {' '.join(sorted(more))}, which the plan has not")
+    for protocol in protocols:
         if protocol not in OF:
             raise ValueError(f"protocols must be of {' '.join(OF)}; got {protocol!r}")
         datasets = tree["datasets"]
