@@ -86,7 +86,8 @@ def test_a_node_is_killed_and_every_cell_ends_done_once(cluster, tmp_path, monke
     from protocols import ray_pool
 
     monkeypatch.setattr(ray_pool, "task", on_ray)
-    cells = [cell(tmp_path, f"c{i}", "1", needs=("c0",) if i == 1 else ()) for i in range(16)]
+    monkeypatch.setattr("protocols.planner.POLL_SEC", 0.2)  # looks in while all tasks are on
+    cells = [cell(tmp_path, f"c{i}", "4", needs=("c0",) if i == 1 else ()) for i in range(9)]
     pool = ray_pool.RayPool(cluster.address, None, None)
     assert pool.size == 4
     taken = pool.events
