@@ -16,7 +16,10 @@ from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
 from promptkit.runs.plan import evaluated_files, plain_config, plan_of, read_nodes, trained_on
+from promptkit.runs.torchrun import Together
 from whole_files import lock
+
+TOGETHER = Together()  # the processes of torchrun, or this one
 
 
 def setup_cfg(args: argparse.Namespace):
@@ -63,7 +66,7 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     """Carries out a plan in a folder that is held."""
     import torch
 
-    from dassl.engine import build_trainer
+    from dassl.engine import TRAINER_REGISTRY, build_trainer
     from dassl.utils import set_random_seed, setup_logger
     from promptkit.curve import record_curve
     from promptkit.runs.announcing import log_settings, print_plan
@@ -72,6 +75,8 @@ def carry_out(args: argparse.Namespace, argv: list[str], cfg, plan: dict, own: l
     from run_files.checks import checked
     from run_files.result import Plan
 
+    TOGETHER.check(cfg, TRAINER_REGISTRY.get(cfg.TRAINER.NAME), eval_only=args.eval_only)
+    TOGETHER.begin(cfg.OUTPUT_DIR)
     setup_logger(os.path.join(cfg.OUTPUT_DIR, "log.txt"))  # also where the folder is called x.txt
     print_plan(args, cfg)
     log_settings(args, cfg)
@@ -155,9 +160,9 @@ def announce_finished(directory: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Carries out the runs between --then; the first that fails is the last."""
     argv = sys.argv[1:] if argv is None else argv
-    with kept_open() as console:
+    with TOGETHER.joined(), kept_open() as console:
         for part in split_runs(argv):
-            code = run_or_explain(part)
+            code = TOGETHER.carried_out(run_or_explain, part)
             sys.stdout = console  # a run tees it into its log
             if code:
                 return code
@@ -177,10 +182,11 @@ def run_or_explain(argv: list[str]) -> int:
             run(args, argv)
     except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError, MemoryError) as error:
         lacks_memory = ending.is_out_of_memory(error)
-        is_mistake = isinstance(error, RuntimeError | MemoryError) and not lacks_memory
+        lost = TOGETHER.has_lost(error)
+        is_mistake = isinstance(error, RuntimeError | MemoryError) and not (lacks_memory or lost)
         if is_mistake or os.environ.get("TRACEBACK"):
             raise
-        text = memory.message(error, args.trainer) if lacks_memory else message_of(error)
+        text = memory.message(error, args.trainer) if lacks_memory else lost or message_of(error)
         print(f"error: {text}", file=sys.stderr)
         print("(TRACEBACK=1 shows where it was raised)", file=sys.stderr)
         return 1

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from promptkit import ranks
+
 COMPILER = "inductor"  # of torch.compile
 
 Loss = Callable[..., dict[str, Tensor]]
@@ -42,7 +44,8 @@ class CompiledSteps:
         """The loss with what is `drawn` for it."""
         arguments = images, labels, *self.drawn(labels)
         if self.program is None:
-            return self.loss(*arguments)
+            with ranks.step():
+                return self.loss(*arguments)
         if not self._is_warm:  # what prompts keep once, on this device, is no part of the program
             with torch.no_grad():
                 self.loss(*arguments)
@@ -53,6 +56,8 @@ class CompiledSteps:
 def why_not_compiled(trainer: Any) -> str:
     """What keeps a trainer's step from being compiled, in words; "" if nothing does."""
     options, name = trainer.options, type(trainer).__name__
+    if ranks.count() > 1:
+        return "a program does not wait for the other processes of the run (torchrun)"
     if trainer.goes_back_twice:
         # The compiler's programs overwrite what they keep for the way back: a second one is wrong.
         return f"{name} goes backward twice through one step, and a program only once"

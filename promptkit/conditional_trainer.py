@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from promptkit import ranks
 from promptkit.encoders.text_encoder import ENCODERS, Prompts
 from promptkit.frozen_features import unit
 from promptkit.trainer import PromptTrainer
@@ -28,8 +29,16 @@ class ConditionalTrainer(PromptTrainer):
             return self.conditional_logits(self.image_features(images))
 
     def conditional_logits(self, image_features: Tensor) -> Tensor:
-        """Logits [B, C] of image features [B, E], CHUNK sequences at a time."""
+        """Logits [B, C] of image features [B, E]; processes of one run share the classes."""
         prompts = self.learner(image_features)
+
+        def of_classes(rows: slice) -> Tensor:
+            return self._logits_in_chunks(image_features, prompts.of_classes(rows)).T
+
+        return ranks.split(of_classes, len(prompts.suffix)).T
+
+    def _logits_in_chunks(self, image_features: Tensor, prompts: Prompts) -> Tensor:
+        """Logits [B, C], CHUNK sequences at a time."""
         num_classes = len(prompts.suffix)
         images = torch.arange(len(image_features)).split(max(1, self.options.chunk // num_classes))
         classes = torch.arange(num_classes).split(self.options.chunk)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promptkit import ranks
 from promptkit.backbones.installed_clip import VisionTransformer
 from promptkit.checkpoints.loading import Trained
 from promptkit.config import OptionError, PromptConfig, require_range
@@ -141,10 +142,15 @@ class RepresentationTrainer(VisionPromptTrainer):
     def _features_above(self, tokens: Tensor) -> Tensor:
         """[B, 2, E] of what goes into the first layer with tokens, [B, L, D]."""
         model, prompts = self.clip_model, self.vision_tokens()
-        states = states_above(model, tokens, self.options.layers.start, prompts)  # [B, 1 + K, W]
-        mean = states[:, 1:].mean(dim=1)
-        own = mean @ self.learner.head(model).to(mean.dtype)
-        return unit(torch.stack([project_states(model, states[:, 0]), own], dim=1))
+        first, head = self.options.layers.start, self.learner.head(model)
+
+        def encoded(rows: slice) -> Tensor:
+            states = states_above(model, tokens[rows], first, prompts)  # [B, 1 + K, W]
+            mean = states[:, 1:].mean(dim=1)
+            own = mean @ head.to(mean.dtype)
+            return unit(torch.stack([project_states(model, states[:, 0]), own], dim=1))
+
+        return ranks.split(encoded, len(tokens))
 
     def _frozen_features(self, images: Tensor, tokens: Tensor) -> Tensor:
         """Of the images without tokens [B, E]; the lower layers are not run again."""

@@ -24,12 +24,15 @@ from promptkit.encoders.image_encoder import encode_image
 from promptkit.encoders.precision import resolve
 from promptkit.encoders.text_encoder import ENCODERS, Prompts, encode_in_chunks
 from promptkit.frozen_features import FrozenFeatures, unit
+from promptkit.shared_steps import SharedSteps
 from promptkit.stores.feature_bank import bank_loader
 from promptkit.stores.training_views import EpochLoader
 from promptkit.trainer_options import OptionsOfTrainer
 
 
-class PromptTrainer(OptionsOfTrainer, ClassLists, FrozenFeatures, CompiledSteps, TrainerX):
+class PromptTrainer(
+    OptionsOfTrainer, ClassLists, FrozenFeatures, CompiledSteps, SharedSteps, TrainerX
+):
     """Tunes prompts on a frozen CLIP.
 
     Attributes:
@@ -224,7 +227,7 @@ class PromptTrainer(OptionsOfTrainer, ClassLists, FrozenFeatures, CompiledSteps,
             return
         self.detect_anomaly(parts["loss"])
         self.model_zero_grad()
-        self.scaler.scale(parts["loss"]).backward()
+        self.model_backward(self.scaler.scale(parts["loss"]))
         self.step_scaled()
 
     def step_scaled(self) -> None:

@@ -37,7 +37,7 @@ ARROWS = {
 }
 # What each room of promptkit may import of the others, besides those that any may; what
 # lies beside the rooms may import all.
-FOR_ALL = {"files", "clone", "descriptions", "did_you_mean", "random_state"}
+FOR_ALL = {"files", "clone", "descriptions", "did_you_mean", "random_state", "ranks"}
 ROOMS = {
     "backbones": set(),
     "objectives": set(),

@@ -85,6 +85,12 @@ class CLIPLoRA(StepsByShots):
                 "TEXT_ENCODER has another. Set DROPOUT 0, or ENCODER vision."
             )
 
+    @classmethod
+    def why_not_shared(cls, cfg) -> str:
+        """Masks are drawn for the tokens of all images and classes, one after the other."""
+        dropout = cfg.TRAINER.CLIPLORA.DROPOUT
+        return f"TRAINER.CLIPLORA.DROPOUT is {dropout}, and not 0" if dropout else ""
+
     def applied(self, encoder: str) -> AbstractContextManager[None]:
         """The updates."""
         return self.learner.applied(self.clip_model, encoder)

@@ -263,7 +263,7 @@ class LASP(PromptTrainer):
         self.detect_anomaly(parts["loss"])
         self.model_zero_grad()
         scaled = self.scaler.scale(parts["loss"]) if self.scaler else parts["loss"]
-        scaled.backward()
+        self.model_backward(scaled)
         if self.scaler:
             self.scaler.unscale_(self.optim)
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), limit)

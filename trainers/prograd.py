@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promptkit import ranks
 from promptkit.backbones.backbone import Backbone
 from promptkit.config import ContextConfig, require_range
 from promptkit.encoders.text_encoder import Prompts
@@ -129,6 +130,7 @@ class ProGrad(PromptTrainer):
             self.detect_anomaly(parts[name])
         general = torch.autograd.grad(scale(parts["kl_loss"]), parameters, retain_graph=True)
         own = torch.autograd.grad(scale(parts["xe_loss"]), parameters)
+        general, own = ranks.means(general), ranks.means(own)  # a projection is not linear
         for parameter, gradient, other in zip(parameters, own, general, strict=True):
             parameter.grad = projected(gradient, other, self.options.lambda_)
         if self.scaler:

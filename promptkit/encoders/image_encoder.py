@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from promptkit import ranks
 from promptkit.backbones.backbone import Backbone
 from promptkit.backbones.installed_clip import VisionTransformer
 from promptkit.encoders.blocks import (
@@ -47,9 +48,13 @@ def encode_image(model: Backbone, images: Tensor, prompts: VisionTokens | None =
     """Image features [B, E] of images [B, 3, H, W], not normalised.
 
     Without prompts they equal `model.encode_image`'s, which also finishes the tokens of the last
-    layer that nobody reads.
+    layer that nobody reads. Processes of one run share the images of a step.
     """
-    return project_states(model, image_states(model, images, prompts))
+
+    def encoded(rows: slice) -> Tensor:
+        return project_states(model, image_states(model, images[rows], prompts))
+
+    return ranks.split(encoded, len(images))
 
 
 def states_width(model: Backbone) -> int:
@@ -95,11 +100,14 @@ def _first_tokens(visual: nn.Module, images: Tensor, prompts: VisionTokens) -> T
 @torch.no_grad()
 def tokens_below(model: Backbone, images: Tensor, layer: int) -> Tensor:
     """What goes into a layer without prompts, [B, L, D], of OpenAI's vision transformer."""
-    visual = model.visual
-    x = _first_tokens(visual, images, VisionTokens())
-    for block in visual.transformer.resblocks[:layer]:
-        x = finish(block, x, attend(*project(block, x)))
-    return x
+
+    def encoded(rows: slice) -> Tensor:
+        x = _first_tokens(model.visual, images[rows], VisionTokens())
+        for block in model.visual.transformer.resblocks[:layer]:
+            x = finish(block, x, attend(*project(block, x)))
+        return x
+
+    return ranks.split(encoded, len(images))
 
 
 def states_above(model: Backbone, x: Tensor, layer: int, prompts: VisionTokens) -> Tensor:

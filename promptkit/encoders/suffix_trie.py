@@ -58,8 +58,13 @@ class SuffixTrie:
         """[N, D] to [C, S, D]."""
         return nodes.index_select(0, self.nodes.flatten()).unflatten(0, self.nodes.shape)
 
-    def of_sequences(self, rows: Tensor) -> "SuffixTrie":
-        """The trie of some of the sequences."""
+    def of_sequences(self, rows: Tensor | slice) -> "SuffixTrie":
+        """The trie of some of the sequences; that of a stretch is kept."""
+        if isinstance(rows, slice):
+            key = f"from {rows.start}", rows.stop
+            if key not in self._made:
+                self._made[key] = suffix_trie(self.nodes[rows], self.lengths[rows])
+            return self._made[key]
         rows = rows.to(self.nodes.device)
         return suffix_trie(self.nodes[rows], self.lengths[rows])
 

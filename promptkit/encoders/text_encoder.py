@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from promptkit import ranks
 from promptkit.backbones.backbone import Backbone
 from promptkit.encoders.blocks import (
     Beside,
@@ -62,9 +63,11 @@ class Prompts:
     kept: "Below | None" = None
     skipped: int = 0
 
-    def of_classes(self, rows: Tensor) -> "Prompts":
-        """The prompts of some classes."""
-        there = rows.to(self.suffix.device)
+    def of_classes(self, rows: Tensor | slice) -> "Prompts":
+        """The prompts of some classes; of all of them, these."""
+        if isinstance(rows, slice) and rows.stop is None:
+            return self
+        there = rows if isinstance(rows, slice) else rows.to(self.suffix.device)
         injection = self.injection
         if injection:
             injection = replace(injection, tokens=injection.tokens[there])
@@ -215,8 +218,18 @@ def encode_in_chunks(
     """As `encode`, at most `chunk` classes at a time, so that memory does not grow with C.
 
     With gradients, what a chunk needs for its backward pass is computed again there: half as much
-    time more, the same gradients.
+    time more, the same gradients. Processes of one run share the classes of a step.
     """
+
+    def encoded(rows: slice) -> Tensor:
+        return _in_chunks(encode, model, prompts.of_classes(rows), chunk)
+
+    return ranks.split(encoded, len(prompts.suffix))
+
+
+def _in_chunks(
+    encode: Callable[[Backbone, Prompts], Tensor], model: Backbone, prompts: Prompts, chunk: int
+) -> Tensor:
     count = len(prompts.suffix)
     if count <= chunk:
         return encode(model, prompts)

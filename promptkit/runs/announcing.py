@@ -9,6 +9,7 @@ import torch
 from yacs.config import CfgNode
 
 from dassl.utils import collect_env_info
+from promptkit import ranks
 from promptkit.runs.plan import read_nodes
 from run_files.dotted import flatten
 
@@ -60,9 +61,10 @@ def _lines(args: argparse.Namespace, cfg: CfgNode) -> list[tuple[str, str]]:
 
 
 def _device(cfg: CfgNode) -> str:
+    several = f"{ranks.count()} x " if ranks.count() > 1 else ""
     if torch.cuda.is_available() and cfg.USE_CUDA:
-        return torch.cuda.get_device_name()
-    return f"a CPU ({torch.get_num_threads()} threads)"
+        return several + torch.cuda.get_device_name()
+    return several + f"a CPU ({torch.get_num_threads()} threads)"
 
 
 def log_settings(args: argparse.Namespace, cfg: CfgNode) -> None:

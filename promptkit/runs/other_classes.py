@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promptkit import ranks
 from promptkit.descriptions import are_described
 from promptkit.random_state import seeded
 
@@ -89,6 +90,7 @@ class OtherClasses:
             for each in sharing:
                 for name in shared:
                     delattr(each, name)
+        self.outputs, self.own = map(ranks.in_order, (self.outputs, self.own))
 
     def found(self) -> dict[str, Any]:
         """What `run_files.logits.Logits` has of other classes, by name; {} where there are none."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from dassl.engine import TrainerX
+from promptkit import ranks
 from promptkit.backbones.embedded import EMBEDDED
 from promptkit.encoders.precision import device_name
 from promptkit.runs.environment import environment
@@ -164,5 +165,7 @@ def near_chance(result: dict[str, Any]) -> str:
 
 def _device_name(device: torch.device) -> str:
     if device.type == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads"
-    return device_name(device)
+        name = f"CPU, {torch.get_num_threads()} threads"
+    else:
+        name = device_name(device)
+    return name if ranks.count() == 1 else f"{ranks.count()} x {name}"

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
+from promptkit import ranks
+
 ENCODE_BATCH = 128  # images
 
 
@@ -38,6 +40,8 @@ def in_order(
 ) -> DataLoader:
     """The images of a loader in the order of its data set, all of them.
 
+    Of several processes each gets every N-th batch; `encode_loader` joins what it makes of them.
+
     Args:
         loader: of the images.
         batch_size: of the new loader.
@@ -48,25 +52,26 @@ def in_order(
     if with_seeds := getattr(loader.sampler, "seeds_for", None):
         order = with_seeds(order, epoch)
     workers = loader.num_workers
-    return DataLoader(
+    loader = DataLoader(
         loader.dataset, batch_size=batch_size, sampler=order, num_workers=workers,
         persistent_workers=processes_stay and workers > 0,
     )  # fmt: skip
+    return ranks.own_batches(loader)
 
 
 @torch.no_grad()
 def encode_loader(
     loader: DataLoader, encode: Callable[[Tensor], Tensor], *, show: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Features [N, E] and labels [N] of a loader's batches, with a bar if `show`."""
+    """Features [N, E] and labels [N] of the batches of `in_order`, with a bar if `show`."""
     parts = []
     with tqdm(total=len(loader.dataset), desc="Encoding", unit=" images", disable=not show) as bar:
         for batch in loader:
             if len(loader) == 1:  # no batch before it to tell the time by
                 bar.set_postfix_str(f"about {_sec(encode, batch['img']):.0f} s")
             parts.append((encode(batch["img"]).cpu(), batch["label"]))
-            bar.update(len(batch["label"]))
-    features, labels = zip(*parts, strict=True)
+            bar.update(min(ranks.count() * len(batch["label"]), bar.total - bar.n))
+    features, labels = zip(*ranks.in_order(parts), strict=True)
     return torch.cat(features), torch.cat(labels)
 
 

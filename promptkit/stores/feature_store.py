@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from promptkit import ranks
 from promptkit.files import beside, checksum, sweep
 
 FORMAT = 3  # raise it when the same key would mean other features
@@ -68,13 +69,14 @@ class FeatureStore:
         text = json.dumps({"format": FORMAT, **depends_on}, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
         sweep(self.folder)
-        for path in sorted(self.folder.glob(f"{key}-*.pt")):
-            features = self._read(path)
-            if features is not None:
-                if say:
-                    print(f"Read the features of {len(features)} images from {path}")
-                return features
+        path, features = self._find(key)
+        if all(ranks.of_all(features is not None)):  # processes of one run make them together
+            if say:
+                print(f"Read the features of {len(features)} images from {path}")
+            return features
         features = compute()
+        if ranks.rank() > 0:
+            return features
         try:
             self._write(key, features)
         except (OSError, RuntimeError) as error:  # a full or read-only disk is no reason to end
@@ -85,6 +87,14 @@ class FeatureStore:
                 print(f"Image features are not kept: {place}: {reason}")
             self._said.add(reason)
         return features
+
+    def _find(self, key: str) -> tuple[Path | None, Tensor | None]:
+        """The entry of a key, and its features; None, None where there is none that is whole."""
+        for path in sorted(self.folder.glob(f"{key}-*.pt")):
+            features = self._read(path)
+            if features is not None:
+                return path, features
+        return None, None
 
     def _read(self, path: Path) -> Tensor | None:
         try:
