@@ -18,11 +18,22 @@ from dassl.engine import TRAINER_REGISTRY
 PROJECT = Path(train.__file__).parent
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES = 350, 60, 150
 OURS = {
-    "benchmarks", "dassl", "datasets", "pocket", "promptkit", "protocols", "reports", "run_files",
-    "trainers", "train", "whole_files", "woven",
+    "ablation", "benchmarks", "dassl", "datasets", "pocket", "promptkit", "protocols", "reports",
+    "run_files", "trainers", "train", "whole_files", "woven",
 }  # fmt: skip
 # What each package may import of ours, besides itself.
 ARROWS = {
+    "ablation": {
+        "dassl",
+        "datasets",
+        "pocket",
+        "promptkit",
+        "reports",
+        "train",
+        "trainers",
+        "whole_files",
+        "woven",
+    },
     "engine": set(),
     "whole_files": set(),
     "woven": {"datasets", "promptkit", "trainers", "whole_files"},

@@ -46,6 +46,19 @@ def best_scores(name: str, x: Tensor, y: Tensor) -> Tensor:
     return log_density_ratio(x, y) + (1 if name == "nwj" else 0)
 
 
+def test_infonce_does_not_see_a_drift_that_all_classes_share():
+    """docs/e2mim.md: nothing off the span of what tells the other views apart is held."""
+    generator = torch.Generator().manual_seed(3)
+    soft, hand = torch.randn(2, 5, 12, generator=generator, dtype=torch.float64)
+    between = torch.linalg.qr((hand - hand.mean(0)).T)[0][:, :4]  # spans h_c - h_c'
+    drift = torch.randn(12, generator=generator, dtype=torch.float64)
+    unseen = drift - between @ (between.T @ drift)
+    assert unseen.norm() > 0.5 * drift.norm()
+    moved = [infonce((soft + step) @ hand.T).item() for step in (0 * unseen, unseen, drift)]
+    assert moved[0] == pytest.approx(moved[1], rel=1e-12)
+    assert abs(moved[0] - moved[2]) > 0.01
+
+
 def naive(name: str, scores: Tensor) -> float:
     """Evaluate a bound's formula by loops over Python floats."""
     n, m = scores.shape
