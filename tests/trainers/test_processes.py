@@ -11,7 +11,7 @@ from tests.trainers.test_all_trainers import TRAINED
 IMAGES = ("FEATURES.TRAIN_STORE", "off")  # each step encodes its images
 ONE_EPOCH = ("OPTIM.MAX_EPOCH", 1)
 SLOWER = ("OPTIM.LR", 0.01)  # the tiny CLIP's deep prompts have large gradients
-AVERAGED = ("TRAINER.PROMPTSRC.GPA_MEAN", 1.0)
+AVERAGED = (*SLOWER, "TRAINER.PROMPTSRC.GPA_MEAN", 1.0)
 MIX = "TRAINER.E2MIM.MIX."
 USUAL = {
     "text": ("CoOp", ONE_EPOCH),
@@ -42,7 +42,7 @@ CHOSEN = {
     "two stages": ("TwoSFS", ()),
     "classes of means": ("E2MIM", (f"{MIX}LEVEL", "class", "TRAINER.E2MIM.TEMPLATES", "chosen")),
     "inserted tokens": ("MMRL", SLOWER),
-    "sentences": ("ProText", (*ONE_EPOCH, "OPTIM.LR", 1e-4)),  # a weight of 1000
+    "sentences": ("ProText", (*ONE_EPOCH, "OPTIM.LR", 1e-5)),  # a weight of 1000
 }
 OTHERS = {name: (name, ()) for name in set(TRAINED) - {named for named, _ in CHOSEN.values()}}
 
