@@ -44,7 +44,8 @@ class Candidate:
 
 
 # The trainer's defaults, whatever its recipes say.
-E2MIM_OWN = {"alpha": 1.0, "beta": 1.0, "mi__critic": "bilinear", "mi__agreement": 0.0}
+E2MIM_OWN = {"alpha": 1.0, "beta": 1.0, "mi__critic": "bilinear", "mi__agreement": 0.0,
+             "trust": "fixed"}  # fmt: skip
 
 
 def e2mim(label: str, method: str = "E2MIM", **options: object) -> Candidate:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import train
 from ablation import plan as plans
 from ablation.candidates import CHOICES, OVER_TCP, PUBLISHED, STRESSED, VARIED, ZERO_SHOT
 from ablation.data import Place
@@ -137,3 +138,11 @@ def test_zero_shots_first_seed_stands_for_all(tmp_path):
     found = plan.accuracies("test", "woven", ["dtd"], ZERO_SHOT, (4, 5))
     assert found.tolist() == [[[1.0, 2.0]] * 2]
     assert Tables(plan).plan is plan
+
+
+def test_e2mims_settings_do_not_hang_on_its_recipes(tmp_path):
+    """A recipe that follows the study must not change what the study runs."""
+    argv = ["--trainer", "E2MIM", "--config-file", "configs/trainers/E2MIM/woven.yaml"]
+    own = train.setup_cfg(train.parse_args([*argv, *CHOICES["E2MIM"][0].pairs("")]))
+    default = train.setup_cfg(train.parse_args(["--trainer", "E2MIM"]))
+    assert own.TRAINER.E2MIM == default.TRAINER.E2MIM
