@@ -88,6 +88,7 @@ def test_every_kind_is_equal_to_its_reference_on_pocket(tmp_path, capsys, few_im
     assert [line.split("|")[1].strip() for line in table[2 : len(names) + 2]] == names
 
 
+@pytest.mark.large
 def test_half_precision_is_compared_more_coarsely(tmp_path):
     path = tmp_path / "x.json"
     arguments = ["text", "step", "--methods", "CoOp,MaPLe", "--model", "Pocket", "--classes", "6"]
@@ -113,6 +114,7 @@ def test_what_cannot_be_measured_is_said(monkeypatch, capsys, arguments, message
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.large
 def test_the_reference_may_be_left_out(tmp_path, few_images):
     path = tmp_path / "x.json"
     arguments = ["text", "step", "eval", "--methods", "CoOp", "--model", "Pocket", "--classes", "6"]
@@ -163,6 +165,7 @@ def test_methods_alone_and_unknown_ones(tmp_path, capsys):
     assert "there is no 'MaPel'" in capsys.readouterr().err
 
 
+@pytest.mark.large
 def test_both_ways_of_a_protocol_give_the_same_accuracies(tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "DATASET", "pocket_sizes")  # fewer classes
     monkeypatch.setattr(PocketSet, "per_class", {"train": 2, "val": 1, "test": 12})
@@ -186,6 +189,7 @@ def test_a_thousand_result_files_are_read(tmp_path):
     assert collect(tmp_path, repeats=1).fast_sec > 0  # it counts what is in the table
 
 
+@pytest.mark.large
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on one core
 def test_a_step_waits_for_its_batches(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.loading.BATCHES", 3)

@@ -7,7 +7,7 @@ import train
 from promptkit import compiling
 from tests.trainers.test_all_trainers import IN_EPOCHS
 
-TRACED = ("E2MIM", "MMA")  # the others by the marked run, which builds all
+TRACED = ("E2MIM",)  # the others by the marked run, which builds all
 
 
 def losses_and_gradients(trainer, loss, images, labels):
@@ -45,17 +45,13 @@ def test_every_step_is_one_program(tiny_trainer, monkeypatch, name):
     check(tiny_trainer, name)
 
 
-def test_the_cpus_own_compiler_gives_the_same(tiny_trainer):
-    check(tiny_trainer, "CoOp")
-
-
 @pytest.mark.compiler
 @pytest.mark.parametrize("name", [name for name in IN_EPOCHS if name != "ProGrad"])
-def test_the_cpus_own_compiler_gives_the_same_for_all(tiny_trainer, name):
+def test_the_cpus_own_compiler_gives_the_same(tiny_trainer, name):
     check(tiny_trainer, name)
 
 
-@pytest.mark.parametrize("name", ["KgCoOp", "TCP"])
+@pytest.mark.parametrize("name", ["TCP"])
 def test_a_run_with_programs_learns_what_one_without_learns(tiny_argv, tmp_path, monkeypatch, name):
     monkeypatch.setattr(compiling, "COMPILER", "aot_eager")
     torch._dynamo.reset()

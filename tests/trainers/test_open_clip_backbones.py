@@ -21,7 +21,7 @@ METHODS = sorted(
     for name in TRAINER_REGISTRY.registered_names()
     if TRAINER_REGISTRY.get(name).__module__.startswith("trainers.")
     and not issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)
-    and name not in ("CLIPLoRA", "MMRL", "MMRLpp", "SkipTuning")
+    and name not in ("CLIPLoRA", "MMRL", "MMRLpp", "ProText", "SkipTuning")  # ProText: sentences
 )
 ON_FEATURES = ("CLAP", "CLIPAdapter", "GDA", "LPPlusPlus", "TaskRes", "TipAdapter", "TipAdapterF")
 # What keeps them within the shrunk towers' two layers.

@@ -64,7 +64,8 @@ def test_no_image_is_encoded_in_training_and_shots_change_nothing(tiny_trainer):
     learned = []
     for shots in (1, 4):
         trainer = tiny_trainer("ProText", "DATASET.NUM_SHOTS", shots, "OPTIM.MAX_EPOCH", 1,
-                               "TEST.NO_TEST", True, output=str(shots))  # fmt: skip
+                               "TEST.NO_TEST", True, "FEATURES.STORE", False,
+                               output=str(shots))  # fmt: skip
         hook = trainer.clip_model.visual.conv1.register_forward_pre_hook(fail)
         trainer.train()
         learned.append(trainer.learner.ctx.detach())
