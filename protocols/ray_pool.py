@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 
 from protocols.cell import Cell
+from protocols.nodes import Node, cpu_share
 from protocols.places import PROJECT
 from protocols.pool import Ended, Said
 from protocols.tail import tail_kept
@@ -28,11 +29,14 @@ except ImportError as error:
 RETRIES = 3  # of a task whose node or process was lost
 ASK_SEC = 0.05  # between two looks at the tasks
 CANCEL_SEC = 30.0  # for a run to end in order
-PASSED_ON = ("OMP_NUM_THREADS", "PROMPTKIT_FEATURES", "TRACEBACK")  # decide results, or where
+PASSED_ON = ("DASSL_TRUST_CHECKPOINTS", "OMP_NUM_THREADS", "PROMPTKIT_FEATURES", "TRACEBACK")
+BROKEN: list[str] = []  # cells that have left this process in doubt: it serves no more
 
 
 def task(cell: Cell) -> tuple[str, str]:
     """In a worker of the cluster: the outcome of a cell, and the end of what it said."""
+    if BROKEN:  # by the cell before: Ray gives this one to another process
+        os._exit(1)
     os.chdir(PROJECT)
     argv = sys.argv
     try:
@@ -40,6 +44,8 @@ def task(cell: Cell) -> tuple[str, str]:
             outcome = carry_out(cell)
     finally:
         sys.argv = argv
+    if outcome is Outcome.BROKEN:
+        BROKEN.append(cell.name)
     return outcome.value, tail.end()
 
 
@@ -52,7 +58,7 @@ class RayPool:
         per_gpu: tasks on one GPU; None for one.
 
     Raises:
-        ValueError: there is no such cluster.
+        ValueError: there is no such cluster, or no node of it can take a task.
     """
 
     def __init__(self, address: str, jobs: int | None, per_gpu: int | None) -> None:
@@ -67,14 +73,16 @@ class RayPool:
             raise ValueError(f"--ray {address}: there is no such cluster ({error})") from error
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, at_end)  # Ray puts its own there
-        there = ray.cluster_resources()
-        gpus, cpus = (int(there.get(name, 0)) for name in ("GPU", "CPU"))
+        nodes = [Node.of(each["Resources"]) for each in ray.nodes() if each["Alive"]]
+        gpus, cpus = sum(node.gpus for node in nodes), sum(node.cpus for node in nodes)
         if per_gpu and not gpus:
             raise ValueError(f"--per-gpu {per_gpu}: there is no GPU in the cluster")
         self.size = jobs or gpus * (per_gpu or 1) or cpus or 1
         self.run = ray.remote(
-            num_cpus=max(cpus // self.size, 1), num_gpus=1 / (per_gpu or 1) if gpus else 0,
-            max_retries=RETRIES, max_calls=0,  # processes stay, with a GPU, too
+            num_cpus=cpu_share(nodes, self.size, per_gpu or 1),
+            num_gpus=1 / (per_gpu or 1) if gpus else 0, max_retries=RETRIES,
+            # A process that stays would keep its GPU while Ray gives that to the next one.
+            max_calls=1 if gpus else 0,
         )(task)  # fmt: skip
         self.cells: dict[ray.ObjectRef, Cell] = {}
 
@@ -87,7 +95,7 @@ class RayPool:
         self.cells[self.run.remote(cell)] = cell
 
     def events(self, timeout_sec: float) -> Iterator[Said | Ended]:
-        """Tasks that have ended, with the end of their output: the log has the rest."""
+        """Tasks that have ended, with the end of their output, which is all that the log has."""
         end = time.monotonic() + timeout_sec
         # Asked, not waited for: a signal that comes while Ray waits would lose its exit code.
         while not (done := self._done()) and time.monotonic() < end:
