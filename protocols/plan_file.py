@@ -33,6 +33,7 @@ from protocols.request import Request, check_pairs, requested
 
 KEYS = ("data", "datasets", "grids", "import", "methods", "output", "overrides", "protocols",
         "recipes", "seeds", "shots", "source", "strict")  # fmt: skip
+SWITCHES = {"true": True, "yes": True, "false": False, "no": False}
 NEEDED = ("datasets", "methods", "protocols")
 SAME = {"data": "DATA", "output": "OUTPUT", "source": "SOURCE", "import": "IMPORT"}
 
@@ -100,7 +101,7 @@ def _asked(tree: dict[str, Any], environment: Mapping[str, str]) -> Asked:
     for key in ("seeds", "shots"):
         if key in tree:
             plan_environment[key.upper()] = " ".join(_words(tree[key], key))
-    if tree.get("strict", "false").lower() not in ("false", "no"):
+    if _is_on("strict", tree.get("strict", "false")):
         plan_environment["STRICT"] = "1"
     output = plan_environment.get("OUTPUT") or "output"
     found = Asked([], output, has_logs=True)
@@ -131,6 +132,12 @@ def _asked(tree: dict[str, Any], environment: Mapping[str, str]) -> Asked:
                                 several_shots=True)  # fmt: skip
             found.requests += _settings(request, tree["grids"], tree["overrides"].get(trainer, {}))
     return found
+
+
+def _is_on(key: str, text: str) -> bool:
+    if text.lower() not in SWITCHES:
+        raise ValueError(f"{key} must be one of {', '.join(SWITCHES)}; got {text!r}")
+    return SWITCHES[text.lower()]
 
 
 def _methods(words: list[str], protocol: str, found: Asked) -> Iterator[str]:

@@ -99,6 +99,8 @@ def test_groups_and_the_environment_where_the_plan_does_not_say(read):
         ("protocols: base2new\nmethods: CoOp\ndatasets: {base2new: dtd, few_shot: dtd}\n",
          "datasets of few_shot, which the plan has not"),
         ("protocols: base2new\nmethods: CoOp\ndatasets: dtd\nstrict: [1]\n", "must be text; got"),
+        ("protocols: base2new\nmethods: CoOp\ndatasets: dtd\nstrict: 0\n",
+         "strict must be one of true, yes, false, no; got '0'"),
         ("? [a]\n: 1\n", "unhashable key"),
         ("a: [\n", "expected the node content"),
     ],
