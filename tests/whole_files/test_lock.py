@@ -179,3 +179,14 @@ def test_on_a_drive_without_links(tmp_path, monkeypatch):
     with lock.held(tmp_path), pytest.raises(lock.Held), lock.held(tmp_path):
         pass
     assert not os.listdir(tmp_path)
+
+
+def test_who_lives_elsewhere_is_told_by_the_clock_of_the_drive(tmp_path, monkeypatch):
+    """By that of this machine, which is wrong here, the dead would live, or the living be dead."""
+    write_lock(tmp_path)
+    for silent_sec, own_time, is_alive in ((280, time.time() + 3600, True), (320, 0.0, False)):
+        silent_for(tmp_path, silent_sec)
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda own_time=own_time: own_time)
+            assert lock.is_alive(tmp_path / lock.NAME) is is_alive
+    assert os.listdir(tmp_path) == [lock.NAME]
