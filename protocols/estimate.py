@@ -20,7 +20,7 @@ from protocols.planner import Planner
 from protocols.recipes import value_in
 from protocols.screen import Screen
 from protocols.sizes import Size, size_of
-from protocols.state import State, state_of
+from protocols.state import State
 from protocols.status import aligned
 from protocols.timing import clock, is_evaluation
 from run_files import LOGITS
@@ -177,7 +177,7 @@ def seconds_of(work: Work, measured: Measured, *, by_steps: bool) -> float:
 
 def show_estimate(plan: Plan, jobs: int) -> int:
     """Measures, then prints counts, hours and disk; 1 where a method could not be measured."""
-    left = [cell for cell in plan.cells if state_of(cell) is not State.DONE]
+    left = [cell for cell in plan.cells if not finished.is_done(cell)]
     trainings = sum(not is_evaluation(cell) for cell in left)
     print(f"{len(plan.cells):,} runs, {len(plan.cells) - len(left):,} of them done; left are "
           f"{trainings:,} trainings and {len(left) - trainings:,} evaluations")  # fmt: skip

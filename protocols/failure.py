@@ -1,6 +1,7 @@
 """`failed.json` in a cell's folder: that its run failed, by which arguments, and how it ended.
 
-It stands until the run is tried again; with other arguments in the folder it says nothing.
+It stands until the run is tried again; with other arguments in the folder, or before a result, it
+says nothing. It is written under the lock of the cell alone.
 """
 
 import json
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from protocols.cell import Cell
+from run_files import RESULT
 from whole_files import replacing
 
 NAME = "failed.json"
@@ -43,13 +45,25 @@ def forget(cell: Cell) -> None:
 
 
 def noted(cell: Cell) -> Failure | None:
-    """How this very run failed; None if it did not, or if what is noted cannot be read."""
+    """How this very run failed; None if it did not, has left a result since, or if what is noted
+    cannot be read.
+    """
+    path = Path(cell.folder, NAME)
     try:
-        content = json.loads(Path(cell.folder, NAME).read_text())
+        content = json.loads(path.read_text())
         failure = Failure(tuple(content["argv"]), str(content["why"]), str(content["time"]))
+        if failure.argv != cell.argv or _is_newer(path.with_name(RESULT), path):
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return failure if failure.argv == cell.argv else None
+    return failure
+
+
+def _is_newer(result: Path, note: Path) -> bool:
+    try:
+        return result.stat().st_mtime_ns >= note.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
 
 
 def end_of(output: str) -> str:

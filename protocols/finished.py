@@ -51,6 +51,12 @@ def is_finished(cell: Cell, result: Known) -> bool:
     )
 
 
+def is_done(cell: Cell) -> bool:
+    """Whether there is such a result; where not, train.py may still find that settings agree."""
+    result = result_of(cell)
+    return result is not None and is_finished(cell, result)
+
+
 def words(cell: Cell, result: Known) -> str:
     """What train.py says of a finished run."""
     return (

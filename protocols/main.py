@@ -85,28 +85,13 @@ def carry_out(args: argparse.Namespace, wanted: Asked, plan: Plan) -> int:
 
 def carry_out_one(path: str, number: int) -> int:
     """One cell of a saved list; the exit code."""
-    from protocols import failure
+    from protocols.alone import carry_out_alone
     from protocols.saved import load
-    from protocols.state import State, state_of
-    from protocols.tail import tail_kept
-    from protocols.worker import Outcome
-    from protocols.worker import carry_out as carry_out_cell
 
     cells = load(path)
     if not 0 <= number < len(cells):
         raise ValueError(f"NUMBER must be one of 0 to {len(cells) - 1}; got {number}")
-    known = {cell.name: cell for cell in cells}
-    for name in cells[number].needs:
-        if state_of(known[name]) is not State.DONE:
-            raise ValueError(f"{name} is not done, and {cells[number].name} needs it")
-    with tail_kept() as tail:
-        outcome = carry_out_cell(cells[number])
-    if outcome in (Outcome.FAILED, Outcome.BROKEN):
-        failure.note(cells[number], tail.end())
-    if outcome is Outcome.ELSEWHERE:
-        print(f"{cells[number].name} is carried out by somebody else")
-        return 0
-    return int(outcome is not Outcome.DONE)
+    return carry_out_alone(cells[number], {cell.name: cell for cell in cells})
 
 
 def print_commands(plan: Plan) -> int:

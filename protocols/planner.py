@@ -11,14 +11,16 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 from protocols import failure, finished
 from protocols.cell import Cell, Plan
 from protocols.pool import Ended, Pool, Said
 from protocols.screen import Screen
-from protocols.state import LOCKS, State, state_of
+from protocols.state import LOCK, LOCKS, State, state_of
 from protocols.timing import Timing
 from protocols.worker import Outcome
+from run_files import RESULT
 from whole_files import lock
 
 SAY_SEC = 0.5  # at least between two lines of progress
@@ -48,7 +50,8 @@ class Planner:
         self.timing = Timing()
         self.begun: dict[str, float] = {}  # when a cell was started here
         self.has_news, self.said_at = False, 0.0
-        self.elsewhere: dict[str, Cell] = {}
+        self.elsewhere: dict[str, Cell] = {}  # cells that others hold
+        self.looked_at = 0.0  # these
         self.missing = {cell.name: len(cell.needs) for cell in plan.cells}  # of what it needs
         self.followers: dict[str, list[Cell]] = defaultdict(list)
         for cell in plan.cells:
@@ -73,7 +76,9 @@ class Planner:
                 self._say()
                 for event in self.pool.events(POLL_SEC):
                     self._take(event)
-                self._look_at(list(self.elsewhere.values()))
+                if time.monotonic() - self.looked_at >= POLL_SEC:
+                    self.looked_at = time.monotonic()
+                    self._look_at(list(self.elsewhere.values()))
             self._say()
         finally:
             self.pool.close()
@@ -88,7 +93,10 @@ class Planner:
                 self.states[cell.name] = state
                 continue
             self.elsewhere.pop(cell.name, None)
-            if state is State.FAILED and not (self.retry and is_first):
+            if state is State.FAILED and self.retry and is_first:
+                failure.forget(cell)
+                self._offer(cell)
+            elif state is State.FAILED:
                 known = failure.noted(cell)
                 self._settle(cell, state, known.why if known else "")
             elif state is State.DONE and (result := finished.result_of(cell)):
@@ -135,15 +143,13 @@ class Planner:
         if event.outcome is Outcome.ELSEWHERE:
             self.elsewhere[cell.name] = cell
             self.states[cell.name] = State.RUNNING
+            self.looked_at = time.monotonic()
             return
         if event.outcome is Outcome.DONE:
             self.timing.add(cell, seconds)
             self._settle(cell, State.DONE)
         else:
-            # Not where another planner has taken it up again meanwhile; a full disk may be why.
-            if state_of(cell) not in (State.RUNNING, State.DONE):
-                with contextlib.suppress(OSError):
-                    failure.note(cell, event.why)
+            _note_crash(cell, event.why)
             self._settle(cell, State.FAILED, event.why)
         self.has_news = True
 
@@ -175,6 +181,15 @@ class Planner:
         waiting = [cell for cell in self.cells
                    if self.states[cell.name] in (State.WAITING, State.RUNNING)]  # fmt: skip
         return self.timing.left(waiting, self.pool.size)
+
+
+def _note_crash(cell: Cell, why: str) -> None:
+    """Notes a failure that its process could not note, as one that was killed; not where another
+    planner has taken the cell up meanwhile. A full disk may be why it failed.
+    """
+    with contextlib.suppress(lock.Held, OSError), lock.held(cell.folder, LOCK):
+        if not failure.noted(cell) and not Path(cell.folder, RESULT).exists():
+            failure.note(cell, why)
 
 
 def _forget_dead(cell: Cell) -> None:

@@ -12,12 +12,12 @@ FOLDER = ".protocols"
 
 
 def save(plan: Plan, output: str) -> Path:
-    """Writes the cells; the same list of cells has the same file."""
-    names = "\n".join(cell.name for cell in plan.cells)
-    digest = hashlib.sha256(names.encode()).hexdigest()[:16]
+    """Writes the cells; a list has a file of its own, since arrays of Slurm may still read it."""
+    text = json.dumps([asdict(cell) for cell in plan.cells])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = Path(output, FOLDER, f"{digest}.json")
     with replacing(path) as partial:
-        partial.write_text(json.dumps([asdict(cell) for cell in plan.cells]))
+        partial.write_text(text)
     return path
 
 

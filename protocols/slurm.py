@@ -1,7 +1,8 @@
 """`--slurm FILE`: an array script over the cells, for a scheduler that is there already.
 
 A task of the array carries out one cell. Cells that need others stand in a second array, which
-Slurm starts when the first has ended; those whose need has failed then say so and end.
+Slurm starts when the first has ended; those whose need has failed then say so and end. Each task
+asks for one GPU, unless CUDA_VISIBLE_DEVICES is set to nothing where the scripts are written.
 """
 
 import argparse
@@ -10,9 +11,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from protocols import finished, gpus
 from protocols.cell import Plan
 from protocols.places import PROJECT
-from protocols.state import State, state_of
 from whole_files import replacing
 
 LAST_TASK = 1_000  # the highest number that Slurm's default MaxArraySize, 1001, allows
@@ -20,8 +21,7 @@ SCRIPT = """#!/usr/bin/env bash
 # {title}
 # Written by python -m protocols; the same command writes it anew, without what is done by then.
 #SBATCH --array={array}{limit}
-#SBATCH --gpus-per-task=1
-#SBATCH --output={output}/slurm-%A_%a.log
+{gpus}#SBATCH --output={output}/slurm-%A_%a.log
 #SBATCH --requeue
 #SBATCH --signal=B:TERM@60
 cd {project} || exit 1
@@ -56,11 +56,11 @@ def write_script(args: argparse.Namespace, path: Path, plan: Plan) -> int:
 
 
 def waves_of(plan: Plan) -> list[list[int]]:
-    """Numbers of the cells that are not done: first those that need none of these, and so on."""
+    """Numbers of unfinished cells: first those that need none of these, and so on."""
     depth: dict[str, int] = {}
     waves: dict[int, list[int]] = {}
     for number, cell in enumerate(plan.cells):
-        if state_of(cell) is State.DONE:
+        if finished.is_done(cell):
             continue
         depth[cell.name] = max((depth[name] + 1 for name in cell.needs if name in depth), default=0)
         waves.setdefault(depth[cell.name], []).append(number)
@@ -71,10 +71,14 @@ def script(numbers: list[int], path: Path, jobs: int | None, *, part: int) -> st
     """The array script of cells by their numbers in a saved list."""
     return SCRIPT.format(
         title=f"Part {part}: {len(numbers):,} runs of {path}", array=ranges(numbers),
-        limit=f"%{jobs}" if jobs else "", output=path.absolute().parents[1],
-        project=shlex.quote(os.fspath(PROJECT)), python=shlex.quote(sys.executable),
-        list=shlex.quote(os.fspath(path.absolute())),
+        limit=f"%{jobs}" if jobs else "", gpus="" if _is_cpu_meant() else "#SBATCH --gpus=1\n",
+        output=path.absolute().parents[1], project=shlex.quote(os.fspath(PROJECT)),
+        python=shlex.quote(sys.executable), list=shlex.quote(os.fspath(path.absolute())),
     )  # fmt: skip
+
+
+def _is_cpu_meant() -> bool:
+    return os.environ.get(gpus.VISIBLE) == ""
 
 
 def ranges(numbers: list[int]) -> str:

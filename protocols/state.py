@@ -1,7 +1,7 @@
 """The state of a cell, which is what stands in its folder: nothing else is kept of it.
 
 running   somebody who lives holds its lock, or its run's
-failed    failed.json is of these arguments
+failed    failed.json is of these arguments, and no result came later
 done      there is a result; train.py leaves it as it is, or says that it is of other settings
 stale     it was begun by somebody who has died: it is gone on with
 waiting   none of these

@@ -15,6 +15,7 @@ from typing import TextIO
 from protocols import failure
 from protocols.cell import Cell, cell_from
 from protocols.state import LOCK
+from protocols.tail import tail_kept
 from whole_files import lock
 
 
@@ -32,13 +33,20 @@ class Outcome(Enum):
 
 
 def carry_out(cell: Cell) -> Outcome:
-    """Carries out one run; what it says goes to stdout and stderr."""
+    """Carries out one run; what it says goes to stdout and stderr, and its end, where the run
+    fails, into failed.json. Whoever tries a failed one again deletes that first: one that is there
+    now is of somebody else's attempt since, and stands for this one, too.
+    """
     try:
         with lock.held(cell.folder, LOCK):
-            failure.forget(cell)
-            outcome = _run(cell)
+            if known := failure.noted(cell):
+                print(known.why, file=sys.stderr)
+                return Outcome.FAILED
+            failure.forget(cell)  # of other arguments
+            with tail_kept() as tail:
+                outcome = _run(cell)
             if outcome is not Outcome.DONE:
-                failure.note(cell, "")  # while the lock is held; the planner adds its output
+                failure.note(cell, tail.end())
             return outcome
     except lock.Held:
         return Outcome.ELSEWHERE

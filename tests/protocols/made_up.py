@@ -5,14 +5,40 @@ import signal
 import time
 from pathlib import Path
 
+from promptkit.files import checksum
 from protocols.cell import Cell, Plan
 from protocols.local_pool import LocalPool
+from protocols.places import PROJECT
 from protocols.planner import Planner
+from protocols.pool import Ended
 from protocols.screen import Screen
+from protocols.worker import Outcome
 from whole_files import replacing
 from whole_files.processes import is_gone, this_process
 
 CODES = {"fails": 1, "misspelt": 2}
+
+
+class Instant:
+    """A pool whose runs take no time."""
+
+    size = 8
+
+    def __init__(self) -> None:
+        self.started = []
+
+    def is_free(self) -> bool:
+        return len(self.started) < self.size
+
+    def start(self, cell) -> None:
+        self.started.append(cell)
+
+    def events(self, timeout_sec: float):
+        while self.started:
+            yield Ended(self.started.pop(), Outcome.DONE)
+
+    def close(self) -> None:
+        pass
 
 
 def cell(output: Path, name: str, *words: str, needs: tuple = (), shares: tuple = ()) -> Cell:
@@ -64,6 +90,14 @@ def note(folder: str, what: str) -> None:
     """Adds a line to the journal beside the folder."""
     with open(Path(folder).parent / "journal", "a") as file:
         file.write(f"{Path(folder).name} {what} {os.getpid()}\n")
+
+
+def result_of(one: Cell, **more) -> dict:
+    """A result of exactly this cell, which is_finished takes for finished."""
+    inputs = {"argv": one.argv, "files": {"train.py": checksum(PROJECT / "train.py")}}
+    metrics = {"accuracy": 50.0, "error_rate": 50.0, "macro_f1": 50.0}
+    named = {"trainer": one.trainer, "dataset": one.dataset, "subset": "all", "seed": 1}
+    return {**named, "metrics": metrics, "inputs": inputs, **more}
 
 
 def journal(output: Path) -> list[tuple[str, ...]]:

@@ -4,17 +4,19 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 
 import pytest
 
 import train
-from protocols import failure, finished, planner, state, worker
+from protocols import alone, failure, finished, planner, state, worker
 from protocols.local_pool import LocalPool
+from protocols.pool import Ended
 from protocols.state import State, state_of
 from tests.protocols import made_up
-from tests.protocols.made_up import cell, journal, planned
+from tests.protocols.made_up import Instant, cell, journal, planned
 from whole_files import lock
 
 
@@ -126,6 +128,80 @@ def test_what_a_dead_one_left_is_stale_and_gone_on_with(tmp_path):
     planned([one])
     assert state_of(one) is State.DONE
     assert os.listdir(one.folder) == ["result.json"]
+
+
+def test_a_task_of_its_own_awaits_who_holds_its_cell_and_takes_over_from_the_dead(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(alone, "POLL_SEC", 0.01)
+    one = cell(tmp_path, "a", "0")
+    child = os.fork()
+    if child == 0:
+        with lock.held(one.folder, state.LOCK):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGKILL)
+    while state_of(one) is not State.RUNNING:
+        time.sleep(0.01)
+    threading.Timer(0.3, os.waitpid, (child, 0)).start()
+    assert alone.carry_out_alone(one, {}) == 0
+    assert capsys.readouterr().out == "a is held by somebody else: waiting for their end\n"
+    assert [line[:2] for line in journal(tmp_path)] == [("a", "begun"), ("a", "ended")]
+
+
+def test_what_a_task_needs_is_asked_of_train_where_it_is_not_known(tmp_path, monkeypatch):
+    first = cell(tmp_path, "first", "0")
+    one = cell(tmp_path, "one", "0", needs=("first",))
+    with pytest.raises(ValueError, match="first is not done, and one needs it"):
+        alone.carry_out_alone(one, {"first": first})
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first/result.json").write_text("{}")
+    assert alone.carry_out_alone(one, {"first": first}) == 0
+    monkeypatch.setattr(train, "main", lambda argv: print("error: of other settings") or 1)
+    with pytest.raises(ValueError, match="first is not done"):
+        alone.carry_out_alone(one, {"first": first})
+
+
+def test_a_failure_of_somebody_else_since_is_not_tried_again(tmp_path, capsys):
+    one = cell(tmp_path, "bad", "fails")
+    assert worker.carry_out(one) is worker.Outcome.FAILED
+    capsys.readouterr()
+    assert worker.carry_out(one) is worker.Outcome.FAILED
+    assert capsys.readouterr().err == "first line\nerror: it does not work\n"
+    assert [line[1] for line in journal(tmp_path)] == ["begun"]
+    (tmp_path / "bad/result.json").write_text("{}")  # by hand, later
+    assert state_of(one) is State.DONE
+    os.utime(tmp_path / "bad/result.json", (0, 0))
+    assert state_of(one) is State.FAILED
+
+
+def test_a_crash_is_noted_under_the_lock_alone(tmp_path):
+    one = cell(tmp_path, "a", "0")
+    with lock.held(one.folder, state.LOCK):
+        planner._note_crash(one, "killed")
+    assert failure.noted(one) is None
+    planner._note_crash(one, "killed")
+    assert failure.noted(one).why == "killed" and os.listdir(one.folder) == ["failed.json"]
+
+
+class _Elsewhere(Instant):
+    """Somebody else has every cell, though their lock does not look alive."""
+
+    count = 0
+
+    def events(self, timeout_sec: float):
+        time.sleep(0.001)
+        for one in self.started:
+            self.count += 1
+            is_over = self.count == 3
+            yield Ended(one, worker.Outcome.DONE if is_over else worker.Outcome.ELSEWHERE)
+        self.started.clear()
+
+
+def test_a_cell_that_is_elsewhere_is_not_offered_again_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(planner, "POLL_SEC", 0.1)
+    pool, begin = _Elsewhere(), time.monotonic()
+    planner.Planner(planner.Plan([cell(tmp_path, "a", "0")]), pool, planner.Screen()).run()
+    assert pool.count == 3 and time.monotonic() - begin > 0.2
 
 
 def planner_process(cells, jobs: int, log) -> int:

@@ -15,11 +15,9 @@ from protocols.expanding import plan_of
 from protocols.places import PROJECT
 from protocols.plan_file import read_plan
 from protocols.planner import Planner
-from protocols.pool import Ended
 from protocols.saved import load, save
 from protocols.screen import Screen
 from protocols.state import State
-from protocols.worker import Outcome
 from tests.protocols import made_up
 
 PLAN = """
@@ -34,28 +32,6 @@ seeds: [1, 2, 3, 4, 5, 6]
 EQUAL = ("metrics", "confused", "per_class", "logits_sha256", "shot_list_sha256", "chosen")
 
 
-class Instant:
-    """A pool whose runs take no time."""
-
-    size = 8
-
-    def __init__(self) -> None:
-        self.started = []
-
-    def is_free(self) -> bool:
-        return len(self.started) < self.size
-
-    def start(self, cell) -> None:
-        self.started.append(cell)
-
-    def events(self, timeout_sec: float):
-        while self.started:
-            yield Ended(self.started.pop(), Outcome.DONE)
-
-    def close(self) -> None:
-        pass
-
-
 def test_ten_thousand_cells_cost_the_planner_two_seconds(tmp_path):
     """Of this process: reading the plan, its cells, their states, giving each out, its end."""
     (tmp_path / "plan.yaml").write_text(PLAN.format(output=tmp_path / "out"))
@@ -63,7 +39,7 @@ def test_ten_thousand_cells_cost_the_planner_two_seconds(tmp_path):
     plan = plan_of(read_plan(str(tmp_path / "plan.yaml"), {}).requests)
     path = save(plan, str(tmp_path))
     screen = Screen(str(tmp_path / "logs"))
-    planner = Planner(plan, Instant(), screen)
+    planner = Planner(plan, made_up.Instant(), screen)
     planner.run()
     screen.close()
     seconds = time.process_time() - begin
@@ -89,7 +65,7 @@ def test_ten_thousand_finished_cells_cost_it_little_more(tmp_path, monkeypatch):
         Path(one.folder, "result.json").write_text(json.dumps(content))
     screen = Screen(str(tmp_path / "logs"))
     begin = time.process_time()
-    planner = Planner(Plan(cells), Instant(), screen)
+    planner = Planner(Plan(cells), made_up.Instant(), screen)
     planner.run()
     print(f"10,000 finished cells: {time.process_time() - begin:.2f} s of the planner")
     assert not planner.offered and set(planner.states.values()) == {State.DONE}

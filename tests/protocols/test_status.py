@@ -15,7 +15,7 @@ from protocols.saved import load, load_all, save
 from protocols.state import LOCK, state_of
 from protocols.status import table
 from protocols.timing import Timing, clock
-from tests.protocols.made_up import cell
+from tests.protocols.made_up import cell, result_of
 from whole_files import lock
 
 
@@ -73,6 +73,9 @@ def test_lists_are_saved_and_the_last_request_of_a_folder_counts(tmp_path, cells
     assert first != other and load_all(str(tmp_path)).cells == [
         *cells[:3], changed[0], cells[4], changed[1],
     ]  # fmt: skip
+    # The same names with other arguments: an array of Slurm still reads the list of before.
+    again = save(Plan([cell(tmp_path, one.name, "7") for one in cells]), str(tmp_path))
+    assert again != first and load(first) == cells
     other.write_text("[1]")
     with pytest.raises(ValueError, match="is no list of cells"):
         load(other)
@@ -85,8 +88,11 @@ def test_slurm_gets_what_is_left_those_that_need_others_behind(tmp_path, monkeyp
         cell(tmp_path, "free", "0", needs=("c2",)),
     ]
     (tmp_path / "c2").mkdir()
-    (tmp_path / "c2/result.json").write_text("{}")
+    (tmp_path / "c2/result.json").write_text(json.dumps(result_of(cells[2])))
+    (tmp_path / "c3").mkdir()  # of another run: train.py is to say so
+    (tmp_path / "c3/result.json").write_text(json.dumps(result_of(cells[4])))
     path = save(Plan(cells), str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     args = main.parsed(["base2new", "--slurm", str(tmp_path / "array.sh"), "--jobs", "4", "CoOp"])
     assert slurm.write_script(args, path, Plan(cells)) == 0
     said = capsys.readouterr().out
@@ -94,6 +100,9 @@ def test_slurm_gets_what_is_left_those_that_need_others_behind(tmp_path, monkeyp
     text = (tmp_path / "array.sh").read_text()
     assert "#SBATCH --array=0-1,3-5,7%4\n" in text
     assert "#SBATCH --array=6%4\n" in (tmp_path / "array_2.sh").read_text()
+    assert "\n#SBATCH --gpus=1\n" in text and "gpus-per-task" not in text
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "gpus" not in slurm.script([1], path, None, part=1)
     assert subprocess.run(["bash", "-n", tmp_path / "array.sh"]).returncode == 0
     monkeypatch.setattr("train.main", lambda argv: print("error: it ends") or 1)
     assert main.main(["cell", str(path), "6"]) == 1
