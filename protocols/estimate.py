@@ -8,11 +8,11 @@ passes that are counted are an upper bound, and so are the hours.
 import os
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from protocols import finished
+from protocols import failure, finished, gpus
 from protocols.cell import Cell, Plan
 from protocols.local_pool import LocalPool
 from protocols.methods import has_frozen_images, is_on_features
@@ -26,6 +26,7 @@ from protocols.timing import clock, is_evaluation
 from run_files import LOGITS
 
 EPOCHS, SHOTS = "OPTIM.MAX_EPOCH", "DATASET.NUM_SHOTS"
+BATCH = "DATALOADER.TRAIN_X.BATCH_SIZE"
 LOGIT_BYTES = 2  # kept in half precision as a rule
 
 
@@ -60,6 +61,14 @@ def value(cell: Cell, key: str, default: str) -> str:
     return found
 
 
+def number(cell: Cell, key: str, default: str) -> int:
+    """The same of a key that has a number from 1; ValueError names what else it has."""
+    text = value(cell, key, default)
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise ValueError(f"{key} must be a number from 1; got {text!r} ({cell.name})")
+    return int(text)
+
+
 def with_value(cell: Cell, key: str, text: str) -> Cell:
     """A cell with another value of a key or flag, which is added where it is not there."""
     argv = list(cell.argv)
@@ -75,10 +84,9 @@ def work_of(cell: Cell, size: Size) -> Work:
     if is_evaluation(cell):
         return Work(own.tests, own.classes, 0, 0, 0)
     recipe = Path(value(cell, "--config-file", "")).stem
-    epochs = int(value(cell, EPOCHS, value_in(cell.trainer, recipe, "MAX_EPOCH") or "1"))
-    batch = value(cell, "DATALOADER.TRAIN_X.BATCH_SIZE", "")
-    batch = int(batch or value_in(cell.trainer, recipe, "BATCH_SIZE") or "32")
-    images = own.classes * int(value(cell, SHOTS, "16"))
+    epochs = number(cell, EPOCHS, value_in(cell.trainer, recipe, "MAX_EPOCH") or "1")
+    batch = number(cell, BATCH, value_in(cell.trainer, recipe, "BATCH_SIZE") or "32")
+    images = own.classes * number(cell, SHOTS, "16")
     return Work(own.tests, own.classes, images, epochs, epochs * max(images // batch, 1))
 
 
@@ -94,10 +102,12 @@ def short(cell: Cell, folder: str) -> Cell:
 
 def representatives(cells: list[Cell], known: dict[str, Size | None]) -> list[Cell]:
     """Of each method a training with the fewest shots, else an evaluation; and one cell of each
-    data set whose size is not known.
+    data set whose size is not known. None of them needs another one of the cells.
     """
-    alone = [cell for cell in cells if "--model-dir" not in cell.argv]
-    alone.sort(key=lambda cell: (known[cell.dataset] is None, int(value(cell, SHOTS, "16"))))
+    names = {cell.name for cell in cells}
+    alone = [cell for cell in cells if names.isdisjoint(cell.needs)]
+    alone.sort(key=lambda cell: (is_evaluation(cell), known[cell.dataset] is None,
+                                 number(cell, SHOTS, "16")))  # fmt: skip
     first: dict[str, Cell] = {}
     for cell in alone:
         first.setdefault(cell.trainer, cell)
@@ -143,10 +153,10 @@ def measure(cells: list[Cell]) -> tuple[dict[str, Measured], dict[str, str]]:
         found: dict[str, Measured] = {}
         for run in runs:
             result = finished.result_of(run)
-            if result is None or run.trainer in found:
+            size = size_of(run.dataset, value(run, "--root", "data"))
+            if result is None or size is None or run.trainer in found:
                 continue
             train_sec, test_sec = result.seconds.train or 0.0, result.seconds.test or 0.0
-            size = size_of(run.dataset, value(run, "--root", "data"))
             found[run.trainer] = Measured(
                 work_of(run, size), max(-screen.at[run.name] - train_sec - test_sec, 0.0),
                 train_sec, result.step_sec, test_sec, _bytes_of(run.folder),
@@ -176,7 +186,7 @@ def seconds_of(work: Work, measured: Measured, *, by_steps: bool) -> float:
 
 
 def show_estimate(plan: Plan, jobs: int) -> int:
-    """Measures, then prints counts, hours and disk; 1 where a method could not be measured."""
+    """Measures, then prints counts, hours and disk; 1 where some runs are not in these."""
     left = [cell for cell in plan.cells if not finished.is_done(cell)]
     trainings = sum(not is_evaluation(cell) for cell in left)
     print(f"{len(plan.cells):,} runs, {len(plan.cells) - len(left):,} of them done; left are "
@@ -189,9 +199,12 @@ def show_estimate(plan: Plan, jobs: int) -> int:
     measured, failures = measure(chosen)
     size_of.cache_clear()  # what was drawn meanwhile is known now
     rows = defaultdict(lambda: [0, 0.0, 0, 0, 0])  # runs, seconds, images of tests, training, bytes
+    missing: Counter[tuple[str, str]] = Counter()
     for cell in left:
         size = size_of(cell.dataset, roots[cell.dataset])
         if cell.trainer not in measured or size is None:
+            why_not = "which was not measured" if size else "a data set of unknown size"
+            missing[cell.trainer if size else cell.dataset, why_not] += 1
             continue
         work, one = work_of(cell, size), measured[cell.trainer]
         seconds = seconds_of(work, one, by_steps=not is_on_features(cell.trainer))
@@ -201,9 +214,10 @@ def show_estimate(plan: Plan, jobs: int) -> int:
             rows[cell.trainer][place] += more
     _print_rows(rows, jobs)
     for trainer, why in failures.items():
-        said = [line for line in why.splitlines() if line.startswith("error: ")]
-        print(f"{trainer} is not in it, its short run failed: {' '.join(said) or why}")
-    return int(bool(failures))
+        print(f"{trainer} is not in it, its short run failed: {failure.reason(why)}")
+    for (name, why_not), runs in missing.items():
+        print(f"Not in it: {runs:,} run(s) of {name}, {why_not}")
+    return int(bool(failures or missing))
 
 
 def _print_rows(rows: dict[str, list], jobs: int) -> None:
@@ -215,7 +229,7 @@ def _print_rows(rows: dict[str, list], jobs: int) -> None:
     ]  # fmt: skip
     print("\n".join(aligned([head, *body])))
     total = [sum(column) for column in zip(*rows.values(), strict=True)] or [0] * 5
-    device = "the GPU" if os.environ.get("CUDA_VISIBLE_DEVICES", "-") != "" else "the CPU"
+    device = "the GPU" if gpus.visible(os.environ) else "the CPU"
     print(
         f"Together at most {total[2] + total[3]:,} images to encode, {total[1] / 3600:.2f} hours "
         f"of one worker on {device} of this machine ({clock(total[1] / jobs)} with {jobs} at a "

@@ -66,6 +66,13 @@ def _is_newer(result: Path, note: Path) -> bool:
         return False
 
 
+def reason(why: str) -> str:
+    """The line that says why, of the end of an output: hints may stand behind it."""
+    lines = why.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["it did not say why"])[-1]
+
+
 def end_of(output: str) -> str:
     """The last lines of an output, of a progress bar what stood last."""
     lines = [line.rpartition("\r")[2] for line in output.rstrip().split("\n")]

@@ -32,6 +32,11 @@ class Known(msgspec.Struct, frozen=True):
     seconds: Seconds = Seconds()
     step_sec: float | None = None
 
+    @property
+    def spent_sec(self) -> float:
+        """In training and test."""
+        return (self.seconds.train or 0) + (self.seconds.test or 0)
+
 
 def result_of(cell: Cell) -> Known | None:
     """The result in a cell's folder; None where there is none that can be read."""

@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, MutableMapping
+from itertools import takewhile
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 OTHERWISE = "Without GPU the first is taken, or the CPU."
@@ -30,7 +32,9 @@ def choose(environment: MutableMapping[str, str], *, is_dry: bool) -> None:
 def visible(environment: Mapping[str, str]) -> list[str]:
     """The GPUs that workers may be given, as CUDA_VISIBLE_DEVICES names them; [] on a CPU."""
     if VISIBLE in environment:
-        return [name for name in environment[VISIBLE].split(",") if name.strip()]
+        names = (name for name in environment[VISIBLE].split(",") if name.strip())
+        # As CUDA reads it: nothing from the first negative number on.
+        return list(takewhile(lambda name: not name.strip().startswith("-"), names))
     return _listed(environment)
 
 
@@ -47,8 +51,6 @@ def _listed(environment: Mapping[str, str]) -> list[str]:
 
 def _torchs() -> list[str]:
     """The same by PyTorch, in a process of its own: it takes seconds."""
-    import sys
-
     code = "import torch; print(torch.cuda.device_count())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     return [str(number) for number in range(int(done.stdout or 0))]

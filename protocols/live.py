@@ -1,4 +1,4 @@
-"""How far a run is that is being carried out, from the end of its log."""
+"""How far a run is that is being carried out, from the end of its newest log."""
 
 import os
 import re
@@ -30,7 +30,12 @@ class Progress:
 def progress_of(cell: Cell) -> Progress | None:
     """How far a training is; None where its log says nothing of epochs."""
     try:
-        with open(Path(cell.folder, LOG), "rb") as file:
+        # A run that is gone on with has a log of its own, log.txt-<time>.
+        logs = Path(cell.folder).glob(f"{LOG}*")
+        newest = max(logs, key=lambda path: path.stat().st_mtime_ns, default=None)
+        if newest is None:
+            return None
+        with open(newest, "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - END_BYTES, 0))
             found = EPOCH.findall(file.read())
     except OSError:

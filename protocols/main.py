@@ -43,7 +43,9 @@ def _carry_out(args: argparse.Namespace) -> int:
     if args.command == "estimate":
         from protocols.estimate import show_estimate
 
-        return show_estimate(plan, args.jobs or 1)
+        code = show_estimate(plan, args.jobs or 1)
+        say_refused(plan.refused)
+        return int(bool(code or plan.refused))
     if is_dry:
         return print_commands(plan)
     if not require_data(wanted):
@@ -61,7 +63,9 @@ def carry_out(args: argparse.Namespace, wanted: Asked, plan: Plan) -> int:
     if args.slurm:
         from protocols.slurm import write_script
 
-        return write_script(args, path, plan)
+        write_script(args, path, plan)
+        say_refused(plan.refused)
+        return int(bool(plan.refused))
     pool = pools.chosen(args)
     has_logs = wanted.has_logs or pool.size > 1
     screen = Screen(wanted.output if has_logs else None, prefix=pool.size > 1)

@@ -17,7 +17,7 @@ from protocols import failure, finished
 from protocols.cell import Cell, Plan
 from protocols.pool import Ended, Pool, Said
 from protocols.screen import Screen
-from protocols.state import LOCK, LOCKS, State, state_of
+from protocols.state import LOCK, LOCKS, State, state_of, with_blocked
 from protocols.timing import Timing
 from protocols.worker import Outcome
 from run_files import RESULT
@@ -100,8 +100,7 @@ class Planner:
                 known = failure.noted(cell)
                 self._settle(cell, state, known.why if known else "")
             elif state is State.DONE and (result := finished.result_of(cell)):
-                seconds = result.seconds
-                self.timing.add(cell, (seconds.train or 0) + (seconds.test or 0))
+                self.timing.add(cell, result.spent_sec)
                 if finished.is_finished(cell, result):
                     _forget_dead(cell)
                     self.screen.finished(cell, result)
@@ -146,7 +145,9 @@ class Planner:
             self.looked_at = time.monotonic()
             return
         if event.outcome is Outcome.DONE:
-            self.timing.add(cell, seconds)
+            # Another planner may have finished it just before it was given out here.
+            result = finished.result_of(cell)
+            self.timing.add(cell, max(seconds, result.spent_sec if result else 0))
             self._settle(cell, State.DONE)
         else:
             _note_crash(cell, event.why)
@@ -158,7 +159,8 @@ class Planner:
         now = time.monotonic()
         if self.has_news and (now - self.said_at > SAY_SEC or not self.begun):
             self.has_news, self.said_at = False, now
-            self.screen.progress(self.states, self._left())
+            states = with_blocked(self.cells, self.states)
+            self.screen.progress(states, self._left(states))
 
     def _features_are_there(self, cell: Cell, is_done: bool) -> None:
         for key in cell.shares:
@@ -177,9 +179,9 @@ class Planner:
             if not self.missing[follower.name] and follower.name in self.offered:
                 heapq.heappush(self.ready, self.order[follower.name])
 
-    def _left(self) -> float | None:
+    def _left(self, states: dict[str, State]) -> float | None:
         waiting = [cell for cell in self.cells
-                   if self.states[cell.name] in (State.WAITING, State.RUNNING)]  # fmt: skip
+                   if states[cell.name] in (State.WAITING, State.RUNNING)]  # fmt: skip
         return self.timing.left(waiting, self.pool.size)
 
 

@@ -53,6 +53,13 @@ def places(
         return [{gpus.VISIBLE: names[number % len(names)]} for number in reversed(range(jobs))]
     if jobs == 1 or THREADS in environment:
         return [{} for _ in range(jobs)]
-    share = max((os.cpu_count() or 1) // jobs, 1)
+    share = max(_cores() // jobs, 1)
     print(f"{jobs} workers with {share} thread(s) each ({THREADS}, which decides last bits)")
     return [{THREADS: str(share)} for _ in range(jobs)]
+
+
+def _cores() -> int:
+    """That this process may use, where the system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

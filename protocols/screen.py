@@ -84,5 +84,5 @@ def log_of(folder: str, trainer: str) -> str:
 def counted(states: dict[str, State]) -> str:
     """How many are in which state, those that are none left out."""
     numbers = Counter(states.values())
-    order = (State.DONE, State.RUNNING, State.FAILED, State.WAITING, State.STALE)
+    order = (State.DONE, State.RUNNING, State.FAILED, State.BLOCKED, State.WAITING, State.STALE)
     return ", ".join(f"{numbers[state]:,} {state.value}" for state in order if numbers[state])

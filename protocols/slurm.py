@@ -29,8 +29,8 @@ exec {python} -m protocols cell {list} "$SLURM_ARRAY_TASK_ID"
 """
 
 
-def write_script(args: argparse.Namespace, path: Path, plan: Plan) -> int:
-    """Writes the scripts and says how to submit them; returns 0."""
+def write_script(args: argparse.Namespace, path: Path, plan: Plan) -> None:
+    """Writes the scripts and says how to submit them."""
     waves = waves_of(plan)
     files = []
     for number, wave in enumerate(waves):
@@ -48,11 +48,10 @@ def write_script(args: argparse.Namespace, path: Path, plan: Plan) -> int:
         print("unless it was configured: split the plan by data sets or seeds.")
     if not files:
         print("All runs are done: there is nothing to submit")
-        return 0
-    print(f"first=$(sbatch --parsable {shlex.quote(str(files[0]))})")
-    for file in files[1:]:
-        print(f"sbatch --dependency=afterany:$first {shlex.quote(str(file))}")
-    return 0
+        return
+    for number, file in enumerate(files):
+        behind = f"--dependency=afterany:$part{number} " * bool(number)
+        print(f"part{number + 1}=$(sbatch --parsable {behind}{shlex.quote(str(file))})")
 
 
 def waves_of(plan: Plan) -> list[list[int]]:

@@ -5,9 +5,11 @@ failed    failed.json is of these arguments, and no result came later
 done      there is a result; train.py leaves it as it is, or says that it is of other settings
 stale     it was begun by somebody who has died: it is gone on with
 waiting   none of these
+blocked   one that waits for one that has failed: said of several cells alone, by `with_blocked`
 """
 
 import os
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -28,6 +30,7 @@ class State(Enum):
     DONE = "done"
     FAILED = "failed"
     STALE = "stale"
+    BLOCKED = "blocked"
 
 
 def state_of(cell: Cell) -> State:
@@ -44,3 +47,15 @@ def state_of(cell: Cell) -> State:
     if RESULT in names:
         return State.DONE
     return State.STALE if False in alive else State.WAITING
+
+
+def with_blocked(cells: Sequence[Cell], states: dict[str, State]) -> dict[str, State]:
+    """States by name in which those that nothing will start, behind a failed one, are blocked."""
+    ends = {name for name, state in states.items() if state is State.FAILED}
+    found: dict[str, State] = {}
+    while ends:
+        behind = [cell.name for cell in cells if states[cell.name] is State.WAITING
+                  and cell.name not in found and not ends.isdisjoint(cell.needs)]  # fmt: skip
+        found |= dict.fromkeys(behind, State.BLOCKED)
+        ends = set(behind)
+    return states | found

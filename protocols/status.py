@@ -19,15 +19,15 @@ from protocols.expanding import plan_of
 from protocols.live import progress_of
 from protocols.saved import FOLDER, load_all
 from protocols.screen import counted
-from protocols.state import State, state_of
+from protocols.state import State, state_of, with_blocked
 from protocols.timing import Timing, clock, is_evaluation
 from run_files import LOG
 
 WATCH_SEC = 2.0
 MOST_NAMED = 10  # runs that are on, or failed
 MEASURED = 3  # results that are read of a method's runs of one kind on a data set
-COLUMNS = (State.DONE, State.RUNNING, State.FAILED, State.STALE, State.WAITING)
-CLEAR = "\033[H\033[2J\033[3J"
+COLUMNS = (State.DONE, State.RUNNING, State.FAILED, State.BLOCKED, State.STALE, State.WAITING)
+CLEAR = "\033[H\033[2J"  # what was scrolled away is the user's
 
 
 def show(args: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def show(args: argparse.Namespace) -> int:
     is_terminal = sys.stdout.isatty()
     before = ""
     while True:
-        states = {cell.name: state_of(cell) for cell in plan.cells}
+        states = with_blocked(plan.cells, {cell.name: state_of(cell) for cell in plan.cells})
         text = table(plan, states)
         if text != before:
             print(f"{CLEAR if is_terminal and args.watch else ''}{text}", flush=True)
@@ -111,10 +111,9 @@ def _progress(cell: Cell) -> str:
 
 def _failure(cell: Cell) -> str:
     known = failure.noted(cell)
-    why = known.why.splitlines()[-1:] if known else []
     log = Path(cell.folder, LOG)
     place = log if log.is_file() else Path(cell.folder, failure.NAME)
-    return f": {why[0] if why else 'it did not say why'}\n    {place}"
+    return f": {failure.reason(known.why if known else '')}\n    {place}"
 
 
 def _left(plan: Plan, states: dict[str, State]) -> float | None:
@@ -129,7 +128,7 @@ def _left(plan: Plan, states: dict[str, State]) -> float | None:
         if states[cell.name] is State.DONE and read[key] < MEASURED:
             read[key] += 1
             if result := finished.result_of(cell):
-                timing.add(cell, (result.seconds.train or 0) + (result.seconds.test or 0))
+                timing.add(cell, result.spent_sec)
     running = [cell for cell in left if states[cell.name] is State.RUNNING]
     on = {cell.name: found.left_sec for cell in running if (found := progress_of(cell))
           and found.left_sec is not None and not is_evaluation(cell)}  # fmt: skip

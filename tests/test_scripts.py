@@ -190,6 +190,11 @@ def test_compare_refuses_other_protocols():
     assert done.returncode == 1 and "PROTOCOL must be base2new or few_shot" in done.stderr
 
 
+def test_compare_of_runs_side_by_side_says_that_it_leaves_costs_out(tmp_path):
+    done = bash("scripts/compare.sh", "nothing", JOBS="2", OUTPUT=str(tmp_path))
+    assert done.returncode == 1 and done.stdout.startswith("Without costs: with JOBS or PER_GPU")
+
+
 def test_compare_goes_on_after_a_failure_and_says_so(protocol, tmp_path):
     environment = protocol[1] | {"OUTPUT": str(tmp_path)}
     done = bash("scripts/compare.sh", "pocket_sizes", "Mapel", "ZeroshotCLIP", **environment)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from protocols import estimate
+from protocols import estimate, main
+from protocols.cell import Plan
 from protocols.estimate import Measured, Work, representatives, seconds_of, short, work_of
 from protocols.expanding import plan_of
 from protocols.request import requested
@@ -58,6 +59,31 @@ def test_short_runs_are_one_of_each_method_and_of_each_unknown_set(cells, tmp_pa
     assert "OPTIM.MAX_EPOCH" not in short(chosen[1], str(tmp_path)).argv  # fitted at once
 
 
+def test_tests_of_trainings_that_are_done_are_measured(cells):
+    tests = [cell for cell in cells if cell.needs and cell.dataset == "dtd"]
+    chosen = representatives(tests, {"dtd": Size(47, 1692)})
+    assert [cell.trainer for cell in chosen] == ["CoOp", "GDA"]
+    assert all("--model-dir" in cell.argv for cell in chosen)
+
+
+def test_what_is_no_number_is_said_with_its_key(cells):
+    wrong = estimate.with_value(cells[0], "OPTIM.MAX_EPOCH", "abc")
+    with pytest.raises(ValueError, match="OPTIM.MAX_EPOCH must be a number from 1; got 'abc'"):
+        work_of(wrong, Size(47, 1692))
+
+
+def test_what_has_no_recipe_is_named_by_estimate_and_slurm(tmp_path, monkeypatch, capsys):
+    plan = Plan([], [("CoOp on dtd, 3 shots", "error: no recipe")])
+    monkeypatch.setattr(main, "plan_of", lambda requests: plan)
+    monkeypatch.setattr(main, "require_data", lambda wanted: True)
+    text = f"output: {tmp_path}\nprotocols: few_shot\nmethods: CoOp\ndatasets: dtd\n"
+    (tmp_path / "plan.yaml").write_text(text)
+    file = str(tmp_path / "plan.yaml")
+    for words in (["estimate", file], ["run", "--slurm", str(tmp_path / "a.sh"), file]):
+        assert main.main(words) == 1
+        assert "CoOp on dtd, 3 shots\nerror: no recipe\n" in capsys.readouterr().err
+
+
 def test_a_run_costs_its_steps_and_its_test_images():
     base = Work(tests=100, classes=10, images=20, epochs=1, steps=5)
     one = Measured(base, setup_sec=3, train_sec=2, step_sec=0.2, test_sec=10, folder_bytes=1)
@@ -75,6 +101,7 @@ def test_what_is_printed(cells, monkeypatch, capsys):
         return {"CoOp": one}, {"GDA": "text\nerror: it has no shots\nhint"}
 
     monkeypatch.setattr(estimate, "measure", measure)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert estimate.show_estimate(plan_of([]), 2) == 0
     assert (
         capsys.readouterr().out
@@ -89,3 +116,9 @@ def test_what_is_printed(cells, monkeypatch, capsys):
         "at most 4,380 images to encode, 0.01 hours" in out and "with 2 at a time), 2.00 GB" in out
     )
     assert "GDA is not in it, its short run failed: error: it has no shots\n" in out
+    assert "Not in it: 2 run(s) of GDA, which was not measured\n" in out
+    assert "Not in it: 2 run(s) of woven_dtd, a data set of unknown size\n" in out
+    assert "of one worker on the CPU of this machine" in out
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    estimate.show_estimate(type("P", (), {"cells": cells})(), 2)
+    assert "of one worker on the GPU of this machine" in capsys.readouterr().out

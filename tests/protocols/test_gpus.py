@@ -40,16 +40,19 @@ def test_workers_get_gpus_in_turn(environment, monkeypatch):
     assert (seen(None, None), seen(1, None), seen(2, None)) == ("-", "-", "01")
     assert (seen(None, 2), seen(3, 2)) == ("0101", "010")
     assert seen(2, None, CUDA_VISIBLE_DEVICES="5,7") == "57"
+    assert gpus.visible({"CUDA_VISIBLE_DEVICES": "-1"}) == []
+    assert gpus.visible({"CUDA_VISIBLE_DEVICES": "5,-1,7"}) == ["5"]
     with pytest.raises(ValueError, match=r"--jobs must be at most 2 with 2 GPU\(s\)"):
         places(3, None, environment)
 
 
-def test_without_a_gpu_workers_share_the_cores(capsys):
+def test_without_a_gpu_workers_share_the_cores(capsys, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))  # a container's
     environment = {"CUDA_VISIBLE_DEVICES": ""}
     assert places(2, None, environment | {"OMP_NUM_THREADS": "1"}) == [{}, {}]
     assert not capsys.readouterr().out
     (first, second) = places(2, None, environment)
-    assert first == second and int(first["OMP_NUM_THREADS"]) >= 1
+    assert first == second and int(first["OMP_NUM_THREADS"]) == 3
     assert "2 workers with" in capsys.readouterr().out
     with pytest.raises(ValueError, match="--per-gpu 2: there is no GPU here"):
         places(None, 2, environment)

@@ -1,5 +1,6 @@
 """The planner on made-up runs: order, failures, crashes, two at once, kills, signals."""
 
+import json
 import os
 import random
 import signal
@@ -202,6 +203,17 @@ def test_a_cell_that_is_elsewhere_is_not_offered_again_at_once(tmp_path, monkeyp
     pool, begin = _Elsewhere(), time.monotonic()
     planner.Planner(planner.Plan([cell(tmp_path, "a", "0")]), pool, planner.Screen()).run()
     assert pool.count == 3 and time.monotonic() - begin > 0.2
+
+
+def test_what_another_planner_has_just_finished_counts_as_long_as_it_took(tmp_path):
+    cells = [cell(tmp_path, "a"), cell(tmp_path, "b", "0")]
+    done = planner.Planner(planner.Plan(cells), Instant(), planner.Screen())
+    (tmp_path / "a").mkdir()
+    seconds = {"seconds": {"train": 60.0, "test": 7.0}}
+    done.begun["a"] = time.monotonic()
+    (tmp_path / "a/result.json").write_text(json.dumps(made_up.result_of(cells[0], **seconds)))
+    done._take(Ended(cells[0], worker.Outcome.DONE))
+    assert done.timing.expected(cells[1]) == 67
 
 
 def planner_process(cells, jobs: int, log) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from protocols import failure, main, slurm
 from protocols.cell import Plan
-from protocols.live import progress_of, seconds
+from protocols.live import Progress, progress_of, seconds
 from protocols.saved import load, load_all, save
 from protocols.state import LOCK, state_of
 from protocols.status import table
@@ -45,8 +45,8 @@ def test_the_table_says_how_far_everything_is(cells, tmp_path):
         one.name: one.name for one in cells
     }
     lines = table(Plan(cells), states).splitlines()
-    assert lines[0].split() == ["Method", "Data", "set", "done", "running", "failed", "stale",
-                                "waiting"]  # fmt: skip
+    assert lines[0].split() == ["Method", "Data", "set", "done", "running", "failed", "blocked",
+                                "stale", "waiting"]  # fmt: skip
     assert lines[1].split() == ["Made", "up", "1", "1", "1", "1", "1"]
     assert lines[2] == "5 runs: 1 done, 1 running, 1 failed, 1 waiting, 1 stale"
     assert "  running: epoch 3 of 50, 1 day, 2:00:05 left" in lines
@@ -62,6 +62,25 @@ def test_progress_and_times(cells):
     for measured in (2.0, 4.0, 30.0):
         timing.add(cells[0], measured)
     assert timing.left(cells, 2) == 5 * 4 / 2 and clock(93605) == "1 day, 2:00:05"
+
+
+def test_a_run_that_is_gone_on_with_is_as_far_as_its_newest_log(cells, tmp_path):
+    newest = tmp_path / "running/log.txt-2026-01-01-00-00-00"
+    newest.write_text("epoch [9/50] batch [5/20] eta 0:00:07\n")
+    os.utime(tmp_path / "running/log.txt", (1, 1))
+    assert progress_of(cells[2]) == Progress(9, 50, 7)
+
+
+def test_what_waits_for_a_failed_one_is_blocked_and_awaited_by_nobody(tmp_path, capsys):
+    bad = cell(tmp_path, "bad", "fails")
+    behind = [cell(tmp_path, "far", "0", needs=("near",)), cell(tmp_path, "near", needs=("bad",))]
+    failure.note(bad, "error: no such thing\n(TRACEBACK=1 shows where)")
+    save(Plan([*behind, bad]), str(tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OUTPUT", str(tmp_path))
+        assert main.main(["status", "--watch"]) == 1  # it ends
+    said = capsys.readouterr().out
+    assert "3 runs: 1 failed, 2 blocked\n" in said and "bad: error: no such thing\n" in said
 
 
 def test_lists_are_saved_and_the_last_request_of_a_folder_counts(tmp_path, cells):
@@ -94,9 +113,10 @@ def test_slurm_gets_what_is_left_those_that_need_others_behind(tmp_path, monkeyp
     path = save(Plan(cells), str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     args = main.parsed(["base2new", "--slurm", str(tmp_path / "array.sh"), "--jobs", "4", "CoOp"])
-    assert slurm.write_script(args, path, Plan(cells)) == 0
+    slurm.write_script(args, path, Plan(cells))
     said = capsys.readouterr().out
-    assert "sbatch --dependency=afterany:$first" in said and "array_2.sh: 1 runs" in said
+    assert f"part2=$(sbatch --parsable --dependency=afterany:$part1 {tmp_path}/array_2.sh)" in said
+    assert "array_2.sh: 1 runs" in said
     text = (tmp_path / "array.sh").read_text()
     assert "#SBATCH --array=0-1,3-5,7%4\n" in text
     assert "#SBATCH --array=6%4\n" in (tmp_path / "array_2.sh").read_text()
