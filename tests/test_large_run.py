@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ import torch
 import train
 from promptkit import ranks
 from promptkit.compiling import why_not_compiled
-from promptkit.runs import environment
+from promptkit.runs import environment, temperature
 from promptkit.trainer import PromptTrainer
 from run_files.logits import from_bytes
 from tests import processes
@@ -58,6 +59,9 @@ def weights_of(folder, epoch=2):
 
 def is_as_one(found, expected):
     assert result_of(found) == result_of(expected)
+    scale, other = (json.loads((folder / "result.json").read_text())["temperature"]
+                    for folder in (found, expected))  # fmt: skip
+    assert scale == pytest.approx(other, rel=1e-3)
     torch.testing.assert_close(weights_of(found), weights_of(expected), rtol=1e-5, atol=1e-5)
     logits, others = (
         from_bytes((folder / "logits.npz").read_bytes()) for folder in (found, expected)
@@ -124,6 +128,35 @@ def test_what_cannot_be_shared_is_refused_and_no_process_is_left(
     assert together(tiny_argv(trainer, *pairs), tmp_path / "logs") == [1, 1]
     assert message in (tmp_path / "logs/0.txt").read_text()
     assert not (tmp_path / "run/run.json").exists()
+
+
+def test_the_end_of_the_first_before_a_run_is_said_by_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "run_or_explain", lambda argv: os.kill(os.getpid(), signal.SIGKILL))
+    assert together([], tmp_path) == [-signal.SIGKILL, 1]
+    said = (tmp_path / "1.txt").read_text()
+    assert said.startswith("error: another of the 2 processes") and "Traceback" not in said
+
+
+def test_a_fault_of_one_process_leaves_all_without_a_temperature(tmp_path, monkeypatch):
+    data = SimpleNamespace(NUM_SHOTS=1, SUBSAMPLE_CLASSES="all")
+    trainer = SimpleNamespace(cfg=SimpleNamespace(DATASET=data), has_validation=lambda: True)
+
+    def of_validation(_):
+        if ranks.rank() == 1:
+            raise OSError("no such image")
+        return 1.5, 3
+
+    def work(number):
+        with ranks.joined(number, 2):
+            print(temperature.temperature_of(trainer))
+            return len(ranks.of_all(None)) - 2  # all go on alike
+
+    monkeypatch.setattr(temperature, "_of_validation", of_validation)
+    logs = tmp_path / "logs"
+    assert processes.codes(processes.start(work, logs), logs) == [0, 0]
+    for number in (0, 1):
+        log = (logs / f"{number}.txt").read_text()
+        assert log == "No temperature is fitted: no such image\nNone\n"
 
 
 def test_steps_of_several_processes_are_not_compiled(tiny_trainer, monkeypatch):

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from promptkit import ranks
+
 RANGE = 0.01, 100.0  # a model that is always right or wrong has none
 
 
@@ -39,17 +41,23 @@ def temperature_of(trainer: Any) -> dict[str, float] | None:
     """{"value": T, "images": N} of what a trainer has just tested; None without validation images.
 
     Few-shot ones. New classes have none of their own training: theirs is that of the base classes.
-    A fault here, which may be an image that nobody has opened before, costs no result.
+    A fault here, which may be an image that nobody has opened before, costs no result; that of one
+    process of a shared run is all processes'.
     """
     data = trainer.cfg.DATASET
     if not hasattr(trainer, "has_validation") or data.NUM_SHOTS < 1:
         return None
     if data.SUBSAMPLE_CLASSES == "new" or not trainer.has_validation():
         return None
+    value, count, fault = math.nan, 0, None
     try:
         value, count = _of_validation(trainer)
     except (ArithmeticError, OSError, RuntimeError, ValueError) as error:
-        print(f"No temperature is fitted: {error}")
+        fault = str(error) or type(error).__name__
+    # Of one process alone, it would leave the others waiting in what comes next.
+    faults = [text for text in ranks.of_all(fault) if text is not None]
+    if faults:
+        print(f"No temperature is fitted: {faults[0]}")
         return None
     print(f"Temperature of least NLL on {count} validation images: {value:.3f}")
     return {"value": value, "images": count}

@@ -8,6 +8,7 @@ Standard library only, until there are several.
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,16 +63,18 @@ class Together:
                     with contextlib.suppress(RuntimeError):  # the others may have been ended, too
                         ranks.of_first(code)
             return code
-        folder = ranks.of_first(None)
-        if isinstance(folder, int):
-            return folder
         with tempfile.TemporaryDirectory() as own:
-            for pattern in KEPT:
-                for path in Path(folder).glob(pattern):
-                    copy = Path(own, path.relative_to(folder))
-                    copy.parent.mkdir(exist_ok=True)
-                    shutil.copyfile(path, copy)
-            ranks.of_all(None)
+            try:
+                folder = ranks.of_first(None)
+                if isinstance(folder, int):
+                    return folder
+                _copy(folder, own)
+                ranks.of_all(None)
+            except RuntimeError as error:  # `run`, which explains others, has not begun here
+                if not (lost := self.has_lost(error)):
+                    raise
+                print(f"error: {lost}", file=sys.stderr)
+                return 1
             return run(with_folder(argv, own))
 
     def begin(self, folder: str) -> None:
@@ -125,3 +128,12 @@ class Together:
             f"mended, the same command goes on from the last checkpoint ({type(error).__name__}: "
             f"{str(error).splitlines()[0][:150]})"
         )
+
+
+def _copy(folder: str, own: str) -> None:
+    """What a run that goes on reads of its folder."""
+    for pattern in KEPT:
+        for path in Path(folder).glob(pattern):
+            copy = Path(own, path.relative_to(folder))
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, copy)
