@@ -8,6 +8,8 @@ from protocols.expanding import CELLS
 
 EPILOG = """In the environment, as of the scripts: DATA, OUTPUT, SEEDS, SHOTS, GPU, IMPORT, SOURCE,
 STRICT, DRY_RUN; JOBS and PER_GPU for the options of these names. Options stand before the words."""
+OF_PLAN = """In the environment, where the plan does not say: DATA, OUTPUT, IMPORT, SOURCE; also GPU
+and DRY_RUN, JOBS and PER_GPU for the options of these names. SEEDS, SHOTS, STRICT: say in it."""
 
 
 def parsed(argv: list[str], environment: Mapping[str, str] = os.environ) -> argparse.Namespace:
@@ -21,7 +23,7 @@ def parsed(argv: list[str], environment: Mapping[str, str] = os.environ) -> argp
     one = commands.add_parser("compare", help="methods side by side", epilog=EPILOG)
     _add_pool(one, environment)
     _add_words(one, "<data sets> [prompts|adapters|all|Trainer ...]")
-    one = commands.add_parser("run", help="everything in a plan.yaml", epilog=EPILOG)
+    one = commands.add_parser("run", help="everything in a plan.yaml", epilog=OF_PLAN)
     _add_pool(one, environment)
     one.add_argument("plan", metavar="plan.yaml")
     one = commands.add_parser("status", help="how far the runs in an output folder are")

@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 import ending
-from protocols import failure, worker
+from protocols import worker
 from protocols.cell import Cell
 from protocols.pool import Ended, Said
+from protocols.tail import Tail
 from protocols.worker import Outcome
 
-READ_BYTES, KEPT = 1 << 16, 1 << 13  # of output at a time, and for the message of a failure
+READ_BYTES = 1 << 16  # of output at a time
 
 
 class _Worker:
@@ -52,7 +53,7 @@ class _Worker:
         self.environment = environment
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.cell: Cell | None = None
-        self.tail = ""
+        self.tail = Tail()
 
     def ends(self) -> tuple[int, ...]:
         """The planner's ends of its pipes."""
@@ -69,7 +70,7 @@ class _Worker:
         """All output that has come."""
         while data := self.read(self.output):
             text = self.decoder.decode(data)
-            self.tail = (self.tail + text)[-KEPT:]
+            self.tail.add(text)
             yield text
 
 
@@ -128,7 +129,7 @@ class LocalPool:
     def start(self, cell: Cell) -> None:
         """Gives a cell to a worker."""
         one = next((one for one in self.workers if one.cell is None), None) or self._made()
-        one.cell, one.tail = cell, ""
+        one.cell, one.tail = cell, Tail()
         with contextlib.suppress(BrokenPipeError):  # it has just died, which is seen by its pipes
             os.write(one.orders, (json.dumps(asdict(cell)) + "\n").encode())
 
@@ -155,11 +156,11 @@ class LocalPool:
                 outcome = Outcome(answer.decode().strip())
                 if outcome is Outcome.BROKEN:
                     self._buried(one)
-                yield Ended(cell, outcome, failure.end_of(one.tail))
+                yield Ended(cell, outcome, one.tail.end())
             elif answer == b"":
                 code = self._buried(one)
                 if cell:
-                    why = f"{failure.end_of(one.tail)}\nerror: its process ended, {_words(code)}"
+                    why = f"{one.tail.end()}\nerror: its process ended, {_words(code)}"
                     yield Ended(cell, Outcome.FAILED, why.strip())
 
     def _buried(self, one: _Worker) -> int:

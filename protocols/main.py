@@ -78,9 +78,10 @@ def carry_out(args: argparse.Namespace, wanted: Asked, plan: Plan) -> int:
     failed = [(shown(cells[name].argv), why) for name, why in planner.failures.items()]
     say_refused([*plan.refused, *failed])
     if has_logs:
+        what = "the end of its output" if args.ray else "the whole output"
         names = dict.fromkeys(cells[name].trainer for name in planner.failures)
         for trainer in [*dict(wanted.refused), *names]:
-            place = f"; the whole output: {log_of(wanted.output, trainer)}" * (trainer in names)
+            place = f"; {what}: {log_of(wanted.output, trainer)}" * (trainer in names)
             print(f"error: {trainer} failed{place}", file=sys.stderr)
     if wanted.table:
         print(f"The table: python -m reports {wanted.table} --output {quote(wanted.output)}")

@@ -34,6 +34,7 @@ from protocols.request import Request, check_pairs, requested
 KEYS = ("data", "datasets", "grids", "import", "methods", "output", "overrides", "protocols",
         "recipes", "seeds", "shots", "source", "strict")  # fmt: skip
 SWITCHES = {"true": True, "yes": True, "false": False, "no": False}
+ITS_OWN = ("SEEDS", "SHOTS", "STRICT")  # of the environment, for nothing here
 NEEDED = ("datasets", "methods", "protocols")
 SAME = {"data": "DATA", "output": "OUTPUT", "source": "SOURCE", "import": "IMPORT"}
 
@@ -105,6 +106,8 @@ def _asked(tree: dict[str, Any], environment: Mapping[str, str]) -> Asked:
         plan_environment["STRICT"] = "1"
     output = plan_environment.get("OUTPUT") or "output"
     found = Asked([], output, has_logs=True)
+    found.notes += [f"{name}={environment[name]} has no effect on a plan: say {name.lower()} in it"
+                    for name in ITS_OWN if environment.get(name)]  # fmt: skip
     methods = _words(tree["methods"], "methods")
     refuse_twice("methods", methods)
     known = {*methods, *(name for word in methods for name in groups("base2new").get(word, ()))}

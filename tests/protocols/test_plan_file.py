@@ -39,7 +39,8 @@ def test_a_plan_becomes_the_cells_of_all_combinations(read):
     asked = read(PLAN, DATA="elsewhere", SEEDS="9", STRICT="")
     cells = plan_of(asked.requests).cells
     assert asked.output == "out" and asked.notes == [
-        "ZeroshotCLIP has no shots, so it takes no part in few_shot"
+        "SEEDS=9 has no effect on a plan: say seeds in it",
+        "ZeroshotCLIP has no shots, so it takes no part in few_shot",
     ]
     count = {"ZeroshotCLIP": 2, "CoOp": 4, "GDA": 2}  # settings
     seeds = shots = 2
