@@ -112,8 +112,8 @@ class Run:
 
     @property
     def is_zero_shot(self) -> bool:
-        """Whether nothing was trained."""
-        return self.trained_parameters == 0
+        """Whether nothing was trained, and nothing fitted: GDA has no parameters and has shots."""
+        return self.trained_parameters == 0 and self.trained_on is None
 
 
 @dataclass(frozen=True, order=True)
