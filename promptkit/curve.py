@@ -58,7 +58,7 @@ def record_curve(trainer: TrainerX, every: int) -> None:
         figures = {"epoch": epoch}
         with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
             for name, twin in twins.items():
-                twin.learner.load_state_dict(trainer.learner.state_dict())
+                twin.take_from(trainer)
                 with torch.no_grad():
                     figures[name] = twin.test("test")
         print(f"epoch [{epoch}/{trainer.max_epoch}] test accuracy {_words(figures)}")

@@ -67,24 +67,6 @@ def read_descriptions(
     return sentences
 
 
-def are_described(cfg: CfgNode, classnames: Iterable[str], dataset: str = "") -> bool:
-    """Whether DATASET.DESCRIPTIONS, where it is set, has sentences about these classes.
-
-    Args:
-        cfg: of the run.
-        classnames: the classes.
-        dataset: the registered name of the data set that they are of; "" is the run's. A single
-            file is about the run's alone.
-    """
-    path = descriptions_file(cfg)
-    if path is None:
-        return True
-    if dataset and dataset != cfg.DATASET.NAME:
-        folder = Path(cfg.DATASET.DESCRIPTIONS).expanduser()
-        path = folder / f"{dataset}.json"  # there is none below a file
-    return path.is_file() and {_plain(name) for name in classnames} <= set(_by_name(path))
-
-
 def _by_name(path: Path) -> dict[str, tuple[str, ...]]:
     if not path.exists():
         raise FileNotFoundError(

@@ -65,7 +65,8 @@ class GuidedContextTrainer(GuidedTrainer):
         """A shared context; and the features it is held near."""
         override = self.cfg.DATASET.TEMPLATE
         template = dataset_template(self.dm.dataset, override, published=TEMPLATES)
-        self.hand_crafted = self.hand_crafted_view((template,))
+        if not self.classes_alone:  # only a loss asks for it
+            self.hand_crafted = self.hand_crafted_view((template,))
         learner = ContextPrompts(
             self.clip_model,
             classnames,

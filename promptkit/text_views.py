@@ -46,8 +46,10 @@ class TextViews:
 
     def __init__(self, trainer: Any, sentences: tuple[str, ...]) -> None:
         self.trainer, self.sentences = trainer, sentences
-        self.own = trainer.hand_crafted_view(sentences, trainer.terms)
-        self.chosen, self.trust = self.own[None], 1.0
+        self.trust = 1.0
+        if not trainer.classes_alone or trainer.terms.ensemble:  # else only a loss asks for them
+            self.own = trainer.hand_crafted_view(sentences, trainer.terms)
+            self.chosen = self.own[None]
         self.names: list[str] = []
         self.words: VocabularyPrompts | None = None
         self.of_names: Tensor | None = None  # views [K, R, E] of the vocabulary

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from promptkit.conditional_trainer import ConditionalTrainer
-from promptkit.config import PromptConfig, require_range
+from promptkit.config import OptionError, PromptConfig, require_range
 from promptkit.prompts.attributes import (
     AttributePrompts,
     ConditionalAttributePrompts,
@@ -46,6 +46,11 @@ class AttributeConfig(PromptConfig):
         super().__post_init__()
         require_range("n_ctx", self.n_ctx, 1)
         require_range("n_att", self.n_att, 0)
+        if self.attributes and not self.attributes.replace(",", " ").strip():
+            raise OptionError(
+                "ATTRIBUTES must be words with commas between them, such as 'color, shape', or '' "
+                f"for the data set's; got {self.attributes!r}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,6 +87,11 @@ class CoPrompt(VisionPromptTrainer):
 
     def build_learner(self, classnames: list[str]) -> AdaptedPrompts:
         """Prompts and adapters; and frozen features [K, C, E] of the sentences about classes."""
+        if not self.classes_alone:  # only a loss asks for them
+            self.sentence_views = self._views_of(classnames)
+        return AdaptedPrompts(self.clip_model, classnames, **self.options.arguments())
+
+    def _views_of(self, classnames: list[str]) -> Tensor:
         if self.options.templates == DESCRIPTIONS:
             own = self.description_features()
         else:
@@ -96,8 +101,7 @@ class CoPrompt(VisionPromptTrainer):
         count = min(map(len, own))
         if any(len(features) > count for features in own):
             print(f"{count} sentences about each class are used, as many as the least has")
-        self.sentence_views = torch.stack([features[:count] for features in own], dim=1)
-        return AdaptedPrompts(self.clip_model, classnames, **self.options.arguments())
+        return torch.stack([features[:count] for features in own], dim=1)
 
     def text_features(self) -> Tensor:
         """Adapted text features of all classes in unit norm [C, E]."""

@@ -15,6 +15,7 @@ channels are a model of their own in a run's folder, and their learning rate is 
 (there by Dassl's staged rates).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -84,7 +85,8 @@ class DePT(OverAnother, PromptTrainer):
     Config = DePTConfig
     other_option, others, terms_name = "BASE", {name: name for name in BASES}, "decoupling"
     uses_task_oracle = True
-    rows: list[int] | None = None  # of the head, one for each class at hand; None: no class has one
+    known: tuple[str, ...] = ()  # classes of the head
+    rows: list[int] | None = None  # of the head, one for each class at hand; None: it is not used
 
     @property
     def keeps_length(self) -> bool:
@@ -104,21 +106,49 @@ class DePT(OverAnother, PromptTrainer):
     def before_train(self) -> None:
         """As the base's; the head is of the classes at hand."""
         super().before_train()
-        self.rows = list(range(self.num_classes))
+        self._know(self.dm.dataset.classnames)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """As the base's; with the head where it knows all classes at hand, by name."""
+        """As the base's; with the head where it knows all classes at hand, by name.
+
+        A checkpoint that does not say its classes is taken for one of those at hand, unless these
+        are the new half; a line says so.
+        """
         super().load_model(directory, epoch)
-        names, trained = self.dm.dataset.classnames, list(self.trained_on.classnames)
-        self.rows = None
-        if directory and set(names) <= set(trained):
-            self.rows = [trained.index(name) for name in names]
-            self.head = DecoupledHead(self.clip_model.embed_dim, len(trained)).to(self.device)
-            self._models[HEAD] = self.head
+        if not directory:
+            return
+        trained = self.trained_on.classnames
+        if not trained:
+            is_new = self.cfg.DATASET.SUBSAMPLE_CLASSES == "new"
+            trained = () if is_new else tuple(self.dm.dataset.classnames)
+            print(
+                "The checkpoint does not say its classes: these are classified "
+                f"{'without' if is_new else 'with'} the head (SUBSAMPLE_CLASSES new is without)"
+            )
+        self._know(trained)
+        if self.rows is not None:
             load_learner(
                 self.head, HEAD, directory, epoch, trainer=type(self).__name__,
                 clip_model=self.clip_model, weights_sha256=self.weights_sha256,
             )  # fmt: skip
+
+    def take_from(self, other: "DePT") -> None:
+        """Copies what another has learned, with its head where that knows all classes at hand."""
+        super().take_from(other)
+        self._know(other.known)
+        if self.rows is not None:
+            self.head.load_state_dict(other.head.state_dict())
+
+    def _know(self, classnames: Iterable[str]) -> None:
+        """Makes the head one of these classes, and finds the row of each class at hand in it."""
+        self.known, names = tuple(classnames), self.dm.dataset.classnames
+        self.rows = None
+        if set(names) <= set(self.known):
+            self.rows = [self.known.index(name) for name in names]
+            if len(self.known) != self.head.classifier.out_features:
+                width = self.clip_model.embed_dim
+                self.head = DecoupledHead(width, len(self.known)).to(self.device)
+                self._models[HEAD] = self.head
 
     def encoded(self, images: Tensor) -> Tensor:
         """Image features [B, E] as long as the encoder makes them; loaders may give these."""

@@ -144,7 +144,9 @@ class E2MIM(OverAnother, PromptTrainer):
             )
         idle = {
             "MIX": not options.beta and options.mix != defaults.mix,
-            "MI": not (options.alpha or options.beta) and options.mi != defaults.mi,
+            "MI": not options.alpha
+            and (not options.beta or options.mix.target == "classes")
+            and options.mi != defaults.mi,
             "MI.AGREEMENT": options.mi.agreement and not options.alpha,
             "TRUST": options.trust != defaults.trust and not options.alpha,
             "VOCABULARY": options.vocabulary != defaults.vocabulary
@@ -186,7 +188,7 @@ class E2MIM(OverAnother, PromptTrainer):
             self.text_views.open_vocabulary()
         # The method's own generator: drawing for it must not change the learner's random numbers.
         self.generator = torch.Generator().manual_seed(self._seed(0))
-        width = self.text_views.own.shape[1]
+        width = self.clip_model.embed_dim
         self.estimators = nn.ModuleDict(
             {
                 name: MIEstimator(self.terms.mi, width, self.generator)

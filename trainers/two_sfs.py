@@ -140,6 +140,13 @@ class TwoSFS(StepsByShots):
         """
         super().load_model(directory, epoch)
         classes = self.trained_on.classnames or self.trained_classes
+        if directory and not self.trained_on.classnames:
+            if self.cfg.DATASET.SUBSAMPLE_CLASSES == "new":
+                raise ValueError(
+                    f"{directory} does not say the classes of its training, whose rows it has; "
+                    "DATASET.SUBSAMPLE_CLASSES new are others. Load it with those of the training."
+                )
+            print("The checkpoint does not say its classes: its rows are taken for these classes'")
         if len(classes) != len(self.learner.classifier):
             raise ValueError(
                 f"{directory} has rows of {len(self.learner.classifier)} classes and does not say "

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from promptkit import ranks
-from promptkit.descriptions import are_described
 from promptkit.random_state import seeded
 
 
@@ -42,20 +41,10 @@ class OtherClasses:
         here = set(dataset.classnames)
         left_out = tuple(getattr(dataset, "other_classnames", ()))
         if not trained.classnames or set(trained.classnames) <= here | set(left_out):
-            return self._described(left_out, ""), ""
+            return left_out, ""
         if here <= set(trained.classnames):  # renderings of the training's classes: none is foreign
             return (), ""
-        return self._described(trained.classnames, trained.dataset), trained.dataset
-
-    def _described(self, names: tuple[str, ...], dataset: str) -> tuple[str, ...]:
-        """The names, if nothing that they need is missing."""
-        if not are_described(self.trainer.cfg, names, dataset):
-            print(
-                "Logits of other classes are not kept: DATASET.DESCRIPTIONS has no sentences about "
-                "some of them (a folder has one file for each data set)"
-            )
-            return ()
-        return names
+        return trained.classnames, trained.dataset
 
     @contextlib.contextmanager
     def told_apart(self, split: str) -> Iterator[None]:
@@ -66,6 +55,7 @@ class OtherClasses:
             yield
             return
         plain, twin = trainer.model_inference, self._of_now() if self.names else None
+        self.names = self.names if twin else ()
         shared = {
             name: _EncodedOnce(getattr(trainer, name))
             for name in ("image_features", "encoded_images")
@@ -102,11 +92,21 @@ class OtherClasses:
         return found | ({"other_classnames": self.names} if self.outputs else {})
 
     def _of_now(self) -> Any:
-        """The trainer of the other classes, with what is learned by now."""
+        """The trainer of the other classes, with what is learned by now.
+
+        None, and a line, where there can be none: what it needs of them may be missing.
+        """
         with seeded(max(self.trainer.cfg.SEED, 0)), contextlib.redirect_stdout(io.StringIO()):
             if self._twin is None or tuple(self._twin.classes_alone) != self.names:
-                self._twin = self.trainer.beside(list(self.names), self._dataset)
-            self._twin.take_from(self.trainer)
+                try:
+                    self._twin = self.trainer.beside(list(self.names), self._dataset)
+                except (FileNotFoundError, ValueError) as error:
+                    reason = str(error)
+                    self._twin = None
+            if self._twin is not None:
+                self._twin.take_from(self.trainer)
+        if self._twin is None:
+            print(f"Logits of other classes are not kept: {reason}")
         return self._twin
 
 

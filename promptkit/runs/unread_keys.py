@@ -121,12 +121,17 @@ def check_nodes(given: Mapping[str, str], cfg: CfgNode, trainer: type | None) ->
     may_be = nodes_below(trainer)
     if not may_be:
         return
-    read, option = trainer.nodes(cfg), trainer.other_option
+    read = trainer.nodes(cfg)
     for key, source in given.items():
         if node_of(key) in may_be - set(read):
+            chosen = [
+                f"TRAINER.{node}.{option} is {cfg.TRAINER[node][option]}"
+                for node in read
+                for option in ("BASE", "LEARNER")  # of the methods over others
+                if option in cfg.TRAINER[node]
+            ]
             raise ValueError(
-                f"{key} ({source}) has no effect: TRAINER.{read[0]}.{option} is "
-                f"{cfg.TRAINER[read[0]][option]}, and the run reads "
+                f"{key} ({source}) has no effect: {' and '.join(chosen)}, and the run reads "
                 f"{' and '.join(f'TRAINER.{node}' for node in read)}. Leave it out."
             )
 

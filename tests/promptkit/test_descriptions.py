@@ -54,6 +54,17 @@ def test_the_view_is_the_mean_over_each_class_s_sentences(tiny_trainer, about, n
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5)
 
 
+def test_what_was_tuned_is_used_on_classes_without_sentences(tiny_trainer, about):
+    """Descriptions are of the loss; the classifier of the soft view asks for none."""
+    for name in ("KgCoOp", "E2MIM", "CoPrompt"):
+        trainer = tiny_trainer(
+            name, f"TRAINER.{name.upper()}.TEMPLATES", "descriptions",
+            "DATASET.DESCRIPTIONS", about(ABOUT), output=name,
+        )  # fmt: skip
+        other = type(trainer).for_classes(trainer.cfg, ["zebra", "lion"])
+        assert other.text_features().shape[0] == 2
+
+
 def test_sentences_encoded_in_parts_keep_their_order(tiny_clip):
     sentences = ["b two.", "a one.", "c three and more.", "a one."]
     whole = sentence_features(tiny_clip, sentences)
@@ -87,6 +98,9 @@ def test_the_other_half_s_logits_need_sentences_too(tiny_argv, about, tmp_path, 
     half = run(dict(list(ABOUT.items())[:3]), "half")
     assert "Logits of other classes are not kept" in capsys.readouterr().out
     assert both["metrics"] == half["metrics"]
+    long = {**ABOUT, "Star": ["word " * 90]}  # of the other half
+    assert run(long, "long")["metrics"] == both["metrics"]
+    assert "are not kept: DATASET.DESCRIPTIONS" in capsys.readouterr().out
     assert both["descriptions_sha256"] != half["descriptions_sha256"]
     assert checked(both, Result) == both
 

@@ -123,3 +123,8 @@ def test_the_published_file_sets_it(tmp_path, name, node):
     path.write_text("\n".join(lines))
     cfg = train.setup_cfg(train.parse_args(["--trainer", name, "--config-file", str(path)]))
     assert cfg.TRAINER[name.upper()].N_CTX == 6
+
+
+def test_attributes_without_a_word_are_refused(tiny_argv, capsys):
+    assert train.main(tiny_argv("CoOp_ATP", "TRAINER.COOP_ATP.ATTRIBUTES", " , ")) == 1
+    assert "TRAINER.COOP_ATP.ATTRIBUTES must be words" in capsys.readouterr().err

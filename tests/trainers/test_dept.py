@@ -184,3 +184,32 @@ def test_every_bench_has_a_recipe_for_every_base(base):
         if bench != "pocket":
             assert (cfg.OPTIM.LR, cfg.OPTIM.MAX_EPOCH) == (0.0035, 10)
             assert cfg.DATALOADER.TRAIN_X.BATCH_SIZE == 4
+
+
+@pytest.mark.parametrize("name", ["DePT", "TwoSFS"])
+def test_tested_while_it_trains_and_from_a_checkpoint_without_classes(
+    tiny_argv, tiny_trainer, tmp_path, name, capsys
+):
+    """The curve ends at the results; what a file does not say is said, or refused."""
+    argv = tiny_argv(name, SUBSET, "base", output="base", flags=("--eval-every", "1"))
+    assert train.main(argv) == 0
+    curve = json.loads((tmp_path / "base/curve.json").read_text())["points"]
+    result = json.loads((tmp_path / "base/result.json").read_text())
+    assert curve[-1]["base"] == pytest.approx(result["metrics"]["accuracy"])
+    for path in (tmp_path / "base").glob("*/model.pth.tar-*"):
+        content = torch.load(path)
+        del content["run"]
+        torch.save(content, path)
+    epoch = int(curve[-1]["epoch"])
+    base = tiny_trainer(name, SUBSET, "base", output="again")
+    base.load_model(str(tmp_path / "base"), epoch=epoch)
+    assert "The checkpoint does not say its classes" in capsys.readouterr().out
+    accuracy = base.test()
+    assert accuracy == pytest.approx(result["metrics"]["accuracy"])
+    new = tiny_trainer(name, SUBSET, "new", output="new")
+    if name == "TwoSFS":
+        with pytest.raises(ValueError, match="SUBSAMPLE_CLASSES new are others"):
+            new.load_model(str(tmp_path / "base"), epoch=epoch)
+    else:
+        new.load_model(str(tmp_path / "base"), epoch=epoch)
+        assert new.rows is None
