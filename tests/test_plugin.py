@@ -273,7 +273,7 @@ def half_weights(tiny_weights, tmp_path) -> str:
     return str(tmp_path / "half.pt")
 
 
-@pytest.mark.parametrize("engine", ["ours", "upstream's"])
+@pytest.mark.parametrize("engine", ["ours", pytest.param("upstream's", marks=pytest.mark.large)])
 def test_e2mim_beside_the_repositorys_own_coop(
     tmp_path, tiny_root, tiny_argv, tiny_clip, half_weights, python, engine
 ):

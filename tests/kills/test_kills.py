@@ -12,7 +12,7 @@ from tests.kills.traces import first_difference, traces
 
 # In the default suite; the marked run has all.
 USUAL = {
-    "context": 2, "two best models": 2, "best average": 2, "fit": 1, "stored views": 2, "curve": 1,
+    "context": 2, "two best models": 2, "best average": 2, "fit": 2, "stored views": 2, "curve": 2,
     "drawing": 2,
 }  # fmt: skip
 # Several processes share the work, in another way each time: the last writes may not come.
@@ -54,8 +54,8 @@ def victim(tiny_argv, tiny_root, tmp_path):
     return lambda name: Victim(name, tiny_argv, tiny_root, tmp_path)
 
 
-def test_there_are_twelve():
-    assert sum(USUAL.values()) == 12 and set(USUAL) < set(NAMES)
+def test_there_are_fourteen():
+    assert sum(USUAL.values()) == 14 and set(USUAL) < set(NAMES)
 
 
 @pytest.mark.parametrize("name", USUAL)

@@ -35,6 +35,7 @@ def run(folder, *extra) -> dict[str, torch.Tensor]:
     return torch.load(out, weights_only=True)
 
 
+@pytest.mark.large  # the woven makers are killed in the default suite
 def test_a_run_killed_in_either_stage_ends_with_the_same_weights(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
     for stage, module in (("images", stage_images), ("words", stage_words)):
