@@ -15,7 +15,14 @@ from promptkit.runs import manifest, memory, repeat, same_run
 from promptkit.runs.arguments import first_line, parse_args, split_runs
 from promptkit.runs.console import kept_open
 from promptkit.runs.model_files import chosen_epoch
-from promptkit.runs.plan import evaluated_files, plain_config, plan_of, read_nodes, trained_on
+from promptkit.runs.plan import (
+    evaluated_files,
+    plain_config,
+    plan_of,
+    read_nodes,
+    trained_on,
+    vocabulary_file,
+)
 from promptkit.runs.torchrun import Together
 from whole_files import lock
 
@@ -131,7 +138,7 @@ def save_result(trainer, plan: dict, args, argv: list[str], stopwatch, kept) -> 
     result = build_result(trainer, plan, recipe=recipe, seconds=stopwatch.seconds())
     files = [args.config_file, args.dataset_config_file, *evaluated_files(plan)]
     files += [trainer.cfg.MODEL.INIT_WEIGHTS, *local_weights(trainer.cfg.MODEL.BACKBONE.NAME)]
-    files += [descriptions_file(trainer.cfg)]
+    files += [descriptions_file(trainer.cfg), vocabulary_file(trainer.cfg)]
     files += [sys.modules[name].__file__ for name in args.modules]  # they may hold defaults
     result["logits_sha256"] = save_logits(kept, trainer.cfg.OUTPUT_DIR)
     own_model = not args.eval_only or not trainer.get_model_names()  # trained here, or zero-shot

@@ -38,6 +38,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         config: all settings, merged.
         backbone_sha256: of the file of the backbone's weights.
         descriptions_sha256: of the file of DATASET.DESCRIPTIONS.
+        vocabulary_sha256: of the file of TRAINER.E2MIM.VOCABULARY.FILE.
         activation: of the backbone, where it is not OpenAI's.
     """
 
@@ -46,6 +47,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     config: dict[str, Any] = {}
     init_weights_sha256: Text | None = None
     descriptions_sha256: Text | None = None
+    vocabulary_sha256: Text | None = None
     backbone_sha256: Text | None = None
     activation: Text | None = None
     eval_only: bool = False

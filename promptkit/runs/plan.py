@@ -12,6 +12,7 @@ from typing import Any
 from promptkit.files import checksum
 from promptkit.runs import manifest
 from promptkit.runs.model_files import model_files
+from run_files.dotted import value_at
 
 
 def plan_of(args: argparse.Namespace, cfg, epoch: int | None) -> dict[str, Any]:
@@ -30,16 +31,24 @@ def plan_of(args: argparse.Namespace, cfg, epoch: int | None) -> dict[str, Any]:
         sums = {os.path.relpath(file, args.model_dir): checksum(file) for file in files}
         checkpoint = {"model_dir": args.model_dir, "epoch": epoch, "sha256": sums}
     start, activation = cfg.MODEL.INIT_WEIGHTS, cfg.MODEL.BACKBONE.get("ACTIVATION")
-    sentences = descriptions_file(cfg)
+    sentences, nodes = descriptions_file(cfg), read_nodes(cfg)
+    names = vocabulary_file(cfg)
     return {
-        "config": plain_config(cfg, read_nodes(cfg)),
+        "config": plain_config(cfg, nodes),
         **({"init_weights_sha256": checksum(start)} if start else {}),
         **({"descriptions_sha256": checksum(sentences)} if sentences else {}),
+        **({"vocabulary_sha256": checksum(names)} if names else {}),
         "backbone_sha256": backbone_checksum(cfg.MODEL.BACKBONE.NAME),
         **({"activation": activation} if activation == "gelu" else {}),
         "eval_only": args.eval_only,
         "checkpoint": checkpoint,
     }
+
+
+def vocabulary_file(cfg) -> str:
+    """The file of names that E2MIM reads; "" where there is none."""
+    is_read = "E2MIM" in read_nodes(cfg)
+    return (value_at(cfg, "TRAINER.E2MIM.VOCABULARY.FILE") or "") if is_read else ""
 
 
 def evaluated_files(plan: dict[str, Any]) -> list[str]:

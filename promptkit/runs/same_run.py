@@ -34,8 +34,8 @@ INCIDENTAL = (
 )
 
 PLAN = (
-    "config", "init_weights_sha256", "descriptions_sha256", "backbone_sha256", "activation",
-    "eval_only", "checkpoint",
+    "config", "init_weights_sha256", "descriptions_sha256", "vocabulary_sha256", "backbone_sha256",
+    "activation", "eval_only", "checkpoint",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import train
 from promptkit.encoders.text_encoder import encode_prompts
 from promptkit.prompts.context import ContextPrompts
 from promptkit.prompts.vocabulary import VocabularyPrompts, read_vocabulary
@@ -39,3 +40,13 @@ def test_drawn_names_have_the_learners_context(tiny_clip):
     found.sum().backward()
     expected.sum().backward()
     torch.testing.assert_close(learner.ctx.grad, slow.ctx.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_its_names_are_part_of_what_makes_a_run_the_same(tiny_argv, tmp_path, capsys):
+    names = tmp_path / "names.txt"
+    names.write_text("zebra\nlion\n")
+    argv = tiny_argv("E2MIM", "TRAINER.E2MIM.VOCABULARY.FILE", names, "OPTIM.MAX_EPOCH", 1)
+    assert train.main(argv) == 0
+    names.write_text("zebra\nlion\ntiger\n")
+    assert train.main(argv) == 1
+    assert "vocabulary_sha256" in capsys.readouterr().err

@@ -108,8 +108,8 @@ def test_the_published_constants_are_recipes():
         )
         node = cfg.TRAINER.COPROMPT
         constants = node.PROMPT_DEPTH, node.N_CTX, node.W, cfg.OPTIM.MAX_EPOCH
-        header = next(line for line in path.read_text().splitlines() if "Default for" in line)
-        found |= dict.fromkeys(header.split()[4:], constants)
+        header = next(line for line in path.read_text().splitlines() if "Constants of" in line)
+        found |= dict.fromkeys(header.split()[3:], constants)
         assert cfg.PROTOCOL.PER_DATA_SET
     assert found == {
         "imagenet": (12, 4, 8.0, 8), "caltech101": (12, 4, 4.0, 8), "oxford_pets": (12, 2, 0.1, 8),
