@@ -2,7 +2,7 @@
 
 The benchmarks' stand here by the registered name of their class, be it ours or that of another
 repository. A data set of one's own says its sentence itself, as the class attribute `template`.
-Methods whose published code has sentences of its own (KgCoOp, ProGrad, TCP) hold these themselves.
+Methods whose published code has sentences of its own hold these themselves.
 """
 
 from collections.abc import Mapping
